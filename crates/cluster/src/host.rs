@@ -1,0 +1,305 @@
+//! What a page and a Worker say to each other: the whole surface between the cluster and those who watch it.
+//!
+//! Both directions are postcard bytes with [`PROTOCOL_VERSION`] in front (see [`crate::codec`]). A `MessagePort` that goes
+//! with a message is transferred beside its bytes.
+
+use ftqueue::{Answer, Command, Label, Operation, QueueError, QueueId, SessionId, Sequence, Write, Read};
+use netem::{Fate, LinkSettings};
+use raft_core::{
+    Duration, Entry, Event, HardState, Instant, LogIndex, NodeId, Progress, Role, Rules, Term, Timing,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::ClockSetting;
+
+/// The version of everything that travels between a page and a Worker, or between two Workers.
+pub const PROTOCOL_VERSION: u8 = 1;
+
+/// From the page to a Worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToNode {
+    /// Be this node. Said once, after [`FromNode::Ready`].
+    Boot(Boot),
+    /// Here is a port to a peer (transferred along). Replaces an earlier port to the same peer.
+    Connect { peer: NodeId },
+    /// How the direction of the link from this node to `peer` behaves from now on.
+    SetLink { peer: NodeId, settings: LinkSettings },
+    /// How virtual time runs from now on. Said to all nodes alike.
+    SetClock(ClockSetting),
+    /// Timers have been changed by hand.
+    SetTiming(Timing),
+    /// Stand still, as a stopped process does, or go on. Messages wait meanwhile.
+    SetPaused(bool),
+    /// A client's request.
+    Request { request: RequestId, body: Request },
+    /// Say everything about yourself (see [`FromNode::Description`]).
+    Describe { request: RequestId },
+}
+
+/// From a Worker to the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromNode {
+    /// The Worker's code runs. The page compares `build` with its own and says [`ToNode::Boot`].
+    Ready { build: String },
+    /// The node has recovered and takes part.
+    Booted { storage: Storage, recovery: Recovery },
+    /// The node cannot take part: its disk is damaged, or its configuration is wrong. It says nothing to its peers.
+    Refused { why: String },
+    /// What happened since the last report. At most one every [`REPORT_INTERVAL_MS`], unless the node was quiet before.
+    Report(Box<Report>),
+    /// The answer to a client's request.
+    Reply { request: RequestId, reply: Reply },
+    /// The answer to [`ToNode::Describe`].
+    Description { request: RequestId, description: Box<Description> },
+    /// This node leads a new term: clients need not search.
+    Leading { term: Term },
+    /// The node is about to die of a panic.
+    Died { message: String },
+}
+
+/// How long a Worker collects what happens before it reports, in wall milliseconds.
+pub const REPORT_INTERVAL_MS: u32 = 16;
+
+/// What a Worker is told to be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Boot {
+    /// Which member.
+    pub id: NodeId,
+    /// Every member, in rising order.
+    pub members: Vec<NodeId>,
+    /// How fast timers run.
+    pub timing: Timing,
+    /// Which rules hold.
+    pub rules: Rules,
+    /// Counts the boots of this member in this tab, so that messages of two boots are told apart.
+    pub boot: u32,
+    /// Seeds the node's random numbers; fresh at every boot.
+    pub seed: u64,
+    /// How virtual time runs.
+    pub clock: ClockSetting,
+    /// The directory in the Origin Private File System in which the node keeps `node-ID.wal`. None: memory only.
+    pub directory: Option<String>,
+    /// How each direction from this node behaves.
+    pub links: Vec<(NodeId, LinkSettings)>,
+}
+
+/// Where a node keeps its log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Storage {
+    /// In the Origin Private File System: it survives a crash and a reload.
+    Opfs,
+    /// In memory: it is gone with the Worker. Says why.
+    Memory { why: String },
+}
+
+/// What a node found at boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// The term and vote.
+    pub hard_state: HardState,
+    /// Where the log ends.
+    pub last_index: LogIndex,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Bytes of an unacknowledged tail that were dropped.
+    pub dropped_bytes: u64,
+    /// How long it took to open and read, in wall milliseconds.
+    pub wall_ms: f64,
+}
+
+/// Names a client's request on the page that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RequestId(pub u64);
+
+/// What a client asks of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Open a session.
+    OpenSession { nonce: u64 },
+    /// A write of a session.
+    Write { session: SessionId, sequence: Sequence, write: Write },
+    /// A linearizable read.
+    Read(Read),
+}
+
+/// What a node answers a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The session is open.
+    SessionOpened(SessionId),
+    /// The operation was done, or could not be: either way this is final.
+    Answered(Result<Answer, QueueError>),
+    /// The session is not known any more. Whether an earlier try of the same write was applied is unknown.
+    SessionExpired,
+    /// The session has moved on past this write.
+    OutOfSequence { next: Sequence },
+    /// This node does not lead. Nothing was done.
+    NotLeader { leader: Option<NodeId> },
+    /// This node led when it took the request but may not now. Ask again: a write is applied once.
+    Lost { leader: Option<NodeId> },
+    /// Too much is under way. Nothing was done.
+    Busy,
+}
+
+/// What happened in a Worker since its last report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The node's virtual time when it reported.
+    pub now: Instant,
+    /// The node's state then.
+    pub status: Status,
+    /// What happened, in order.
+    pub facts: Vec<(Instant, Fact)>,
+    /// How the log changed, if it did.
+    pub log: Option<LogPatch>,
+    /// The queues as the node has applied them, if they changed.
+    pub queues: Option<QueuesSummary>,
+}
+
+/// The log from `from` on is now `entries`, and ends there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPatch {
+    /// The first index that changed.
+    pub from: LogIndex,
+    /// What stands from there on.
+    pub entries: Vec<Entry<Command>>,
+}
+
+/// A node's state, small enough to send often.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The role it plays.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+    /// Its vote in that term.
+    pub voted_for: Option<NodeId>,
+    /// The leader it knows.
+    pub leader: Option<NodeId>,
+    /// Where its log ends.
+    pub last_index: LogIndex,
+    /// How far its log is durable.
+    pub durable_index: LogIndex,
+    /// The term and vote on its disk.
+    pub durable_hard_state: HardState,
+    /// How far it knows the log to be committed.
+    pub commit_index: LogIndex,
+    /// How far it has applied the log.
+    pub last_applied: LogIndex,
+    /// When its timer runs out.
+    pub deadline: Instant,
+    /// How long the timer was set for.
+    pub timeout: Duration,
+    /// The votes it has, as candidate or leader.
+    pub votes: Vec<NodeId>,
+    /// What it knows of its followers, as leader.
+    pub progress: Vec<Progress>,
+    /// Whether it stands still.
+    pub paused: bool,
+    /// Open sessions.
+    pub sessions: u32,
+    /// Bytes in its write-ahead log.
+    pub disk_bytes: u64,
+    /// Frames that did not decode, since boot.
+    pub bad_frames: u64,
+}
+
+/// The queues, shortened for display.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuesSummary {
+    /// How many queues there are.
+    pub count: u64,
+    /// The first [`QUEUES_SHOWN_MAX`] of them by id.
+    pub queues: Vec<QueueSummary>,
+}
+
+/// One queue, shortened for display.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueSummary {
+    /// Its label.
+    pub label: Label,
+    /// Its id.
+    pub qid: QueueId,
+    /// How many items it has.
+    pub size: u64,
+    /// The first [`ITEMS_SHOWN_MAX`] of them.
+    pub items: Vec<i64>,
+}
+
+/// How many queues a summary shows.
+pub const QUEUES_SHOWN_MAX: usize = 50;
+/// How many items of a queue a summary shows.
+pub const ITEMS_SHOWN_MAX: usize = 24;
+
+/// Names a message between nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MessageId {
+    /// Its sender.
+    pub from: NodeId,
+    /// Which boot of the sender.
+    pub boot: u32,
+    /// Counts that boot's messages.
+    pub number: u64,
+}
+
+/// Something that happened, with its time beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fact {
+    /// The core decided something.
+    Raft(Event),
+    /// A message was sent, and the link has decided its fate.
+    Sent { message: MessageId, to: NodeId, summary: MessageSummary, fate: Fate },
+    /// A message arrived and was taken.
+    Received { message: MessageId },
+    /// A message reached this node but not its core.
+    Dropped { message: Option<MessageId>, from: NodeId, why: DropReason },
+    /// A client's request arrived.
+    Requested { request: RequestId, operation: Option<Operation> },
+    /// A client's request was answered.
+    Replied { request: RequestId, reply: Reply },
+    /// Bytes were made durable.
+    Synced { bytes: u64, wall_us: u64 },
+}
+
+/// Why a message that reached a node did not reach its core.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DropReason {
+    /// The link was cut while it was on the way.
+    Cut,
+    /// The frame did not decode; says how.
+    BadFrame(String),
+}
+
+/// What a message says, without its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MessageSummary {
+    /// A candidate asks for a vote.
+    RequestVote { term: Term, last_log_index: LogIndex, last_log_term: Term },
+    /// The answer.
+    Vote { term: Term, granted: bool },
+    /// A heartbeat: an append without entries.
+    Heartbeat { term: Term, prev_log_index: LogIndex, leader_commit: LogIndex },
+    /// An append with entries, `last` included.
+    Append { term: Term, first: LogIndex, last: LogIndex, leader_commit: LogIndex },
+    /// An append or heartbeat matched up to here.
+    Matched { term: Term, match_index: LogIndex },
+    /// An append was refused; where the leader should try next.
+    Refused { term: Term, prev_log_index: LogIndex, conflict_index: LogIndex },
+    /// An append of an older term was refused.
+    StaleTerm { term: Term },
+}
+
+/// Everything about a node, for a person to keep. Serializes to readable JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// Which node.
+    pub node: NodeId,
+    /// When.
+    pub now: Instant,
+    /// Its state.
+    pub status: Status,
+    /// Its log.
+    pub log: Vec<Entry<Command>>,
+    /// Its queues, whole.
+    pub queues: Vec<QueueSummary>,
+}

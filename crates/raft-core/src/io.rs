@@ -1,0 +1,164 @@
+//! What goes into a step and what comes out: the whole surface between the core and its host.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Duration, Entry, Event, LogIndex, Message, NodeId, Term};
+
+/// Something that happens to a node. See [`crate::Raft::step`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input<C> {
+    /// Time has passed. Has an effect only at or after [`crate::Raft::deadline`].
+    Tick,
+    /// A message has arrived from a peer.
+    Receive {
+        /// Who sent it.
+        from: NodeId,
+        /// What it says.
+        message: Message<C>,
+    },
+    /// The host has made a write durable, and with it every write that was asked for before it.
+    Persisted(PersistId),
+    /// A client of this node wants a command committed. Answered by [`Outcome`]s in the outbox.
+    Propose {
+        /// The host's name for the request; the core only hands it back.
+        ticket: Ticket,
+        /// What to commit.
+        command: C,
+    },
+    /// A client of this node wants to read. Answered by [`Outcome`]s in the outbox.
+    Read {
+        /// The host's name for the request; the core only hands it back.
+        ticket: Ticket,
+    },
+    /// Timing has been changed by hand; running timers are drawn anew.
+    SetTiming(Timing),
+}
+
+/// The host's name for a request, handed back with its outcome. Never sent to another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Ticket(pub u64);
+
+/// What a step asks of its host. Fields are appended to, so that one outbox can serve many steps; the host carries out
+/// `persist` in order, then `messages`, and clears it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outbox<C, O> {
+    /// Writes to make durable, in this order.
+    pub persist: Vec<Persist<C>>,
+    /// Messages to send. None of them rests on bytes that are not durable yet.
+    pub messages: Vec<(NodeId, Message<C>)>,
+    /// Answers to proposals and reads of this node's clients.
+    pub outcomes: Vec<(Ticket, Outcome<O>)>,
+    /// What happened and why.
+    pub events: Vec<Event>,
+}
+
+/// Names one write. Carries what it makes durable, so that a completion that comes late, after the log was overwritten in
+/// a newer term, counts for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PersistId {
+    /// Counts the writes of this boot from 1.
+    pub sequence: u64,
+    /// The node's term when it asked.
+    pub term: Term,
+    /// Where the log ended when it asked.
+    pub last_index: LogIndex,
+    /// The term of the entry there.
+    pub last_term: Term,
+}
+
+/// One atomic write: the host makes all of it durable or none of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Persist<C> {
+    /// To be handed back in [`Input::Persisted`].
+    pub id: PersistId,
+    /// The term and vote, if they changed.
+    pub hard_state: Option<HardState>,
+    /// Drop the entries from this index on, first.
+    pub truncate_from: Option<LogIndex>,
+    /// Then append these at the end of the log.
+    pub append: Vec<Entry<C>>,
+}
+
+/// What a node must remember apart from its log: one record, written whole (figure 2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HardState {
+    /// The latest term the node has seen.
+    pub term: Term,
+    /// Who got its vote in that term.
+    pub voted_for: Option<NodeId>,
+}
+
+/// What became of a proposal or a read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome<O> {
+    /// The proposal stands in the log at this place, not committed yet. Another outcome follows.
+    Accepted {
+        /// Its place.
+        index: LogIndex,
+        /// Its term.
+        term: Term,
+    },
+    /// The proposal was committed and applied with this output.
+    Applied {
+        /// Its place.
+        index: LogIndex,
+        /// What the machine answered.
+        output: O,
+    },
+    /// The read may be answered from the machine as it is right now, within this step (§8).
+    ReadReady {
+        /// How far the machine has applied the log.
+        applied: LogIndex,
+    },
+    /// This node does not lead; nothing was done. Ask the hinted node.
+    NotLeader {
+        /// The leader this node knows.
+        leader: Option<NodeId>,
+    },
+    /// Another leader's entry took the proposal's place, or leadership was lost before a read was confirmed:
+    /// the proposal may or may not be committed elsewhere. Ask again.
+    Lost {
+        /// The leader this node knows.
+        leader: Option<NodeId>,
+    },
+    /// The node has too much under way; nothing was done. Ask again later.
+    Busy,
+}
+
+/// How fast a node's timers run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// The shortest election timeout; timeouts are drawn uniformly from min to max, both included (§5.2).
+    pub election_min: Duration,
+    /// The longest election timeout.
+    pub election_max: Duration,
+    /// How often a leader shows that it is alive.
+    pub heartbeat: Duration,
+}
+
+impl Default for Timing {
+    /// The paper's 150–300 ms, with a heartbeat every 50 ms (§9.3).
+    fn default() -> Timing {
+        Timing {
+            election_min: Duration::from_millis(150),
+            election_max: Duration::from_millis(300),
+            heartbeat: Duration::from_millis(50),
+        }
+    }
+}
+
+impl<C, O> Default for Outbox<C, O> {
+    fn default() -> Self {
+        Outbox { persist: Vec::new(), messages: Vec::new(), outcomes: Vec::new(), events: Vec::new() }
+    }
+}
+
+impl<C, O> Outbox<C, O> {
+    /// Empties the outbox, keeping its memory.
+    pub fn clear(&mut self) {
+        self.persist.clear();
+        self.messages.clear();
+        self.outcomes.clear();
+        self.events.clear();
+    }
+}

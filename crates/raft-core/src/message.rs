@@ -1,0 +1,122 @@
+//! What nodes say to one another: the remote procedure calls of figure 2 of the paper.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{LogIndex, Term};
+
+/// One place in the log (§5.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry<C> {
+    /// The term of the leader that made the entry.
+    pub term: Term,
+    /// What the entry holds.
+    pub payload: Payload<C>,
+}
+
+/// What an entry holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Payload<C> {
+    /// Nothing: the entry with which a leader opens its term, so that it can commit what came before (§8).
+    NoOp,
+    /// A command for the state machine.
+    Command(C),
+}
+
+/// A counter of rounds in which a leader asks whether it still leads, made by the leader itself (ReadIndex, §8).
+/// A reply carries back the greatest round the follower has seen from that leader in that term.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ReadRound(pub u64);
+
+/// A message from one node to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message<C> {
+    /// A candidate asks for a vote (§5.2).
+    RequestVote(RequestVote),
+    /// The answer to [`Message::RequestVote`].
+    RequestVoteReply(RequestVoteReply),
+    /// A leader replicates entries, or, with none, shows that it is alive (§5.3).
+    AppendEntries(AppendEntries<C>),
+    /// The answer to [`Message::AppendEntries`].
+    AppendEntriesReply(AppendEntriesReply),
+}
+
+/// A candidate asks for a vote (§5.2, §5.4.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestVote {
+    /// The candidate's term.
+    pub term: Term,
+    /// Where the candidate's log ends.
+    pub last_log_index: LogIndex,
+    /// The term of the candidate's last entry.
+    pub last_log_term: Term,
+}
+
+/// The answer to a request for a vote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestVoteReply {
+    /// The voter's term, for the candidate to update itself.
+    pub term: Term,
+    /// Whether the candidate got the vote.
+    pub granted: bool,
+}
+
+/// A leader replicates entries (§5.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppendEntries<C> {
+    /// The leader's term.
+    pub term: Term,
+    /// The place before the first of `entries`.
+    pub prev_log_index: LogIndex,
+    /// The term of the leader's entry there.
+    pub prev_log_term: Term,
+    /// What to store; none in a heartbeat.
+    pub entries: Vec<Entry<C>>,
+    /// How far the leader knows entries to be committed.
+    pub leader_commit: LogIndex,
+    /// The latest round in which the leader asks whether it still leads (§8).
+    pub read_round: ReadRound,
+}
+
+/// The answer to an append.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppendEntriesReply {
+    /// The follower's term, for the leader to update itself.
+    pub term: Term,
+    /// What became of the append.
+    pub outcome: AppendOutcome,
+    /// The round carried by the append this answers.
+    pub read_round: ReadRound,
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AppendOutcome {
+    /// The follower's log agrees with the leader's up to here, durably.
+    Matched {
+        /// `prev_log_index` plus the number of entries in the append: never the follower's own last index.
+        match_index: LogIndex,
+    },
+    /// The follower has no entry of the right term at `prev_log_index` (§5.3, fast backtracking).
+    Conflict {
+        /// The `prev_log_index` that was refused, so that the leader can tell an old refusal.
+        prev_log_index: LogIndex,
+        /// The term of the follower's entry there, if it has one.
+        conflict_term: Option<Term>,
+        /// The first index of `conflict_term`, or the place after the follower's last entry.
+        conflict_index: LogIndex,
+    },
+    /// The append came from a leader of an older term.
+    StaleTerm,
+}
+
+impl<C> Message<C> {
+    /// The sender's term.
+    pub fn term(&self) -> Term {
+        match self {
+            Message::RequestVote(m) => m.term,
+            Message::RequestVoteReply(m) => m.term,
+            Message::AppendEntries(m) => m.term,
+            Message::AppendEntriesReply(m) => m.term,
+        }
+    }
+}
