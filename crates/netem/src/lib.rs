@@ -33,7 +33,7 @@ pub enum Fate {
 }
 
 /// One direction of a link.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Link {
     settings: LinkSettings,
     random: ChaCha8Rng,
