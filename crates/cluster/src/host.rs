@@ -3,10 +3,13 @@
 //! Both directions are postcard bytes with [`PROTOCOL_VERSION`] in front (see [`crate::codec`]). A `MessagePort` that goes
 //! with a message is transferred beside its bytes.
 
-use ftqueue::{Answer, Command, Label, Operation, QueueError, QueueId, SessionId, Sequence, Write, Read};
+use ftqueue::{
+    Answer, Command, Label, Operation, QueueError, QueueId, Read, Sequence, SessionId, Write,
+};
 use netem::{Fate, LinkSettings};
 use raft_core::{
-    Duration, Entry, Event, HardState, Instant, LogIndex, NodeId, Progress, Role, Rules, Term, Timing,
+    Duration, Entry, Event, HardState, Instant, LogIndex, NodeId, Progress, Role, Rules, Term,
+    Timing,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +26,12 @@ pub enum ToNode {
     /// Here is a port to a peer (transferred along). Replaces an earlier port to the same peer.
     Connect { peer: NodeId },
     /// How the direction of the link from this node to `peer` behaves from now on.
-    SetLink { peer: NodeId, settings: LinkSettings },
+    SetLink {
+        peer: NodeId,
+        settings: LinkSettings,
+    },
+    /// Whether the direction from `peer` to this node is cut: what is on the way does not arrive then.
+    SetInbound { peer: NodeId, cut: bool },
     /// How virtual time runs from now on. Said to all nodes alike.
     SetClock(ClockSetting),
     /// Timers have been changed by hand.
@@ -42,7 +50,10 @@ pub enum FromNode {
     /// The Worker's code runs. The page compares `build` with its own and says [`ToNode::Boot`].
     Ready { build: String },
     /// The node has recovered and takes part.
-    Booted { storage: Storage, recovery: Recovery },
+    Booted {
+        storage: Storage,
+        recovery: Recovery,
+    },
     /// The node cannot take part: its disk is damaged, or its configuration is wrong. It says nothing to its peers.
     Refused { why: String },
     /// What happened since the last report. At most one every [`REPORT_INTERVAL_MS`], unless the node was quiet before.
@@ -50,7 +61,10 @@ pub enum FromNode {
     /// The answer to a client's request.
     Reply { request: RequestId, reply: Reply },
     /// The answer to [`ToNode::Describe`].
-    Description { request: RequestId, description: Box<Description> },
+    Description {
+        request: RequestId,
+        description: Box<Description>,
+    },
     /// This node leads a new term: clients need not search.
     Leading { term: Term },
     /// The node is about to die of a panic.
@@ -117,7 +131,11 @@ pub enum Request {
     /// Open a session.
     OpenSession { nonce: u64 },
     /// A write of a session.
-    Write { session: SessionId, sequence: Sequence, write: Write },
+    Write {
+        session: SessionId,
+        sequence: Sequence,
+        write: Write,
+    },
     /// A linearizable read.
     Read(Read),
 }
@@ -248,13 +266,25 @@ pub enum Fact {
     /// The core decided something.
     Raft(Event),
     /// A message was sent, and the link has decided its fate.
-    Sent { message: MessageId, to: NodeId, summary: MessageSummary, fate: Fate },
+    Sent {
+        message: MessageId,
+        to: NodeId,
+        summary: MessageSummary,
+        fate: Fate,
+    },
     /// A message arrived and was taken.
     Received { message: MessageId },
     /// A message reached this node but not its core.
-    Dropped { message: Option<MessageId>, from: NodeId, why: DropReason },
+    Dropped {
+        message: Option<MessageId>,
+        from: NodeId,
+        why: DropReason,
+    },
     /// A client's request arrived.
-    Requested { request: RequestId, operation: Option<Operation> },
+    Requested {
+        request: RequestId,
+        operation: Option<Operation>,
+    },
     /// A client's request was answered.
     Replied { request: RequestId, reply: Reply },
     /// Bytes were made durable.
@@ -274,17 +304,34 @@ pub enum DropReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MessageSummary {
     /// A candidate asks for a vote.
-    RequestVote { term: Term, last_log_index: LogIndex, last_log_term: Term },
+    RequestVote {
+        term: Term,
+        last_log_index: LogIndex,
+        last_log_term: Term,
+    },
     /// The answer.
     Vote { term: Term, granted: bool },
     /// A heartbeat: an append without entries.
-    Heartbeat { term: Term, prev_log_index: LogIndex, leader_commit: LogIndex },
+    Heartbeat {
+        term: Term,
+        prev_log_index: LogIndex,
+        leader_commit: LogIndex,
+    },
     /// An append with entries, `last` included.
-    Append { term: Term, first: LogIndex, last: LogIndex, leader_commit: LogIndex },
+    Append {
+        term: Term,
+        first: LogIndex,
+        last: LogIndex,
+        leader_commit: LogIndex,
+    },
     /// An append or heartbeat matched up to here.
     Matched { term: Term, match_index: LogIndex },
     /// An append was refused; where the leader should try next.
-    Refused { term: Term, prev_log_index: LogIndex, conflict_index: LogIndex },
+    Refused {
+        term: Term,
+        prev_log_index: LogIndex,
+        conflict_index: LogIndex,
+    },
     /// An append of an older term was refused.
     StaleTerm { term: Term },
 }
