@@ -31,22 +31,42 @@ pub enum Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Write {
     /// `create_queue LABEL` → queue id
-    CreateQueue { label: Label },
+    CreateQueue {
+        /// The label that no queue has yet.
+        label: Label,
+    },
     /// `push QID ITEM` → ok
-    Push { qid: QueueId, item: i64 },
+    Push {
+        /// The queue.
+        qid: QueueId,
+        /// What to add at its end.
+        item: i64,
+    },
     /// `pop QID` → the item that was pushed first, removed
-    Pop { qid: QueueId },
+    Pop {
+        /// The queue.
+        qid: QueueId,
+    },
 }
 
 /// Operations that look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Read {
     /// `get_qid LABEL` → queue id
-    GetQid { label: Label },
+    GetQid {
+        /// The queue's label.
+        label: Label,
+    },
     /// `top QID` → the item that was pushed first
-    Top { qid: QueueId },
+    Top {
+        /// The queue.
+        qid: QueueId,
+    },
     /// `qsize QID` → number of items
-    Qsize { qid: QueueId },
+    Qsize {
+        /// The queue.
+        qid: QueueId,
+    },
 }
 
 /// What an operation answers when it can.
@@ -66,7 +86,10 @@ pub enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum QueueError {
     /// The label has a queue already.
-    LabelTaken { qid: QueueId },
+    LabelTaken {
+        /// That queue.
+        qid: QueueId,
+    },
     /// The label is not between [`crate::LABEL_MIN`] and [`crate::LABEL_MAX`].
     LabelOutOfRange,
     /// No queue has the label.
@@ -82,10 +105,20 @@ pub enum QueueError {
 /// What the log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// Opens a session; the output names it. `nonce` tells apart clients that open at once in the log's record.
-    OpenSession { nonce: u64 },
+    /// Opens a session; the output names it.
+    OpenSession {
+        /// Tells apart, for a reader of the log, clients that open at once.
+        nonce: u64,
+    },
     /// A write of a session, applied once however often it stands in the log.
-    Write { session: SessionId, sequence: Sequence, write: Write },
+    Write {
+        /// Whose write it is.
+        session: SessionId,
+        /// Which of its writes.
+        sequence: Sequence,
+        /// What to do.
+        write: Write,
+    },
 }
 
 /// What applying a [`Command`] answers.
@@ -98,5 +131,8 @@ pub enum Output {
     /// The session is not known: it never was, or expired. Nothing was applied; whether an earlier try was is unknown.
     SessionExpired,
     /// The session has moved past this sequence, or it skips one. Nothing was applied.
-    OutOfSequence { next: Sequence },
+    OutOfSequence {
+        /// The sequence of the write that may come next.
+        next: Sequence,
+    },
 }
