@@ -1,0 +1,4 @@
+//! One FTQueue node in one dedicated Web Worker.
+pub mod scope;
+pub mod storage;
+pub mod wake;

@@ -1,0 +1,253 @@
+//! The node's log file: in the Origin Private File System where the browser has one, else in memory.
+//!
+//! A synchronous access handle is exclusive, and the browser releases the one of a terminated Worker a little after the
+//! Worker is gone. So opening is tried again for a while. A file that stays taken is an error and never a reason to
+//! fall back to memory: a node that forgets what it promised breaks the cluster.
+
+use std::fmt;
+
+use cluster::host::Storage;
+use js_sys::{Function, Promise, Reflect};
+use raft_core::NodeId;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    DomException, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetDirectoryOptions,
+    FileSystemGetFileOptions, FileSystemReadWriteOptions, FileSystemSyncAccessHandle,
+};
+
+use crate::scope;
+
+/// How long to wait in all for a terminated Worker's handle to be released.
+pub const OPEN_WAIT_MS_MAX: u32 = 3_000;
+/// The first wait between two tries to open; each one after is twice as long, up to [`OPEN_PAUSE_MS_MAX`].
+const OPEN_PAUSE_MS_MIN: u32 = 4;
+/// The longest wait between two tries to open.
+const OPEN_PAUSE_MS_MAX: u32 = 128;
+/// The largest log that is read into memory.
+pub const LOG_BYTES_MAX: u64 = 1 << 30;
+
+/// An append-only file, as much of one as a write-ahead log needs.
+pub trait LogFile {
+    /// Adds bytes at the end. They may be lost until the next [`LogFile::flush`].
+    ///
+    /// # Errors
+    /// Says what the browser refused. How much was written is unknown then, and the file must not be used any more.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError>;
+
+    /// Makes all that was appended durable.
+    ///
+    /// # Errors
+    /// Says what the browser refused. What is durable is unknown then, and the file must not be used any more.
+    fn flush(&mut self) -> Result<(), StorageError>;
+
+    /// Shortens the file to `bytes`.
+    ///
+    /// # Errors
+    /// Says what the browser refused.
+    fn truncate(&mut self, bytes: u64) -> Result<(), StorageError>;
+
+    /// Everything in the file.
+    ///
+    /// # Errors
+    /// Says what the browser refused, or that the file is too large to read.
+    fn read_all(&mut self) -> Result<Vec<u8>, StorageError>;
+}
+
+/// Why the log file cannot be used, in words for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageError(pub String);
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Opens the log of a node: `directory/node-ID.wal`, made if it is missing. In memory if there is no directory to keep it in
+/// or the browser has no place for it.
+///
+/// # Errors
+/// The place exists but the file cannot be opened, for instance because another tab holds it.
+pub async fn open(directory: Option<&str>, id: NodeId) -> Result<(Box<dyn LogFile>, Storage), StorageError> {
+    let memory = |why: String| -> (Box<dyn LogFile>, Storage) { (Box::new(MemoryLog::default()), Storage::Memory { why }) };
+    let Some(directory) = directory else {
+        return Ok(memory("this cluster was asked to keep nothing".into()));
+    };
+    let root = match root().await {
+        Ok(root) => root,
+        Err(why) => return Ok(memory(why.0)),
+    };
+    let name = file_name(id);
+    let file = file_handle(root, directory, &name).await?;
+    if !Reflect::has(&file, &"createSyncAccessHandle".into()).unwrap_or(false) {
+        return Ok(memory("this browser has no synchronous access to private files".into()));
+    }
+    let log = OpfsLog::open(&file, &format!("{directory}/{name}")).await?;
+    Ok((Box::new(log), Storage::Opfs))
+}
+
+/// The name of a node's log in its cluster's directory.
+pub fn file_name(id: NodeId) -> String {
+    format!("node-{}.wal", id.0)
+}
+
+/// A log in the Origin Private File System. The handle is released when this is dropped.
+#[derive(Debug)]
+pub struct OpfsLog {
+    handle: FileSystemSyncAccessHandle,
+    at: FileSystemReadWriteOptions,
+    end: u64,
+}
+
+impl OpfsLog {
+    async fn open(file: &FileSystemFileHandle, path: &str) -> Result<OpfsLog, StorageError> {
+        let handle = access_handle(file, path).await?;
+        let end = handle.get_size().map_err(|error| refused(&format!("find the size of {path}"), &error))?;
+        Ok(OpfsLog { handle, at: FileSystemReadWriteOptions::new(), end: end as u64 })
+    }
+}
+
+impl LogFile for OpfsLog {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            self.at.set_at_f64(self.end as f64);
+            let written = self
+                .handle
+                .write_with_u8_array_and_options(rest, &self.at)
+                .map_err(|error| refused("write to the log", &error))? as usize;
+            if written == 0 {
+                return Err(StorageError("the browser wrote nothing to the log; its storage may be full".into()));
+            }
+            rest = &rest[written.min(rest.len())..];
+            self.end += written as u64;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), StorageError> {
+        self.handle.flush().map_err(|error| refused("flush the log", &error))
+    }
+
+    fn truncate(&mut self, bytes: u64) -> Result<(), StorageError> {
+        self.handle.truncate_with_f64(bytes as f64).map_err(|error| refused("shorten the log", &error))?;
+        self.end = bytes;
+        Ok(())
+    }
+
+    fn read_all(&mut self) -> Result<Vec<u8>, StorageError> {
+        if self.end > LOG_BYTES_MAX {
+            return Err(StorageError(format!("the log has {} bytes, and {LOG_BYTES_MAX} are the most", self.end)));
+        }
+        let mut bytes = vec![0; self.end as usize];
+        let mut read = 0;
+        while read < bytes.len() {
+            self.at.set_at_f64(read as f64);
+            let count = self
+                .handle
+                .read_with_u8_array_and_options(&mut bytes[read..], &self.at)
+                .map_err(|error| refused("read the log", &error))? as usize;
+            if count == 0 {
+                return Err(StorageError(format!("the log has {} bytes, but only {read} can be read", self.end)));
+            }
+            read += count;
+        }
+        Ok(bytes)
+    }
+}
+
+impl Drop for OpfsLog {
+    fn drop(&mut self) {
+        self.handle.close();
+    }
+}
+
+/// A log in memory: the twin of [`OpfsLog`] for browsers without a private file system.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryLog {
+    bytes: Vec<u8>,
+}
+
+impl LogFile for MemoryLog {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn truncate(&mut self, bytes: u64) -> Result<(), StorageError> {
+        self.bytes.resize(bytes as usize, 0);
+        Ok(())
+    }
+
+    fn read_all(&mut self) -> Result<Vec<u8>, StorageError> {
+        Ok(self.bytes.clone())
+    }
+}
+
+async fn root() -> Result<FileSystemDirectoryHandle, StorageError> {
+    let storage = Reflect::get(&scope::global().navigator(), &"storage".into()).unwrap_or(JsValue::UNDEFINED);
+    let get = Reflect::get(&storage, &"getDirectory".into()).ok().and_then(|get| get.dyn_into::<Function>().ok());
+    let Some(get) = get else {
+        return Err(StorageError("this browser has no private file system here".into()));
+    };
+    let opened = match get.call0(&storage) {
+        Ok(promise) => JsFuture::from(Promise::from(promise)).await,
+        Err(error) => Err(error),
+    };
+    opened.map(JsValue::unchecked_into).map_err(|error| refused("open its private file system", &error))
+}
+
+async fn file_handle(
+    root: FileSystemDirectoryHandle,
+    directory: &str,
+    name: &str,
+) -> Result<FileSystemFileHandle, StorageError> {
+    let create = FileSystemGetDirectoryOptions::new();
+    create.set_create(true);
+    let mut here = root;
+    for part in directory.split('/') {
+        let next = JsFuture::from(here.get_directory_handle_with_options(part, &create)).await;
+        here = next.map_err(|error| refused(&format!("open the directory {directory}"), &error))?.unchecked_into();
+    }
+    let create = FileSystemGetFileOptions::new();
+    create.set_create(true);
+    let file = JsFuture::from(here.get_file_handle_with_options(name, &create)).await;
+    file.map(JsValue::unchecked_into).map_err(|error| refused(&format!("open the file {directory}/{name}"), &error))
+}
+
+async fn access_handle(file: &FileSystemFileHandle, path: &str) -> Result<FileSystemSyncAccessHandle, StorageError> {
+    let mut waited = 0;
+    let mut pause = OPEN_PAUSE_MS_MIN;
+    loop {
+        match JsFuture::from(file.create_sync_access_handle()).await {
+            Ok(handle) => return Ok(handle.unchecked_into()),
+            Err(error) if !is_taken(&error) => return Err(refused(&format!("open {path} for writing"), &error)),
+            Err(_) if waited >= OPEN_WAIT_MS_MAX => {
+                return Err(StorageError(format!(
+                    "{path} is held by another Worker or tab, and was not released within {OPEN_WAIT_MS_MAX} ms"
+                )));
+            }
+            Err(_) => {
+                scope::sleep(pause).await;
+                waited += pause;
+                pause = (pause * 2).min(OPEN_PAUSE_MS_MAX);
+            }
+        }
+    }
+}
+
+/// Whether another handle holds the file. Chromium and Firefox call it one name, WebKit the other.
+fn is_taken(error: &JsValue) -> bool {
+    error
+        .dyn_ref::<DomException>()
+        .is_some_and(|error| matches!(error.name().as_str(), "NoModificationAllowedError" | "InvalidStateError"))
+}
+
+fn refused(what: &str, error: &JsValue) -> StorageError {
+    StorageError(format!("the browser refused to {what}: {}", scope::describe(error)))
+}

@@ -1,0 +1,128 @@
+//! What makes the run loop run: a message to oneself, and a timer.
+//!
+//! A message to oneself comes after every message that is queued already. So the loop that it starts finds all of
+//! them, steps the node for all, and writes and flushes once.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use wasm_bindgen::prelude::*;
+use web_sys::{MessageChannel, MessageEvent, MessagePort};
+
+use crate::scope;
+
+/// A timer that runs out this much late, in wall milliseconds, means that the Worker was stalled and that messages have
+/// piled up meanwhile. They get a second round to come in before the loop looks at its deadlines.
+const STALL_MS: f64 = 25.0;
+
+/// Calls the run loop, soon or at a wall time.
+pub struct Waker {
+    bell: Rc<Bell>,
+    run_out: Closure<dyn Fn()>,
+    _ring: Closure<dyn Fn(MessageEvent)>,
+}
+
+/// A channel from the Worker to itself, and a timer.
+struct Bell {
+    push: MessagePort,
+    answer: MessagePort,
+    /// How often a message to oneself has yet to come before the loop runs.
+    rounds: Cell<u8>,
+    timer: Cell<Option<Timer>>,
+}
+
+#[derive(Clone, Copy)]
+struct Timer {
+    handle: i32,
+    due_wall_ms: f64,
+}
+
+impl Waker {
+    /// Something that calls `run` when it is woken.
+    pub fn new(run: impl Fn() + 'static) -> Waker {
+        let channel = MessageChannel::new().expect("every Worker can make a channel");
+        let bell = Rc::new(Bell {
+            push: channel.port2(),
+            answer: channel.port1(),
+            rounds: Cell::new(0),
+            timer: Cell::new(None),
+        });
+        let rung = Rc::clone(&bell);
+        let ring = Closure::<dyn Fn(MessageEvent)>::new(move |_| {
+            if rung.is_last_round() {
+                run();
+            }
+        });
+        bell.answer.set_onmessage(Some(ring.as_ref().unchecked_ref()));
+        let timed = Rc::clone(&bell);
+        let run_out = Closure::<dyn Fn()>::new(move || timed.run_out());
+        Waker { bell, run_out, _ring: ring }
+    }
+
+    /// Runs the loop after all messages that have arrived by now.
+    pub fn wake(&self) {
+        self.bell.push(1);
+    }
+
+    /// Runs the loop at a wall time, or a little later. Replaces what was asked before; None: only when woken.
+    ///
+    /// A timer that is set for earlier is left alone: the loop runs then, finds nothing due and asks again. Most calls only
+    /// put a deadline off, and cost nothing by that.
+    pub fn wake_at(&self, due_wall_ms: Option<f64>) {
+        let Some(due_wall_ms) = due_wall_ms else { return self.bell.disarm() };
+        if self.bell.timer.get().is_some_and(|timer| timer.due_wall_ms <= due_wall_ms) {
+            return;
+        }
+        self.bell.disarm();
+        let delay_ms = due_wall_ms - scope::wall_ms();
+        if delay_ms <= 0.0 {
+            return self.wake();
+        }
+        let handle = scope::set_timeout(self.run_out.as_ref().unchecked_ref(), delay_ms);
+        self.bell.timer.set(Some(Timer { handle, due_wall_ms }));
+    }
+}
+
+impl Drop for Waker {
+    fn drop(&mut self) {
+        self.bell.disarm();
+        self.bell.answer.set_onmessage(None);
+        self.bell.answer.close();
+        self.bell.push.close();
+    }
+}
+
+impl Bell {
+    /// Has the loop run after this many rounds, unless it is about to anyhow.
+    fn push(&self, rounds: u8) {
+        if self.rounds.get() == 0 {
+            self.post();
+        }
+        self.rounds.set(self.rounds.get().max(rounds));
+    }
+
+    fn is_last_round(&self) -> bool {
+        self.rounds.set(self.rounds.get().saturating_sub(1));
+        if self.rounds.get() > 0 {
+            self.post();
+        }
+        self.rounds.get() == 0
+    }
+
+    fn run_out(&self) {
+        if let Some(timer) = self.timer.take() {
+            let stalled = scope::wall_ms() - timer.due_wall_ms > STALL_MS;
+            self.push(if stalled { 2 } else { 1 });
+        }
+    }
+
+    fn disarm(&self) {
+        if let Some(timer) = self.timer.take() {
+            scope::global().clear_timeout_with_handle(timer.handle);
+        }
+    }
+
+    fn post(&self) {
+        self.push.post_message(&JsValue::NULL).expect("null can always be posted");
+    }
+}
