@@ -107,7 +107,7 @@ pub enum Storage {
 }
 
 /// What a node found at boot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recovery {
     /// The term and vote.
     pub hard_state: HardState,
@@ -289,6 +289,8 @@ pub enum Fact {
     Replied { request: RequestId, reply: Reply },
     /// Bytes were made durable.
     Synced { bytes: u64, wall_us: u64 },
+    /// More happened before this than one report carries; so many facts are not told.
+    Omitted { count: u64 },
 }
 
 /// Why a message that reached a node did not reach its core.
@@ -298,6 +300,12 @@ pub enum DropReason {
     Cut,
     /// The frame did not decode; says how.
     BadFrame(String),
+    /// It came from a node that is not a member, or is this node itself.
+    NotAMember,
+    /// It says that another node than the one it came from sent it.
+    WrongSender { claimed: NodeId },
+    /// Too many bytes from that node wait for their time already.
+    Full,
 }
 
 /// What a message says, without its entries.
@@ -336,17 +344,64 @@ pub enum MessageSummary {
     StaleTerm { term: Term },
 }
 
-/// Everything about a node, for a person to keep. Serializes to readable JSON.
+/// Everything about a node, for a person to keep. Its JSON is meant to be read: terms and places are plain numbers, commands
+/// are spelt as a person types them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// Which node.
     pub node: NodeId,
-    /// When.
-    pub now: Instant,
-    /// Its state.
-    pub status: Status,
-    /// Its log.
-    pub log: Vec<Entry<Command>>,
+    /// When, in virtual microseconds.
+    pub at_us: Instant,
+    /// The role it plays.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+    /// Its vote in that term.
+    pub voted_for: Option<NodeId>,
+    /// The leader it knows.
+    pub leader: Option<NodeId>,
+    /// How far it knows the log to be committed.
+    pub commit_index: LogIndex,
+    /// How far it has applied the log.
+    pub last_applied: LogIndex,
+    /// What its disk holds.
+    pub durable: DurableState,
+    /// What it knows of its followers, as leader.
+    pub followers: Vec<Progress>,
+    /// Open sessions.
+    pub sessions: u32,
     /// Its queues, whole.
     pub queues: Vec<QueueSummary>,
+    /// Its log, whole.
+    pub log: Vec<DescribedEntry>,
+}
+
+/// What a node would remember if it crashed now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DurableState {
+    /// The term.
+    pub term: Term,
+    /// The vote in that term.
+    pub voted_for: Option<NodeId>,
+    /// Where the log ends.
+    pub last_index: LogIndex,
+    /// Bytes in the write-ahead log.
+    pub disk_bytes: u64,
+}
+
+/// One entry of a log, for a person to read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DescribedEntry {
+    /// Its place.
+    pub index: LogIndex,
+    /// The term of the leader that made it.
+    pub term: Term,
+    /// `push 1 42`, `open_session`, `no-op`.
+    pub command: String,
+    /// The session that wrote it, if one did.
+    pub session: Option<SessionId>,
+    /// Which of the session's writes it is.
+    pub sequence: Option<Sequence>,
+    /// Whether the node knows it to be committed.
+    pub committed: bool,
 }

@@ -1,8 +1,23 @@
 //! One FTQueue node, whole but for a clock, a network and a disk; and what its hosts and clients say to it.
+//!
+//! *Architecture Invariant:* nothing here reads a clock, opens a file, starts a thread or asks for randomness. A host tells a
+//! [`node::Node`] what happened and when, and carries out what it asks for; so a Web Worker and a simulator host the same node.
 
+mod arrivals;
 pub mod client;
 pub mod clock;
 pub mod codec;
 pub mod host;
+mod journal;
+mod links;
 pub mod node;
+mod replica;
+mod requests;
+mod state;
+mod text;
 pub mod wal;
+
+pub use arrivals::WAITING_BYTES_MAX;
+pub use journal::FACTS_BETWEEN_REPORTS_MAX;
+pub use replica::Replica;
+pub use text::ActivityLine;

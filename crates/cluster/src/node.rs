@@ -1,1 +1,463 @@
-//! x
+//! One node, whole but for a clock, a network and a disk.
+//!
+//! A [`Node`] joins the core, the queues, the write-ahead log, the links to its peers and the requests of its clients. Like the
+//! core it is a function: [`Node::step`] takes one [`NodeInput`] and says in a [`NodeOutbox`] what its host is to do. A Web
+//! Worker and the simulator host the same node.
+//!
+//! A host's turn: step for all that has arrived, with one outbox; append its `disk` to the file; post its `frames` and
+//! `replies`; if it asks for a `sync`, flush and step with [`NodeInput::Synced`], and carry out what that asks for in turn. The
+//! order among them is free, for nothing in an outbox rests on bytes that the same outbox still asks to flush.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use ftqueue::{Command, FtQueue, Output};
+use netem::{Fate, LinkSettings};
+use raft_core::{Config, Event, Input, Instant, LogIndex, Message, NodeId, PENDING_REQUESTS_MAX, PersistId, Raft, Term, Timing, View};
+
+use crate::arrivals::Arrivals;
+use crate::codec::{self, Envelope};
+use crate::host::{
+    Boot, Description, DropReason, Fact, MessageId, MessageSummary, QueuesSummary, Recovery, Reply, Report, Request,
+    RequestId, Status,
+};
+use crate::journal::Journal;
+use crate::links::Links;
+use crate::replica::Replica;
+use crate::requests::Requests;
+use crate::state;
+use crate::wal::{self, Identity, Writer};
+
+/// What a node is told at boot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeConfig {
+    /// What its core is told.
+    pub raft: Config,
+    /// Counts the boots of this member, so that messages of two boots are told apart.
+    pub boot: u32,
+    /// How each direction from this node behaves. A direction that is not named is perfect.
+    pub links: Vec<(NodeId, LinkSettings)>,
+}
+
+/// Names one flush that a node asks for. Counts them from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WriteId(pub u64);
+
+/// Something that happens to a node.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NodeInput {
+    /// Time has passed. Has an effect only at or after [`Node::deadline`].
+    Tick,
+    /// Bytes came from a peer. The node itself keeps them until their time.
+    Arrive {
+        /// The peer whose port they came from.
+        from: NodeId,
+        /// The bytes, as that peer's outbox held them.
+        bytes: Vec<u8>,
+    },
+    /// All bytes up to this write are flushed.
+    Synced {
+        /// The write.
+        write: WriteId,
+        /// How long the flush took, in wall microseconds; only told on.
+        wall_us: u64,
+    },
+    /// A client asks for something.
+    Request {
+        /// Names the request in its reply.
+        request: RequestId,
+        /// What it asks.
+        body: Request,
+    },
+    /// The direction to a peer behaves like this from now on.
+    SetLink {
+        /// The peer.
+        peer: NodeId,
+        /// How it behaves.
+        settings: LinkSettings,
+    },
+    /// Whether the direction from a peer is cut: what is on the way does not arrive then.
+    SetInbound {
+        /// The peer.
+        peer: NodeId,
+        /// Whether it is cut.
+        cut: bool,
+    },
+    /// Timers have been changed by hand.
+    SetTiming(Timing),
+    /// Stand still, as a stopped process does, or go on. Frames and requests wait meanwhile.
+    SetPaused(bool),
+}
+
+/// What a step asks of its host. Fields are appended to, so that one outbox can serve many steps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeOutbox {
+    /// Cut the log file to this length, before anything is appended. Asked for at boot only.
+    pub truncate_disk_to: Option<u64>,
+    /// Bytes to append to the log file.
+    pub disk: Vec<u8>,
+    /// Flush the log file once they are appended, and say so by [`NodeInput::Synced`].
+    pub sync: Option<WriteId>,
+    /// Bytes for peers, to be posted at once: the links have decided already.
+    pub frames: Vec<(NodeId, Vec<u8>)>,
+    /// Answers to requests.
+    pub replies: Vec<(RequestId, Reply)>,
+    /// The node has become leader of this term.
+    pub leading: Option<Term>,
+    /// The latest time at which a peer is known to have been, for a clock that has fallen behind.
+    pub witnessed: Option<Instant>,
+}
+
+impl NodeOutbox {
+    /// Empties the outbox, keeping its memory.
+    pub fn clear(&mut self) {
+        let NodeOutbox { truncate_disk_to, disk, sync, frames, replies, leading, witnessed } = self;
+        disk.clear();
+        frames.clear();
+        replies.clear();
+        (*truncate_disk_to, *sync, *leading, *witnessed) = (None, None, None, None);
+    }
+}
+
+/// Why a node cannot boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BootError {
+    /// Its log is damaged, or another's.
+    Log(wal::Damage),
+    /// Its core refuses what it was told, or what the log holds.
+    Core(raft_core::BootError),
+}
+
+/// One node.
+#[derive(Debug)]
+pub struct Node {
+    id: NodeId,
+    members: Vec<NodeId>,
+    boot: u32,
+    now: Instant,
+    raft: Raft<Replica>,
+    core_outbox: CoreOutbox,
+    writer: Writer,
+    writes: VecDeque<PendingWrite>,
+    writes_asked: u64,
+    synced_bytes: u64,
+    links: Links,
+    messages_sent: u64,
+    arrivals: Arrivals,
+    bad_frames: u64,
+    requests: Requests,
+    paused: bool,
+    held: Vec<NodeInput>,
+    journal: Journal,
+}
+
+type CoreOutbox = raft_core::Outbox<Command, Output>;
+
+/// A write that the host has not flushed yet.
+#[derive(Debug)]
+struct PendingWrite {
+    id: WriteId,
+    /// The core's name for it; none for the flush at boot.
+    persist: Option<PersistId>,
+    /// Where the file ends with it.
+    end: u64,
+}
+
+impl Node {
+    /// Boots a node with the bytes of its log file. What the outbox asks for, the flush above all, is to be done before the
+    /// first step: the core takes for durable what was found.
+    ///
+    /// # Errors
+    /// As [`BootError`] says; the node must take no part then.
+    pub fn boot(
+        config: NodeConfig,
+        disk: &[u8],
+        now: Instant,
+        out: &mut NodeOutbox,
+    ) -> Result<(Node, Recovery), BootError> {
+        let NodeConfig { raft: config, boot, links } = config;
+        let (id, members) = (config.id, config.members.clone());
+        let identity = Identity { node: id, members: u8::try_from(members.len()).unwrap_or(u8::MAX) };
+        let found = wal::recover(identity, disk).map_err(BootError::Log)?;
+        let recovery = Recovery {
+            hard_state: found.hard_state,
+            last_index: LogIndex(found.log.len() as u64),
+            bytes: disk.len() as u64,
+            dropped_bytes: found.dropped_bytes,
+            wall_ms: 0.0,
+        };
+        let valid_bytes = found.valid_bytes;
+        let recovered = raft_core::Recovered { hard_state: found.hard_state, log: found.log };
+        let links = Links::new(id, &members, &links, config.seed);
+        let mut core_outbox = CoreOutbox::default();
+        let raft = Raft::boot(config, recovered, Replica::default(), now, &mut core_outbox).map_err(BootError::Core)?;
+        let mut node = Node {
+            id,
+            members,
+            boot,
+            now,
+            raft,
+            core_outbox,
+            writer: Writer::new(identity, valid_bytes),
+            writes: VecDeque::new(),
+            writes_asked: 0,
+            synced_bytes: 0,
+            links,
+            messages_sent: 0,
+            arrivals: Arrivals::default(),
+            bad_frames: 0,
+            requests: Requests::default(),
+            paused: false,
+            held: Vec::new(),
+            journal: Journal::after_boot(recovery.last_index),
+        };
+        if recovery.dropped_bytes > 0 {
+            out.truncate_disk_to = Some(valid_bytes);
+        }
+        if valid_bytes > 0 {
+            // What was found may still lie in a cache of the operating system, written by a boot that crashed.
+            node.ask_for_sync(None, out);
+        }
+        node.carry_out(out);
+        Ok((node, recovery))
+    }
+
+    /// Takes one input at `now`, and whatever has come due by then. Total: any input in any state is taken or refused. Instants
+    /// that fall are taken as the latest one seen.
+    pub fn step(&mut self, now: Instant, input: NodeInput, out: &mut NodeOutbox) {
+        self.now = self.now.max(now);
+        match input {
+            NodeInput::Tick => {}
+            NodeInput::Arrive { from, bytes } => self.arrive(from, &bytes, out),
+            NodeInput::SetLink { peer, settings } => self.links.set(peer, settings),
+            NodeInput::SetInbound { peer, cut } => self.arrivals.set_cut(peer, cut),
+            NodeInput::SetTiming(timing) => self.step_core(Input::SetTiming(timing), out),
+            NodeInput::SetPaused(paused) => self.set_paused(paused, out),
+            NodeInput::Synced { write, wall_us } if self.paused => self.held.push(NodeInput::Synced { write, wall_us }),
+            NodeInput::Synced { write, wall_us } => self.synced(write, wall_us, out),
+            NodeInput::Request { request, body } if self.paused => self.hold_request(request, body, out),
+            NodeInput::Request { request, body } => self.request(request, body, out),
+        }
+        if !self.paused {
+            self.catch_up(out);
+        }
+    }
+
+    /// When to call `step(Tick)` next. Answers may change with every step.
+    pub fn deadline(&self) -> Instant {
+        if self.paused { Instant::NEVER } else { self.raft.deadline().min(self.arrivals.next()) }
+    }
+
+    /// The core's state.
+    pub fn view(&self) -> View<'_, Replica> {
+        self.raft.view()
+    }
+
+    /// The queues as this node has applied them.
+    pub fn queues(&self) -> &FtQueue {
+        self.raft.view().machine.queues()
+    }
+
+    /// The node's state, small enough to send often.
+    pub fn status(&self) -> Status {
+        state::status(&self.view(), self.paused, self.writer.written(), self.bad_frames)
+    }
+
+    /// The queues, shortened for display.
+    pub fn queues_summary(&self) -> QueuesSummary {
+        state::queues_summary(self.queues())
+    }
+
+    /// Everything, for a person to keep.
+    pub fn describe(&self, now: Instant) -> Description {
+        state::describe(&self.view(), now, self.writer.written())
+    }
+
+    /// Whether a report would tell anything. Cheap.
+    pub fn has_news(&self) -> bool {
+        self.journal.has_news()
+    }
+
+    /// What happened since the last report, if anything did.
+    pub fn take_report(&mut self, now: Instant) -> Option<Report> {
+        if !self.journal.has_news() {
+            return None;
+        }
+        let news = self.journal.take();
+        let log = news.log_changed_from.map(|from| state::log_patch(&self.view(), from));
+        let queues = news.queues_changed.then(|| self.queues_summary());
+        Some(Report { now, status: self.status(), facts: news.facts, log, queues })
+    }
+
+    /// Takes the messages whose time has come, and then lets the core's timer run out: a host that was late must not make a
+    /// node believe that nobody spoke.
+    fn catch_up(&mut self, out: &mut NodeOutbox) {
+        while let Some(due) = self.arrivals.take_due(self.now) {
+            if due.cut {
+                self.drop_frame(Some(due.message), due.from, DropReason::Cut);
+                continue;
+            }
+            self.journal.tell(self.now, Fact::Received { message: due.message });
+            self.step_core(Input::Receive { from: due.from, message: due.frame }, out);
+        }
+        if self.raft.deadline() <= self.now {
+            self.step_core(Input::Tick, out);
+        }
+    }
+
+    fn arrive(&mut self, from: NodeId, bytes: &[u8], out: &mut NodeOutbox) {
+        if from == self.id || !self.members.contains(&from) {
+            return self.drop_frame(None, from, DropReason::NotAMember);
+        }
+        let envelope = match codec::decode_envelope(bytes) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                self.bad_frames = self.bad_frames.saturating_add(1);
+                return self.drop_frame(None, from, DropReason::BadFrame(error.to_string()));
+            }
+        };
+        let message = envelope.message;
+        if message.from != from {
+            return self.drop_frame(Some(message), from, DropReason::WrongSender { claimed: message.from });
+        }
+        out.witnessed = out.witnessed.max(Some(envelope.sent_at));
+        if let Err(reason) = self.arrivals.keep(envelope, bytes.len()) {
+            self.drop_frame(Some(message), from, reason);
+        }
+    }
+
+    fn drop_frame(&mut self, message: Option<MessageId>, from: NodeId, why: DropReason) {
+        self.journal.tell(self.now, Fact::Dropped { message, from, why });
+    }
+
+    fn set_paused(&mut self, paused: bool, out: &mut NodeOutbox) {
+        self.paused = paused;
+        self.journal.changed();
+        if !paused {
+            for input in std::mem::take(&mut self.held) {
+                self.step(self.now, input, out);
+            }
+        }
+    }
+
+    fn hold_request(&mut self, request: RequestId, body: Request, out: &mut NodeOutbox) {
+        if self.held.len() < PENDING_REQUESTS_MAX {
+            self.held.push(NodeInput::Request { request, body });
+        } else {
+            self.reply(request, Reply::Busy, out);
+        }
+    }
+
+    fn request(&mut self, request: RequestId, body: Request, out: &mut NodeOutbox) {
+        self.journal.tell(self.now, Fact::Requested { request, operation: body.operation() });
+        let ticket = match self.requests.open(request, body) {
+            Some(ticket) => ticket,
+            None => return self.reply(request, Reply::Busy, out),
+        };
+        let input = match body.command() {
+            Some(command) => Input::Propose { ticket, command },
+            None => Input::Read { ticket },
+        };
+        self.step_core(input, out);
+    }
+
+    fn reply(&mut self, request: RequestId, reply: Reply, out: &mut NodeOutbox) {
+        self.journal.tell(self.now, Fact::Replied { request, reply });
+        out.replies.push((request, reply));
+    }
+
+    /// Tells the core of the last write that is durable now; it stands for those before it.
+    fn synced(&mut self, write: WriteId, wall_us: u64, out: &mut NodeOutbox) {
+        let mut persisted = None;
+        let mut end = self.synced_bytes;
+        while let Some(done) = self.writes.pop_front_if(|pending| pending.id <= write) {
+            persisted = done.persist.or(persisted);
+            end = done.end;
+        }
+        if end > self.synced_bytes {
+            self.journal.tell(self.now, Fact::Synced { bytes: end - self.synced_bytes, wall_us });
+            self.synced_bytes = end;
+            self.writer.acknowledge(end, &mut out.disk);
+        }
+        if let Some(id) = persisted {
+            self.step_core(Input::Persisted(id), out);
+        }
+    }
+
+    fn step_core(&mut self, input: Input<Command>, out: &mut NodeOutbox) {
+        self.raft.step(self.now, input, &mut self.core_outbox);
+        self.carry_out(out);
+    }
+
+    /// Turns what the core asks for into bytes, frames and replies.
+    fn carry_out(&mut self, out: &mut NodeOutbox) {
+        let mut asked = std::mem::take(&mut self.core_outbox);
+        for event in asked.events.drain(..) {
+            if let Event::BecameLeader { term, .. } = event {
+                out.leading = Some(term);
+            }
+            self.journal.tell(self.now, Fact::Raft(event));
+        }
+        for persist in asked.persist.drain(..) {
+            self.writer.batch(persist.hard_state, persist.truncate_from, &persist.append, &mut out.disk);
+            self.ask_for_sync(Some(persist.id), out);
+        }
+        for (to, message) in asked.messages.drain(..) {
+            self.send(to, message, out);
+        }
+        for (ticket, outcome) in asked.outcomes.drain(..) {
+            if let Some((request, reply)) = self.requests.settle(ticket, outcome, self.raft.view().machine.queues()) {
+                self.reply(request, reply, out);
+            }
+        }
+        self.core_outbox = asked;
+    }
+
+    fn ask_for_sync(&mut self, persist: Option<PersistId>, out: &mut NodeOutbox) {
+        self.writes_asked += 1;
+        let id = WriteId(self.writes_asked);
+        self.writes.push_back(PendingWrite { id, persist, end: self.writer.written() });
+        out.sync = Some(id);
+    }
+
+    fn send(&mut self, to: NodeId, frame: Message<Command>, out: &mut NodeOutbox) {
+        self.messages_sent += 1;
+        let message = MessageId { from: self.id, boot: self.boot, number: self.messages_sent };
+        let fate = self.links.send(to, self.now);
+        let summary = MessageSummary::from(&frame);
+        self.journal.tell(self.now, Fact::Sent { message, to, summary, fate });
+        let Fate::Arrives { at_us, again_at_us } = fate else {
+            return;
+        };
+        let mut envelope = Envelope { message, sent_at: self.now, deliver_at: Instant(at_us), frame };
+        out.frames.push((to, codec::encode(&envelope)));
+        if let Some(again_us) = again_at_us {
+            envelope.deliver_at = Instant(again_us);
+            out.frames.push((to, codec::encode(&envelope)));
+        }
+    }
+}
+
+impl From<&Boot> for NodeConfig {
+    fn from(boot: &Boot) -> NodeConfig {
+        let raft = Config {
+            id: boot.id,
+            members: boot.members.clone(),
+            timing: boot.timing,
+            seed: boot.seed,
+            rules: boot.rules,
+        };
+        NodeConfig { raft, boot: boot.boot, links: boot.links.clone() }
+    }
+}
+
+impl fmt::Display for BootError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BootError::Log(damage) => write!(f, "{damage}"),
+            BootError::Core(error) => write!(f, "{error:?}"),
+        }
+    }
+}
+
+impl std::error::Error for BootError {}
