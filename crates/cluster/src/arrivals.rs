@@ -40,20 +40,28 @@ pub(crate) struct Due {
 impl Arrivals {
     /// Keeps a message that took `bytes` until its time.
     pub(crate) fn keep(&mut self, envelope: Envelope, bytes: usize) -> Result<(), DropReason> {
-        let Envelope { message, deliver_at, frame, .. } = envelope;
+        let Envelope {
+            message,
+            deliver_at,
+            frame,
+            ..
+        } = envelope;
         let waiting_bytes = self.waiting_bytes.entry(message.from).or_default();
         if *waiting_bytes + bytes > WAITING_BYTES_MAX {
             return Err(DropReason::Full);
         }
         *waiting_bytes += bytes;
         self.kept += 1;
-        self.waiting.insert((deliver_at, self.kept), Waiting { message, frame, bytes });
+        self.waiting
+            .insert((deliver_at, self.kept), Waiting { message, frame, bytes });
         Ok(())
     }
 
     /// When the next message arrives.
     pub(crate) fn next(&self) -> Instant {
-        self.waiting.first_key_value().map_or(Instant::NEVER, |((at, _), _)| *at)
+        self.waiting
+            .first_key_value()
+            .map_or(Instant::NEVER, |((at, _), _)| *at)
     }
 
     /// The next message, if its time has come.
@@ -67,7 +75,12 @@ impl Arrivals {
         if let Some(waiting_bytes) = self.waiting_bytes.get_mut(&from) {
             *waiting_bytes -= bytes;
         }
-        Some(Due { message, from, frame, cut: self.cut.contains(&from) })
+        Some(Due {
+            message,
+            from,
+            frame,
+            cut: self.cut.contains(&from),
+        })
     }
 
     /// Whether the direction from `peer` is cut from now on.

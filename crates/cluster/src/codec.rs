@@ -94,7 +94,10 @@ pub(crate) fn encode_as<T: Serialize + ?Sized>(version: u8, value: &T) -> Vec<u8
 /// The value that `bytes` spell under a version of the caller's.
 pub(crate) fn decode_as<T: DeserializeOwned>(version: u8, bytes_max: usize, bytes: &[u8]) -> Result<T, DecodeError> {
     if bytes.len() > bytes_max {
-        return Err(DecodeError::TooLong { bytes: bytes.len(), bytes_max });
+        return Err(DecodeError::TooLong {
+            bytes: bytes.len(),
+            bytes_max,
+        });
     }
     let Some((&found, body)) = bytes.split_first() else {
         return Err(DecodeError::Empty);
@@ -103,7 +106,11 @@ pub(crate) fn decode_as<T: DeserializeOwned>(version: u8, bytes_max: usize, byte
         return Err(DecodeError::Version { found, ours: version });
     }
     let (value, rest) = postcard::take_from_bytes(body).map_err(DecodeError::Malformed)?;
-    if rest.is_empty() { Ok(value) } else { Err(DecodeError::Trailing { bytes: rest.len() }) }
+    if rest.is_empty() {
+        Ok(value)
+    } else {
+        Err(DecodeError::Trailing { bytes: rest.len() })
+    }
 }
 
 impl fmt::Display for DecodeError {

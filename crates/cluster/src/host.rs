@@ -3,14 +3,9 @@
 //! Both directions are postcard bytes with [`PROTOCOL_VERSION`] in front (see [`crate::codec`]). A `MessagePort` that goes
 //! with a message is transferred beside its bytes.
 
-use ftqueue::{
-    Answer, Command, Label, Operation, QueueError, QueueId, Read, Sequence, SessionId, Write,
-};
+use ftqueue::{Answer, Command, Label, Operation, QueueError, QueueId, Read, Sequence, SessionId, Write};
 use netem::{Fate, LinkSettings};
-use raft_core::{
-    Duration, Entry, Event, HardState, Instant, LogIndex, NodeId, Progress, Role, Rules, Term,
-    Timing,
-};
+use raft_core::{Duration, Entry, Event, HardState, Instant, LogIndex, NodeId, Progress, Role, Rules, Term, Timing};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::ClockSetting;
@@ -24,14 +19,24 @@ pub enum ToNode {
     /// Be this node. Said once, after [`FromNode::Ready`].
     Boot(Boot),
     /// Here is a port to a peer (transferred along). Replaces an earlier port to the same peer.
-    Connect { peer: NodeId },
+    Connect {
+        /// The node at its other end.
+        peer: NodeId,
+    },
     /// How the direction of the link from this node to `peer` behaves from now on.
     SetLink {
+        /// Where it leads.
         peer: NodeId,
+        /// How it behaves.
         settings: LinkSettings,
     },
     /// Whether the direction from `peer` to this node is cut: what is on the way does not arrive then.
-    SetInbound { peer: NodeId, cut: bool },
+    SetInbound {
+        /// Where it comes from.
+        peer: NodeId,
+        /// Whether it is cut.
+        cut: bool,
+    },
     /// How virtual time runs from now on. Said to all nodes alike.
     SetClock(ClockSetting),
     /// Timers have been changed by hand.
@@ -39,36 +44,65 @@ pub enum ToNode {
     /// Stand still, as a stopped process does, or go on. Messages wait meanwhile.
     SetPaused(bool),
     /// A client's request.
-    Request { request: RequestId, body: Request },
+    Request {
+        /// Names it in the reply.
+        request: RequestId,
+        /// What the client asks.
+        body: Request,
+    },
     /// Say everything about yourself (see [`FromNode::Description`]).
-    Describe { request: RequestId },
+    Describe {
+        /// Names it in the answer.
+        request: RequestId,
+    },
 }
 
 /// From a Worker to the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromNode {
     /// The Worker's code runs. The page compares `build` with its own and says [`ToNode::Boot`].
-    Ready { build: String },
+    Ready {
+        /// A hash of the sources it was built from.
+        build: String,
+    },
     /// The node has recovered and takes part.
     Booted {
+        /// Where it keeps its log.
         storage: Storage,
+        /// What it found there.
         recovery: Recovery,
     },
     /// The node cannot take part: its disk is damaged, or its configuration is wrong. It says nothing to its peers.
-    Refused { why: String },
+    Refused {
+        /// What is wrong, and where.
+        why: String,
+    },
     /// What happened since the last report. At most one every [`REPORT_INTERVAL_MS`], unless the node was quiet before.
     Report(Box<Report>),
     /// The answer to a client's request.
-    Reply { request: RequestId, reply: Reply },
+    Reply {
+        /// The request.
+        request: RequestId,
+        /// The answer.
+        reply: Reply,
+    },
     /// The answer to [`ToNode::Describe`].
     Description {
+        /// The request.
         request: RequestId,
+        /// The answer.
         description: Box<Description>,
     },
     /// This node leads a new term: clients need not search.
-    Leading { term: Term },
+    Leading {
+        /// The term.
+        term: Term,
+    },
     /// The node is about to die of a panic.
-    Died { message: String },
+    Died {
+        /// The panic's message and place.
+        message: String,
+    },
 }
 
 /// How long a Worker collects what happens before it reports, in wall milliseconds.
@@ -103,7 +137,10 @@ pub enum Storage {
     /// In the Origin Private File System: it survives a crash and a reload.
     Opfs,
     /// In memory: it is gone with the Worker. Says why.
-    Memory { why: String },
+    Memory {
+        /// Why it is not kept for longer.
+        why: String,
+    },
 }
 
 /// What a node found at boot.
@@ -129,11 +166,17 @@ pub struct RequestId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Open a session.
-    OpenSession { nonce: u64 },
+    OpenSession {
+        /// Drawn by the client, so that its session can be told from those opened at the same time.
+        nonce: u64,
+    },
     /// A write of a session.
     Write {
+        /// The session.
         session: SessionId,
+        /// Which of the session's writes it is; the same in every try.
         sequence: Sequence,
+        /// What to do.
         write: Write,
     },
     /// A linearizable read.
@@ -150,11 +193,20 @@ pub enum Reply {
     /// The session is not known any more. Whether an earlier try of the same write was applied is unknown.
     SessionExpired,
     /// The session has moved on past this write.
-    OutOfSequence { next: Sequence },
+    OutOfSequence {
+        /// The write it takes next.
+        next: Sequence,
+    },
     /// This node does not lead. Nothing was done.
-    NotLeader { leader: Option<NodeId> },
+    NotLeader {
+        /// The leader it knows.
+        leader: Option<NodeId>,
+    },
     /// This node led when it took the request but may not now. Ask again: a write is applied once.
-    Lost { leader: Option<NodeId> },
+    Lost {
+        /// The leader it knows.
+        leader: Option<NodeId>,
+    },
     /// Too much is under way. Nothing was done.
     Busy,
 }
@@ -267,30 +319,55 @@ pub enum Fact {
     Raft(Event),
     /// A message was sent, and the link has decided its fate.
     Sent {
+        /// The message.
         message: MessageId,
+        /// Where it goes.
         to: NodeId,
+        /// What it says.
         summary: MessageSummary,
+        /// When it arrives, if it does.
         fate: Fate,
     },
     /// A message arrived and was taken.
-    Received { message: MessageId },
+    Received {
+        /// The message.
+        message: MessageId,
+    },
     /// A message reached this node but not its core.
     Dropped {
+        /// The message, if that much is known.
         message: Option<MessageId>,
+        /// The node it came from.
         from: NodeId,
+        /// Why.
         why: DropReason,
     },
     /// A client's request arrived.
     Requested {
+        /// The request.
         request: RequestId,
+        /// What was asked; none where a client opens a session.
         operation: Option<Operation>,
     },
     /// A client's request was answered.
-    Replied { request: RequestId, reply: Reply },
+    Replied {
+        /// The request.
+        request: RequestId,
+        /// The answer.
+        reply: Reply,
+    },
     /// Bytes were made durable.
-    Synced { bytes: u64, wall_us: u64 },
+    Synced {
+        /// How many.
+        bytes: u64,
+        /// How long that took, in wall microseconds.
+        wall_us: u64,
+    },
     /// More happened before this than one report carries; so many facts are not told.
-    Omitted { count: u64 },
+    Omitted {
+        /// How many.
+        count: u64,
+    },
 }
 
 /// Why a message that reached a node did not reach its core.
@@ -303,7 +380,10 @@ pub enum DropReason {
     /// It came from a node that is not a member, or is this node itself.
     NotAMember,
     /// It says that another node than the one it came from sent it.
-    WrongSender { claimed: NodeId },
+    WrongSender {
+        /// That node.
+        claimed: NodeId,
+    },
     /// Too many bytes from that node wait for their time already.
     Full,
 }
@@ -313,35 +393,61 @@ pub enum DropReason {
 pub enum MessageSummary {
     /// A candidate asks for a vote.
     RequestVote {
+        /// The candidate's term.
         term: Term,
+        /// Where its log ends.
         last_log_index: LogIndex,
+        /// The term of its last entry.
         last_log_term: Term,
     },
     /// The answer.
-    Vote { term: Term, granted: bool },
+    Vote {
+        /// The voter's term.
+        term: Term,
+        /// Whether it gave its vote.
+        granted: bool,
+    },
     /// A heartbeat: an append without entries.
     Heartbeat {
+        /// The leader's term.
         term: Term,
+        /// The place that the follower is to compare.
         prev_log_index: LogIndex,
+        /// How far the leader knows the log to be committed.
         leader_commit: LogIndex,
     },
     /// An append with entries, `last` included.
     Append {
+        /// The leader's term.
         term: Term,
+        /// The place of its first entry.
         first: LogIndex,
+        /// The place of its last entry.
         last: LogIndex,
+        /// How far the leader knows the log to be committed.
         leader_commit: LogIndex,
     },
-    /// An append or heartbeat matched up to here.
-    Matched { term: Term, match_index: LogIndex },
-    /// An append was refused; where the leader should try next.
-    Refused {
+    /// An append or heartbeat matched.
+    Matched {
+        /// The follower's term.
         term: Term,
+        /// Up to here.
+        match_index: LogIndex,
+    },
+    /// An append was refused: the logs differ.
+    Refused {
+        /// The follower's term.
+        term: Term,
+        /// The place where they differ.
         prev_log_index: LogIndex,
+        /// Where the leader should try next.
         conflict_index: LogIndex,
     },
     /// An append of an older term was refused.
-    StaleTerm { term: Term },
+    StaleTerm {
+        /// The follower's term.
+        term: Term,
+    },
 }
 
 /// Everything about a node, for a person to keep. Its JSON is meant to be read: terms and places are plain numbers, commands

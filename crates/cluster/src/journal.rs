@@ -28,7 +28,14 @@ impl Journal {
     /// The journal of a node that has just recovered a log up to `last_index`: all of it is news.
     pub(crate) fn after_boot(last_index: LogIndex) -> Journal {
         let log_changed_from = (last_index > LogIndex::ZERO).then_some(LogIndex(1));
-        Journal { news: News { log_changed_from, ..News::default() }, omitted: 0, changed: true }
+        Journal {
+            news: News {
+                log_changed_from,
+                ..News::default()
+            },
+            omitted: 0,
+            changed: true,
+        }
     }
 
     /// Notes a fact.

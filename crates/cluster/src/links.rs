@@ -14,18 +14,32 @@ pub(crate) struct Links {
 /// Sets the links' seeds apart from one another and from the core's.
 const SEED_STRIDE: u64 = 0x9E37_79B9_7F4A_7C15;
 
-const PERFECT: LinkSettings =
-    LinkSettings { delay_us: 0, jitter_us: 0, loss: 0.0, duplicate: 0.0, reorder: false, cut: false };
+const PERFECT: LinkSettings = LinkSettings {
+    delay_us: 0,
+    jitter_us: 0,
+    loss: 0.0,
+    duplicate: 0.0,
+    reorder: false,
+    cut: false,
+};
 
 impl Links {
     /// Links from `id` to every other member. Those without settings are perfect.
     pub(crate) fn new(id: NodeId, members: &[NodeId], settings: &[(NodeId, LinkSettings)], seed: u64) -> Links {
         let peers = members.iter().copied().filter(|member| *member != id);
         let link = |peer: NodeId| {
-            let settings = settings.iter().rfind(|(to, _)| *to == peer).map_or(PERFECT, |(_, settings)| *settings);
-            Link::new(settings, seed.wrapping_add(SEED_STRIDE.wrapping_mul(u64::from(peer.0) + 1)))
+            let settings = settings
+                .iter()
+                .rfind(|(to, _)| *to == peer)
+                .map_or(PERFECT, |(_, settings)| *settings);
+            Link::new(
+                settings,
+                seed.wrapping_add(SEED_STRIDE.wrapping_mul(u64::from(peer.0) + 1)),
+            )
         };
-        Links { links: peers.map(|peer| (peer, link(peer))).collect() }
+        Links {
+            links: peers.map(|peer| (peer, link(peer))).collect(),
+        }
     }
 
     /// Changes how the direction to a member behaves.

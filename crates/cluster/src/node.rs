@@ -4,16 +4,19 @@
 //! core it is a function: [`Node::step`] takes one [`NodeInput`] and says in a [`NodeOutbox`] what its host is to do. A Web
 //! Worker and the simulator host the same node.
 //!
-//! A host's turn: step for all that has arrived, with one outbox; append its `disk` to the file; post its `frames` and
-//! `replies`; if it asks for a `sync`, flush and step with [`NodeInput::Synced`], and carry out what that asks for in turn. The
-//! order among them is free, for nothing in an outbox rests on bytes that the same outbox still asks to flush.
+//! A host's turn: [`Node::take`] all that has arrived, with one outbox, and [`Node::flush`]; append the outbox's `disk` to the
+//! file; post its `frames` and `replies`; if it asks for a `sync`, flush the file and take [`NodeInput::Synced`], and carry out
+//! what that asks for in turn. Frames and replies may go before the flush, for none of them rests on bytes that the same outbox
+//! still asks to flush.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use ftqueue::{Command, FtQueue, Output};
 use netem::{Fate, LinkSettings};
-use raft_core::{Config, Event, Input, Instant, LogIndex, Message, NodeId, PENDING_REQUESTS_MAX, PersistId, Raft, Term, Timing, View};
+use raft_core::{
+    Config, Event, Input, Instant, LogIndex, Message, NodeId, PENDING_REQUESTS_MAX, PersistId, Raft, Term, Timing, View,
+};
 
 use crate::arrivals::Arrivals;
 use crate::codec::{self, Envelope};
@@ -111,7 +114,15 @@ pub struct NodeOutbox {
 impl NodeOutbox {
     /// Empties the outbox, keeping its memory.
     pub fn clear(&mut self) {
-        let NodeOutbox { truncate_disk_to, disk, sync, frames, replies, leading, witnessed } = self;
+        let NodeOutbox {
+            truncate_disk_to,
+            disk,
+            sync,
+            frames,
+            replies,
+            leading,
+            witnessed,
+        } = self;
         disk.clear();
         frames.clear();
         replies.clear();
@@ -175,9 +186,16 @@ impl Node {
         now: Instant,
         out: &mut NodeOutbox,
     ) -> Result<(Node, Recovery), BootError> {
-        let NodeConfig { raft: config, boot, links } = config;
+        let NodeConfig {
+            raft: config,
+            boot,
+            links,
+        } = config;
         let (id, members) = (config.id, config.members.clone());
-        let identity = Identity { node: id, members: u8::try_from(members.len()).unwrap_or(u8::MAX) };
+        let identity = Identity {
+            node: id,
+            members: u8::try_from(members.len()).unwrap_or(u8::MAX),
+        };
         let found = wal::recover(identity, disk).map_err(BootError::Log)?;
         let recovery = Recovery {
             hard_state: found.hard_state,
@@ -187,7 +205,10 @@ impl Node {
             wall_ms: 0.0,
         };
         let valid_bytes = found.valid_bytes;
-        let recovered = raft_core::Recovered { hard_state: found.hard_state, log: found.log };
+        let recovered = raft_core::Recovered {
+            hard_state: found.hard_state,
+            log: found.log,
+        };
         let links = Links::new(id, &members, &links, config.seed);
         let mut core_outbox = CoreOutbox::default();
         let raft = Raft::boot(config, recovered, Replica::default(), now, &mut core_outbox).map_err(BootError::Core)?;
@@ -218,20 +239,27 @@ impl Node {
             // What was found may still lie in a cache of the operating system, written by a boot that crashed.
             node.ask_for_sync(None, out);
         }
-        node.carry_out(out);
+        node.flush(out);
         Ok((node, recovery))
     }
 
-    /// Takes one input at `now`, and whatever has come due by then. Total: any input in any state is taken or refused. Instants
-    /// that fall are taken as the latest one seen.
+    /// Takes one input at `now`, and whatever has come due by then, and says what is to be done. Total: any input in any state
+    /// is taken or refused. Instants that fall are taken as the latest one seen.
     pub fn step(&mut self, now: Instant, input: NodeInput, out: &mut NodeOutbox) {
+        self.take(now, input, out);
+        self.flush(out);
+    }
+
+    /// The first half of [`Node::step`], for a host that takes all that has arrived and then flushes once: one write and one
+    /// append a follower then serve for all of it.
+    pub fn take(&mut self, now: Instant, input: NodeInput, out: &mut NodeOutbox) {
         self.now = self.now.max(now);
         match input {
             NodeInput::Tick => {}
             NodeInput::Arrive { from, bytes } => self.arrive(from, &bytes, out),
             NodeInput::SetLink { peer, settings } => self.links.set(peer, settings),
             NodeInput::SetInbound { peer, cut } => self.arrivals.set_cut(peer, cut),
-            NodeInput::SetTiming(timing) => self.step_core(Input::SetTiming(timing), out),
+            NodeInput::SetTiming(timing) => self.take_core(Input::SetTiming(timing), out),
             NodeInput::SetPaused(paused) => self.set_paused(paused, out),
             NodeInput::Synced { write, wall_us } if self.paused => self.held.push(NodeInput::Synced { write, wall_us }),
             NodeInput::Synced { write, wall_us } => self.synced(write, wall_us, out),
@@ -243,9 +271,20 @@ impl Node {
         }
     }
 
+    /// The second half of [`Node::step`]: asks for the writes and sends the messages that the inputs taken give rise to.
+    pub fn flush(&mut self, out: &mut NodeOutbox) {
+        if !self.paused {
+            self.carry_out(out);
+        }
+    }
+
     /// When to call `step(Tick)` next. Answers may change with every step.
     pub fn deadline(&self) -> Instant {
-        if self.paused { Instant::NEVER } else { self.raft.deadline().min(self.arrivals.next()) }
+        if self.paused {
+            Instant::NEVER
+        } else {
+            self.raft.deadline().min(self.arrivals.next())
+        }
     }
 
     /// The core's state.
@@ -286,7 +325,13 @@ impl Node {
         let news = self.journal.take();
         let log = news.log_changed_from.map(|from| state::log_patch(&self.view(), from));
         let queues = news.queues_changed.then(|| self.queues_summary());
-        Some(Report { now, status: self.status(), facts: news.facts, log, queues })
+        Some(Report {
+            now,
+            status: self.status(),
+            facts: news.facts,
+            log,
+            queues,
+        })
     }
 
     /// Takes the messages whose time has come, and then lets the core's timer run out: a host that was late must not make a
@@ -298,10 +343,16 @@ impl Node {
                 continue;
             }
             self.journal.tell(self.now, Fact::Received { message: due.message });
-            self.step_core(Input::Receive { from: due.from, message: due.frame }, out);
+            self.take_core(
+                Input::Receive {
+                    from: due.from,
+                    message: due.frame,
+                },
+                out,
+            );
         }
         if self.raft.deadline() <= self.now {
-            self.step_core(Input::Tick, out);
+            self.take_core(Input::Tick, out);
         }
     }
 
@@ -335,7 +386,7 @@ impl Node {
         self.journal.changed();
         if !paused {
             for input in std::mem::take(&mut self.held) {
-                self.step(self.now, input, out);
+                self.take(self.now, input, out);
             }
         }
     }
@@ -349,7 +400,13 @@ impl Node {
     }
 
     fn request(&mut self, request: RequestId, body: Request, out: &mut NodeOutbox) {
-        self.journal.tell(self.now, Fact::Requested { request, operation: body.operation() });
+        self.journal.tell(
+            self.now,
+            Fact::Requested {
+                request,
+                operation: body.operation(),
+            },
+        );
         let ticket = match self.requests.open(request, body) {
             Some(ticket) => ticket,
             None => return self.reply(request, Reply::Busy, out),
@@ -358,7 +415,7 @@ impl Node {
             Some(command) => Input::Propose { ticket, command },
             None => Input::Read { ticket },
         };
-        self.step_core(input, out);
+        self.take_core(input, out);
     }
 
     fn reply(&mut self, request: RequestId, reply: Reply, out: &mut NodeOutbox) {
@@ -375,16 +432,22 @@ impl Node {
             end = done.end;
         }
         if end > self.synced_bytes {
-            self.journal.tell(self.now, Fact::Synced { bytes: end - self.synced_bytes, wall_us });
+            self.journal.tell(
+                self.now,
+                Fact::Synced {
+                    bytes: end - self.synced_bytes,
+                    wall_us,
+                },
+            );
             self.synced_bytes = end;
             self.writer.acknowledge(end, &mut out.disk);
         }
         if let Some(id) = persisted {
-            self.step_core(Input::Persisted(id), out);
+            self.take_core(Input::Persisted(id), out);
         }
     }
 
-    fn step_core(&mut self, input: Input<Command>, out: &mut NodeOutbox) {
+    fn take_core(&mut self, input: Input<Command>, out: &mut NodeOutbox) {
         self.raft.step(self.now, input, &mut self.core_outbox);
         self.carry_out(out);
     }
@@ -399,7 +462,12 @@ impl Node {
             self.journal.tell(self.now, Fact::Raft(event));
         }
         for persist in asked.persist.drain(..) {
-            self.writer.batch(persist.hard_state, persist.truncate_from, &persist.append, &mut out.disk);
+            self.writer.batch(
+                persist.hard_state,
+                persist.truncate_from,
+                &persist.append,
+                &mut out.disk,
+            );
             self.ask_for_sync(Some(persist.id), out);
         }
         for (to, message) in asked.messages.drain(..) {
@@ -416,20 +484,41 @@ impl Node {
     fn ask_for_sync(&mut self, persist: Option<PersistId>, out: &mut NodeOutbox) {
         self.writes_asked += 1;
         let id = WriteId(self.writes_asked);
-        self.writes.push_back(PendingWrite { id, persist, end: self.writer.written() });
+        self.writes.push_back(PendingWrite {
+            id,
+            persist,
+            end: self.writer.written(),
+        });
         out.sync = Some(id);
     }
 
     fn send(&mut self, to: NodeId, frame: Message<Command>, out: &mut NodeOutbox) {
         self.messages_sent += 1;
-        let message = MessageId { from: self.id, boot: self.boot, number: self.messages_sent };
+        let message = MessageId {
+            from: self.id,
+            boot: self.boot,
+            number: self.messages_sent,
+        };
         let fate = self.links.send(to, self.now);
         let summary = MessageSummary::from(&frame);
-        self.journal.tell(self.now, Fact::Sent { message, to, summary, fate });
+        self.journal.tell(
+            self.now,
+            Fact::Sent {
+                message,
+                to,
+                summary,
+                fate,
+            },
+        );
         let Fate::Arrives { at_us, again_at_us } = fate else {
             return;
         };
-        let mut envelope = Envelope { message, sent_at: self.now, deliver_at: Instant(at_us), frame };
+        let mut envelope = Envelope {
+            message,
+            sent_at: self.now,
+            deliver_at: Instant(at_us),
+            frame,
+        };
         out.frames.push((to, codec::encode(&envelope)));
         if let Some(again_us) = again_at_us {
             envelope.deliver_at = Instant(again_us);
@@ -447,7 +536,11 @@ impl From<&Boot> for NodeConfig {
             seed: boot.seed,
             rules: boot.rules,
         };
-        NodeConfig { raft, boot: boot.boot, links: boot.links.clone() }
+        NodeConfig {
+            raft,
+            boot: boot.boot,
+            links: boot.links.clone(),
+        }
     }
 }
 

@@ -55,7 +55,15 @@ impl Request {
     pub fn command(self) -> Option<Command> {
         match self {
             Request::OpenSession { nonce } => Some(Command::OpenSession { nonce }),
-            Request::Write { session, sequence, write } => Some(Command::Write { session, sequence, write }),
+            Request::Write {
+                session,
+                sequence,
+                write,
+            } => Some(Command::Write {
+                session,
+                sequence,
+                write,
+            }),
             Request::Read(_) => None,
         }
     }

@@ -37,14 +37,20 @@ pub(crate) fn queues_summary(queues: &FtQueue) -> QueuesSummary {
     let all = queues.queues();
     QueuesSummary {
         count: all.len() as u64,
-        queues: all.take(QUEUES_SHOWN_MAX).map(|queue| queue_summary(queue, ITEMS_SHOWN_MAX)).collect(),
+        queues: all
+            .take(QUEUES_SHOWN_MAX)
+            .map(|queue| queue_summary(queue, ITEMS_SHOWN_MAX))
+            .collect(),
     }
 }
 
 /// The log from `from` on.
 pub(crate) fn log_patch(view: &View<'_, Replica>, from: LogIndex) -> LogPatch {
     let kept = usize::try_from(from.prev().0).unwrap_or(usize::MAX).min(view.log.len());
-    LogPatch { from, entries: view.log[kept..].to_vec() }
+    LogPatch {
+        from,
+        entries: view.log[kept..].to_vec(),
+    }
 }
 
 /// Everything.
@@ -67,8 +73,15 @@ pub(crate) fn describe(view: &View<'_, Replica>, now: Instant, disk_bytes: u64) 
         },
         followers: view.progress.to_vec(),
         sessions: sessions(view),
-        queues: view.machine.queues().queues().map(|queue| queue_summary(queue, usize::MAX)).collect(),
-        log: entries.map(|(entry, index)| describe_entry(LogIndex(index), entry, view.commit_index)).collect(),
+        queues: view
+            .machine
+            .queues()
+            .queues()
+            .map(|queue| queue_summary(queue, usize::MAX))
+            .collect(),
+        log: entries
+            .map(|(entry, index)| describe_entry(LogIndex(index), entry, view.commit_index))
+            .collect(),
     }
 }
 
@@ -89,9 +102,18 @@ fn describe_entry(index: LogIndex, entry: &Entry<Command>, commit_index: LogInde
     let (command, session, sequence) = match entry.payload {
         Payload::NoOp => ("no-op".to_owned(), None, None),
         Payload::Command(Command::OpenSession { .. }) => ("open_session".to_owned(), None, None),
-        Payload::Command(Command::Write { session, sequence, write }) => {
-            (write.to_string(), Some(session), Some(sequence))
-        }
+        Payload::Command(Command::Write {
+            session,
+            sequence,
+            write,
+        }) => (write.to_string(), Some(session), Some(sequence)),
     };
-    DescribedEntry { index, term: entry.term, command, session, sequence, committed: index <= commit_index }
+    DescribedEntry {
+        index,
+        term: entry.term,
+        command,
+        session,
+        sequence,
+        committed: index <= commit_index,
+    }
 }

@@ -33,7 +33,10 @@ impl From<&Message<Command>> for MessageSummary {
                 last_log_index: request.last_log_index,
                 last_log_term: request.last_log_term,
             },
-            Message::RequestVoteReply(reply) => MessageSummary::Vote { term: reply.term, granted: reply.granted },
+            Message::RequestVoteReply(reply) => MessageSummary::Vote {
+                term: reply.term,
+                granted: reply.granted,
+            },
             Message::AppendEntries(append) if append.entries.is_empty() => MessageSummary::Heartbeat {
                 term: append.term,
                 prev_log_index: append.prev_log_index,
@@ -46,10 +49,19 @@ impl From<&Message<Command>> for MessageSummary {
                 leader_commit: append.leader_commit,
             },
             Message::AppendEntriesReply(reply) => match reply.outcome {
-                AppendOutcome::Matched { match_index } => MessageSummary::Matched { term: reply.term, match_index },
-                AppendOutcome::Conflict { prev_log_index, conflict_index, .. } => {
-                    MessageSummary::Refused { term: reply.term, prev_log_index, conflict_index }
-                }
+                AppendOutcome::Matched { match_index } => MessageSummary::Matched {
+                    term: reply.term,
+                    match_index,
+                },
+                AppendOutcome::Conflict {
+                    prev_log_index,
+                    conflict_index,
+                    ..
+                } => MessageSummary::Refused {
+                    term: reply.term,
+                    prev_log_index,
+                    conflict_index,
+                },
                 AppendOutcome::StaleTerm => MessageSummary::StaleTerm { term: reply.term },
             },
         }
@@ -59,21 +71,49 @@ impl From<&Message<Command>> for MessageSummary {
 impl fmt::Display for MessageSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            MessageSummary::RequestVote { term, last_log_index, last_log_term } => {
-                write!(f, "RequestVote of {term}, log up to index {last_log_index} of {last_log_term}")
+            MessageSummary::RequestVote {
+                term,
+                last_log_index,
+                last_log_term,
+            } => {
+                write!(
+                    f,
+                    "RequestVote of {term}, log up to index {last_log_index} of {last_log_term}"
+                )
             }
             MessageSummary::Vote { term, granted: true } => write!(f, "vote granted for {term}"),
             MessageSummary::Vote { term, granted: false } => write!(f, "vote refused in {term}"),
-            MessageSummary::Heartbeat { term, prev_log_index, leader_commit } => {
-                write!(f, "heartbeat of {term} after index {prev_log_index}, committed up to {leader_commit}")
+            MessageSummary::Heartbeat {
+                term,
+                prev_log_index,
+                leader_commit,
+            } => {
+                write!(
+                    f,
+                    "heartbeat of {term} after index {prev_log_index}, committed up to {leader_commit}"
+                )
             }
-            MessageSummary::Append { term, first, last, leader_commit } => {
+            MessageSummary::Append {
+                term,
+                first,
+                last,
+                leader_commit,
+            } => {
                 write!(f, "AppendEntries of {term} with {}", Places(*first, *last))?;
                 write!(f, ", committed up to {leader_commit}")
             }
-            MessageSummary::Matched { term, match_index } => write!(f, "log matches up to index {match_index} in {term}"),
-            MessageSummary::Refused { term, prev_log_index, conflict_index } => {
-                write!(f, "AppendEntries after index {prev_log_index} refused in {term}, try from {conflict_index}")
+            MessageSummary::Matched { term, match_index } => {
+                write!(f, "log matches up to index {match_index} in {term}")
+            }
+            MessageSummary::Refused {
+                term,
+                prev_log_index,
+                conflict_index,
+            } => {
+                write!(
+                    f,
+                    "AppendEntries after index {prev_log_index} refused in {term}, try from {conflict_index}"
+                )
             }
             MessageSummary::StaleTerm { term } => write!(f, "AppendEntries of an older term refused in {term}"),
         }
@@ -86,7 +126,11 @@ struct Places(LogIndex, LogIndex);
 impl fmt::Display for Places {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Places(first, last) = self;
-        if first == last { write!(f, "entry {first}") } else { write!(f, "entries {first} to {last}") }
+        if first == last {
+            write!(f, "entry {first}")
+        } else {
+            write!(f, "entries {first} to {last}")
+        }
     }
 }
 
@@ -94,26 +138,60 @@ impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fact::Raft(event) => write!(f, "{event:?}"),
-            Fact::Sent { message, to, summary, fate } => {
+            Fact::Sent {
+                message,
+                to,
+                summary,
+                fate,
+            } => {
                 write!(f, "sent {message} to {to}: {summary}")?;
                 match fate {
-                    Fate::Arrives { at_us, again_at_us: None } => write!(f, " (arrives at {})", Instant(*at_us)),
-                    Fate::Arrives { at_us, again_at_us: Some(again_us) } => {
-                        write!(f, " (arrives at {} and again at {})", Instant(*at_us), Instant(*again_us))
+                    Fate::Arrives {
+                        at_us,
+                        again_at_us: None,
+                    } => write!(f, " (arrives at {})", Instant(*at_us)),
+                    Fate::Arrives {
+                        at_us,
+                        again_at_us: Some(again_us),
+                    } => {
+                        write!(
+                            f,
+                            " (arrives at {} and again at {})",
+                            Instant(*at_us),
+                            Instant(*again_us)
+                        )
                     }
                     Fate::Lost => write!(f, " (lost on the way)"),
                     Fate::Cut => write!(f, " (the link is cut)"),
                 }
             }
             Fact::Received { message } => write!(f, "received {message} from {}", message.from),
-            Fact::Dropped { message: Some(message), from, why } => write!(f, "dropped {message} from {from}: {why}"),
-            Fact::Dropped { message: None, from, why } => write!(f, "dropped a message from {from}: {why}"),
-            Fact::Requested { request, operation: Some(operation) } => write!(f, "was asked {request}: {operation}"),
-            Fact::Requested { request, operation: None } => write!(f, "was asked {request}: open a session"),
+            Fact::Dropped {
+                message: Some(message),
+                from,
+                why,
+            } => write!(f, "dropped {message} from {from}: {why}"),
+            Fact::Dropped {
+                message: None,
+                from,
+                why,
+            } => write!(f, "dropped a message from {from}: {why}"),
+            Fact::Requested {
+                request,
+                operation: Some(operation),
+            } => write!(f, "was asked {request}: {operation}"),
+            Fact::Requested {
+                request,
+                operation: None,
+            } => write!(f, "was asked {request}: open a session"),
             Fact::Replied { request, reply } => write!(f, "answered {request}: {reply}"),
             Fact::Synced { bytes, wall_us: 0 } => write!(f, "made {bytes} bytes durable"),
             Fact::Synced { bytes, wall_us } => {
-                write!(f, "made {bytes} bytes durable, in {:.3} ms on the wall", *wall_us as f64 / 1000.0)
+                write!(
+                    f,
+                    "made {bytes} bytes durable, in {:.3} ms on the wall",
+                    *wall_us as f64 / 1000.0
+                )
             }
             Fact::Omitted { count } => write!(f, "did {count} more things than there was room to report"),
         }

@@ -80,7 +80,11 @@ pub struct Writer {
 impl Writer {
     /// Goes on after the `valid_bytes` that [`recover`] found; a file without any gets its header first.
     pub fn new(identity: Identity, valid_bytes: u64) -> Writer {
-        Writer { identity, written: valid_bytes, acknowledged: 0 }
+        Writer {
+            identity,
+            written: valid_bytes,
+            acknowledged: 0,
+        }
     }
 
     /// Appends a batch to `out`.
@@ -92,9 +96,23 @@ impl Writer {
         out: &mut Vec<u8>,
     ) {
         let (first, rest) = append.split_at(append.len().min(RECORD_ENTRIES_MAX));
-        self.record(&Record::Batch { hard_state, truncate_from, append: first }, out);
+        self.record(
+            &Record::Batch {
+                hard_state,
+                truncate_from,
+                append: first,
+            },
+            out,
+        );
         for append in rest.chunks(RECORD_ENTRIES_MAX) {
-            self.record(&Record::Batch { hard_state: None, truncate_from: None, append }, out);
+            self.record(
+                &Record::Batch {
+                    hard_state: None,
+                    truncate_from: None,
+                    append,
+                },
+                out,
+            );
         }
     }
 
@@ -163,25 +181,52 @@ pub enum Flaw {
     /// The header's checksum is wrong.
     HeaderChecksum,
     /// Another version of this program wrote the file.
-    Version { found: u8 },
+    Version {
+        /// That version.
+        found: u8,
+    },
     /// It is the log of another node.
-    OtherNode { found: NodeId, ours: NodeId },
+    OtherNode {
+        /// That node.
+        found: NodeId,
+        /// This node.
+        ours: NodeId,
+    },
     /// It is the log of a cluster of another size.
-    OtherCluster { members: u8, ours: u8 },
+    OtherCluster {
+        /// How many members that cluster has.
+        members: u8,
+        /// How many this one has.
+        ours: u8,
+    },
     /// No record begins where one should.
     NoRecord,
     /// The record is longer than records are.
-    TooLong { bytes: u32 },
+    TooLong {
+        /// How long it says it is.
+        bytes: u32,
+    },
     /// The file ends before the record does.
-    Incomplete { lacking: u64 },
+    Incomplete {
+        /// How many bytes are missing.
+        lacking: u64,
+    },
     /// The record's checksum is wrong.
     Checksum,
     /// The record is whole and yet does not decode.
     Undecodable(DecodeError),
     /// The record vouches for bytes that come after it.
-    VouchesAhead { bytes: u64 },
+    VouchesAhead {
+        /// How many it vouches for.
+        bytes: u64,
+    },
     /// The record drops entries where there are none.
-    TruncatesBeyond { from: LogIndex, last: LogIndex },
+    TruncatesBeyond {
+        /// The first it drops.
+        from: LogIndex,
+        /// Where the log ends.
+        last: LogIndex,
+    },
 }
 
 /// Reads a file.
@@ -195,11 +240,19 @@ pub fn recover(identity: Identity, file: &[u8]) -> Result<Recovered, Damage> {
         found.dropped_bytes = file.len() as u64;
         return Ok(found);
     }
-    check_header(identity, file).map_err(|what| Damage { record: 0, offset: 0, what })?;
+    check_header(identity, file).map_err(|what| Damage {
+        record: 0,
+        offset: 0,
+        what,
+    })?;
     let mut offset = HEADER_BYTES;
     while offset < file.len() {
         let record_number = found.records + 1;
-        let damage = |what| Damage { record: record_number, offset: offset as u64, what };
+        let damage = |what| Damage {
+            record: record_number,
+            offset: offset as u64,
+            what,
+        };
         match read_record(file, offset) {
             Ok(framed) => {
                 let record = decode_record(&framed).map_err(damage)?;
@@ -242,10 +295,16 @@ fn check_header(identity: Identity, file: &[u8]) -> Result<(), Flaw> {
         return Err(Flaw::Version { found: version });
     }
     if node != identity.node {
-        return Err(Flaw::OtherNode { found: node, ours: identity.node });
+        return Err(Flaw::OtherNode {
+            found: node,
+            ours: identity.node,
+        });
     }
     if members != identity.members {
-        return Err(Flaw::OtherCluster { members, ours: identity.members });
+        return Err(Flaw::OtherCluster {
+            members,
+            ours: identity.members,
+        });
     }
     Ok(())
 }
@@ -265,21 +324,31 @@ fn read_record(file: &[u8], offset: usize) -> Result<Framed<'_>, Flaw> {
         return Err(Flaw::NoRecord);
     }
     let Some((head, rest)) = rest.split_first_chunk::<RECORD_HEAD_BYTES>() else {
-        return Err(Flaw::Incomplete { lacking: (RECORD_HEAD_BYTES - rest.len()) as u64 });
+        return Err(Flaw::Incomplete {
+            lacking: (RECORD_HEAD_BYTES - rest.len()) as u64,
+        });
     };
     let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-    let acknowledged =
-        u64::from_le_bytes([head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15]]);
+    let acknowledged = u64::from_le_bytes([
+        head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15],
+    ]);
     if length as usize > RECORD_BODY_BYTES_MAX {
         return Err(Flaw::TooLong { bytes: length });
     }
     let Some(body) = rest.get(..length as usize) else {
-        return Err(Flaw::Incomplete { lacking: length as u64 - rest.len() as u64 });
+        return Err(Flaw::Incomplete {
+            lacking: length as u64 - rest.len() as u64,
+        });
     };
     if record_checksum(offset as u64, length, acknowledged, body).to_le_bytes() != head[16..] {
         return Err(Flaw::Checksum);
     }
-    Ok(Framed { offset, acknowledged, body, end: offset + RECORD_HEAD_BYTES + body.len() })
+    Ok(Framed {
+        offset,
+        acknowledged,
+        body,
+        end: offset + RECORD_HEAD_BYTES + body.len(),
+    })
 }
 
 /// The record's place is part of it, so that a copy of a record elsewhere in the file is none.
@@ -294,13 +363,20 @@ fn record_checksum(offset: u64, length: u32, acknowledged: u64, body: &[u8]) -> 
 
 fn decode_record(framed: &Framed<'_>) -> Result<Record<Vec<Entry<Command>>>, Flaw> {
     if framed.acknowledged > framed.offset as u64 {
-        return Err(Flaw::VouchesAhead { bytes: framed.acknowledged });
+        return Err(Flaw::VouchesAhead {
+            bytes: framed.acknowledged,
+        });
     }
     codec::decode_as(WAL_VERSION, RECORD_BODY_BYTES_MAX, framed.body).map_err(Flaw::Undecodable)
 }
 
 fn replay(record: Record<Vec<Entry<Command>>>, found: &mut Recovered) -> Result<(), Flaw> {
-    let Record::Batch { hard_state, truncate_from, append } = record else {
+    let Record::Batch {
+        hard_state,
+        truncate_from,
+        append,
+    } = record
+    else {
         return Ok(());
     };
     if let Some(from) = truncate_from {
@@ -319,7 +395,10 @@ fn replay(record: Record<Vec<Entry<Command>>>, found: &mut Recovered) -> Result<
 /// cannot be trusted, so records are looked for at every byte.
 fn is_vouched_for(file: &[u8], damaged: usize) -> bool {
     let mut offset = damaged + 1;
-    while let Some(found) = file.get(offset..).and_then(|rest| rest.iter().position(|byte| *byte == RECORD_MAGIC[0])) {
+    while let Some(found) = file
+        .get(offset..)
+        .and_then(|rest| rest.iter().position(|byte| *byte == RECORD_MAGIC[0]))
+    {
         offset += found;
         match read_record(file, offset) {
             Ok(framed) if framed.acknowledged > damaged as u64 => return true,
@@ -335,7 +414,11 @@ impl fmt::Display for Damage {
         match self.record {
             0 => write!(f, "the write-ahead log cannot be used: {}", self.what),
             record => {
-                write!(f, "the write-ahead log is damaged: record {record}, at byte {}, was acknowledged, but ", self.offset)?;
+                write!(
+                    f,
+                    "the write-ahead log is damaged: record {record}, at byte {}, was acknowledged, but ",
+                    self.offset
+                )?;
                 write!(f, "{}", self.what)
             }
         }
@@ -348,11 +431,17 @@ impl fmt::Display for Flaw {
             Flaw::NotALog => write!(f, "the file does not begin as a log of FTQueue does"),
             Flaw::HeaderChecksum => write!(f, "the checksum of its header is wrong"),
             Flaw::Version { found } => {
-                write!(f, "version {found} of FTQueue wrote it, and this one reads version {WAL_VERSION}")
+                write!(
+                    f,
+                    "version {found} of FTQueue wrote it, and this one reads version {WAL_VERSION}"
+                )
             }
             Flaw::OtherNode { found, ours } => write!(f, "it belongs to {found}, and this is {ours}"),
             Flaw::OtherCluster { members, ours } => {
-                write!(f, "it belongs to a cluster of {members}, and this is a cluster of {ours}")
+                write!(
+                    f,
+                    "it belongs to a cluster of {members}, and this is a cluster of {ours}"
+                )
             }
             Flaw::NoRecord => write!(f, "no record begins there"),
             Flaw::TooLong { bytes } => write!(f, "it claims {bytes} bytes, more than a record has"),
