@@ -1,0 +1,121 @@
+//! The site: what is in `www`, the two compiled modules, and for a static host what makes it work offline.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::build::{self, Profile};
+use crate::workspace::Workspace;
+
+/// Who the site is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// A person at work on it: nothing may be kept by the browser.
+    Developer,
+    /// Visitors of a static host: it works offline after the first visit.
+    Visitors,
+}
+
+/// Sources of the service worker in `www`. None of them is copied as it is.
+const OFFLINE_SOURCES: [&str; 3] = ["offline.js", "sw.js", "sw-retired.js"];
+
+/// Compiles everything and lays the site out in the target folder. Returns where it lies.
+pub fn make(workspace: &Workspace, profile: Profile, audience: Audience) -> Result<PathBuf> {
+    let name = match audience {
+        Audience::Developer => "serve",
+        Audience::Visitors => "dist",
+    };
+    let site = workspace.target.join("site").join(name);
+    remove(&site)?;
+    fs::create_dir_all(&site).with_context(|| format!("{} cannot be made", site.display()))?;
+    lay_out(workspace, profile, audience, &site)?;
+    Ok(site)
+}
+
+/// Compiles everything and lays the site out in `out`, over what is there.
+pub fn lay_out(workspace: &Workspace, profile: Profile, audience: Audience, out: &Path) -> Result<()> {
+    build::build(workspace, profile, out)?;
+    let www = workspace.root.join("www");
+    for path in files(&www)? {
+        if !OFFLINE_SOURCES.iter().any(|source| path == Path::new(source)) {
+            copy(&www.join(&path), &out.join(&path))?;
+        }
+    }
+    match audience {
+        Audience::Developer => copy(&www.join("sw-retired.js"), &out.join("sw.js")),
+        Audience::Visitors => make_offline(&www, out),
+    }
+}
+
+/// Copies a finished site to where the user wants it. An older site there is replaced, anything else is left alone.
+pub fn publish(site: &Path, out: &Path) -> Result<()> {
+    let is_empty = fs::read_dir(out).map_or(true, |mut entries| entries.next().is_none());
+    let is_a_site = ["index.html", "page_bg.wasm", "sw.js"].iter().all(|name| out.join(name).is_file());
+    if !is_empty && !is_a_site {
+        bail!("{} holds something that is not this site; name another folder with --out, or empty it", out.display());
+    }
+    remove(out)?;
+    files(site)?.iter().try_for_each(|path| copy(&site.join(path), &out.join(path)))
+}
+
+/// Every file under `folder`, relative to it, in a fixed order.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+        let entry = entry.with_context(|| format!("{} cannot be read", folder.display()))?;
+        if entry.file_type().is_file() {
+            files.push(entry.path().strip_prefix(folder)?.to_path_buf());
+        }
+    }
+    Ok(files)
+}
+
+/// Adds the service worker: the list of the files it keeps, and a version that changes with any byte of them.
+fn make_offline(www: &Path, out: &Path) -> Result<()> {
+    copy(&www.join("offline.js"), &out.join("offline.js"))?;
+    let index = out.join("index.html");
+    let html = read(&index)?;
+    let Some(end_of_head) = html.find("</head>") else {
+        bail!("www/index.html has no </head>; the script that makes the site work offline goes in front of it");
+    };
+    let (head, body) = html.split_at(end_of_head);
+    write(&index, &format!("{head}<script type=\"module\" src=\"offline.js\"></script>\n{body}"))?;
+
+    let mut hasher = blake3::Hasher::new();
+    let mut names = Vec::new();
+    for path in files(out)? {
+        let name = path.to_string_lossy().replace('\\', "/");
+        hasher.update(name.as_bytes());
+        hasher.update(blake3::hash(&fs::read(out.join(&path))?).as_bytes());
+        names.push(name);
+    }
+    let version = &hasher.finalize().to_hex()[..16];
+    let constants = format!("const VERSION = {version:?};\nconst FILES = {};\n\n", serde_json::to_string(&names)?);
+    write(&out.join("sw.js"), &(constants + &read(&www.join("sw.js"))?))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    }
+    fs::copy(from, to).with_context(|| format!("{} cannot be copied to {}", from.display(), to.display()))?;
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{} cannot be removed", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
