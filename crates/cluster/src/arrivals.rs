@@ -8,7 +8,8 @@ use raft_core::{Instant, Message, NodeId};
 use crate::codec::Envelope;
 use crate::host::{DropReason, MessageId};
 
-/// How many bytes of one peer's frames wait for their time. A peer that sends more than a link should hold loses the rest.
+/// How many bytes of one peer's frames wait for their time. A peer that sends more than a link should hold loses the
+/// rest.
 pub const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Messages by the time they arrive, and in the order they came where that is the same.

@@ -1,9 +1,10 @@
 //! Bytes for everything that travels: between a page and its Workers, and between nodes.
 //!
 //! A message is [`PROTOCOL_VERSION`] and then the value in postcard. Decoding trusts nothing. What is longer than
-//! [`MESSAGE_BYTES_MAX`] is refused unread. A length field inside makes nobody allocate more than the bytes that are really
-//! there can fill: postcard offers a sequence's length as a hint only where that many bytes follow, serde reserves at most 1 MiB
-//! on a hint, and text is cut from the input itself. So memory grows with the input, by a constant factor.
+//! [`MESSAGE_BYTES_MAX`] is refused unread. A length field inside makes nobody allocate more than the bytes that are
+//! really there can fill: postcard offers a sequence's length as a hint only where that many bytes follow, serde
+//! reserves at most 1 MiB on a hint, and text is cut from the input itself. So memory grows with the input, by a
+//! constant factor.
 
 use std::fmt;
 
@@ -14,14 +15,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::{MessageId, PROTOCOL_VERSION};
 
-/// The longest message that is decoded, in bytes. The longest honest one describes a node with a full machine and a long log.
+/// The longest message that is decoded, in bytes. The longest honest one describes a node with a full machine and a
+/// long log.
 pub const MESSAGE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// The longest frame that one node takes from another, in bytes: well over the longest append that a leader sends.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 
-/// What travels from one node to another: a message of the core, and what the link has decided about it. The sender's link
-/// decides at once when it arrives; the receiver keeps it until then.
+/// What travels from one node to another: a message of the core, and what the link has decided about it. The sender's
+/// link decides at once when it arrives; the receiver keeps it until then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     /// Names the message. A duplicate has the same name.

@@ -1,7 +1,7 @@
 //! What a page and a Worker say to each other: the whole surface between the cluster and those who watch it.
 //!
-//! Both directions are postcard bytes with [`PROTOCOL_VERSION`] in front (see [`crate::codec`]). A `MessagePort` that goes
-//! with a message is transferred beside its bytes.
+//! Both directions are postcard bytes with [`PROTOCOL_VERSION`] in front (see [`crate::codec`]). A `MessagePort` that
+//! goes with a message is transferred beside its bytes.
 
 use ftqueue::{Answer, Command, Label, Operation, QueueError, QueueId, Read, Sequence, SessionId, Write};
 use netem::{Fate, LinkSettings};
@@ -450,8 +450,8 @@ pub enum MessageSummary {
     },
 }
 
-/// Everything about a node, for a person to keep. Its JSON is meant to be read: terms and places are plain numbers, commands
-/// are spelt as a person types them.
+/// Everything about a node, for a person to keep. Its JSON is meant to be read: terms and places are plain numbers,
+/// commands are spelt as a person types them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// Which node.

@@ -4,8 +4,8 @@ use raft_core::{Event, Instant, LogIndex};
 
 use crate::host::Fact;
 
-/// How many facts are kept between two reports. Later ones are counted and not kept: whoever watches a node is to see what it
-/// does, and never to slow it down.
+/// How many facts are kept between two reports. Later ones are counted and not kept: whoever watches a node is to see
+/// what it does, and never to slow it down.
 pub const FACTS_BETWEEN_REPORTS_MAX: usize = 16 * 1024;
 
 /// Collects facts, and notes which parts of the state they change.

@@ -1,7 +1,8 @@
 //! One FTQueue node, whole but for a clock, a network and a disk; and what its hosts and clients say to it.
 //!
-//! *Architecture Invariant:* nothing here reads a clock, opens a file, starts a thread or asks for randomness. A host tells a
-//! [`node::Node`] what happened and when, and carries out what it asks for; so a Web Worker and a simulator host the same node.
+//! *Architecture Invariant:* nothing here reads a clock, opens a file, starts a thread or asks for randomness. A host
+//! tells a [`node::Node`] what happened and when, and carries out what it asks for; so a Web Worker and a simulator
+//! host the same node.
 
 mod arrivals;
 pub mod client;

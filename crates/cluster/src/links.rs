@@ -45,7 +45,7 @@ impl Links {
     /// Changes how the direction to a member behaves.
     pub(crate) fn set(&mut self, peer: NodeId, settings: LinkSettings) {
         if let Some(link) = self.links.get_mut(&peer) {
-            *link = Link::new(settings, u64::from(peer.0));
+            link.set(settings);
         }
     }
 

@@ -1,13 +1,13 @@
 //! One node, whole but for a clock, a network and a disk.
 //!
-//! A [`Node`] joins the core, the queues, the write-ahead log, the links to its peers and the requests of its clients. Like the
-//! core it is a function: [`Node::step`] takes one [`NodeInput`] and says in a [`NodeOutbox`] what its host is to do. A Web
-//! Worker and the simulator host the same node.
+//! A [`Node`] joins the core, the queues, the write-ahead log, the links to its peers and the requests of its clients.
+//! Like the core it is a function: [`Node::step`] takes one [`NodeInput`] and says in a [`NodeOutbox`] what its host is
+//! to do. A Web Worker and the simulator host the same node.
 //!
-//! A host's turn: [`Node::take`] all that has arrived, with one outbox, and [`Node::flush`]; append the outbox's `disk` to the
-//! file; post its `frames` and `replies`; if it asks for a `sync`, flush the file and take [`NodeInput::Synced`], and carry out
-//! what that asks for in turn. Frames and replies may go before the flush, for none of them rests on bytes that the same outbox
-//! still asks to flush.
+//! A host's turn: [`Node::take`] all that has arrived and then a tick, with one outbox, and [`Node::flush`]. Append the
+//! outbox's `disk` to the file; post its `frames` and `replies`; if it asks for a `sync`, flush the file, take
+//! [`NodeInput::Synced`] and carry out what that asks for in turn. Frames and replies may go before the file is flushed,
+//! for none of them rests on bytes that the same outbox still asks to flush.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -49,7 +49,8 @@ pub struct WriteId(pub u64);
 /// Something that happens to a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NodeInput {
-    /// Time has passed. Has an effect only at or after [`Node::deadline`].
+    /// Time has passed: messages arrive whose time has come, and then timers run out. Has an effect only at or after
+    /// [`Node::deadline`].
     Tick,
     /// Bytes came from a peer. The node itself keeps them until their time.
     Arrive {
@@ -175,8 +176,8 @@ struct PendingWrite {
 }
 
 impl Node {
-    /// Boots a node with the bytes of its log file. What the outbox asks for, the flush above all, is to be done before the
-    /// first step: the core takes for durable what was found.
+    /// Boots a node with the bytes of its log file. What the outbox asks for, the flush above all, is to be done before
+    /// the first step: the core takes for durable what was found.
     ///
     /// # Errors
     /// As [`BootError`] says; the node must take no part then.
@@ -243,19 +244,21 @@ impl Node {
         Ok((node, recovery))
     }
 
-    /// Takes one input at `now`, and whatever has come due by then, and says what is to be done. Total: any input in any state
-    /// is taken or refused. Instants that fall are taken as the latest one seen.
+    /// Takes one input at `now`, and whatever has come due by then, and says what is to be done. Total: any input in
+    /// any state is taken or refused. Instants that fall are taken as the latest one seen.
     pub fn step(&mut self, now: Instant, input: NodeInput, out: &mut NodeOutbox) {
         self.take(now, input, out);
+        self.take(now, NodeInput::Tick, out);
         self.flush(out);
     }
 
-    /// The first half of [`Node::step`], for a host that takes all that has arrived and then flushes once: one write and one
-    /// append a follower then serve for all of it.
+    /// Takes one input: the first part of [`Node::step`], for a host that takes all that has arrived, then a tick, and
+    /// then flushes once. One write and one append a follower serve for all of it.
     pub fn take(&mut self, now: Instant, input: NodeInput, out: &mut NodeOutbox) {
         self.now = self.now.max(now);
         match input {
-            NodeInput::Tick => {}
+            NodeInput::Tick if self.paused => {}
+            NodeInput::Tick => self.catch_up(out),
             NodeInput::Arrive { from, bytes } => self.arrive(from, &bytes, out),
             NodeInput::SetLink { peer, settings } => self.links.set(peer, settings),
             NodeInput::SetInbound { peer, cut } => self.arrivals.set_cut(peer, cut),
@@ -266,12 +269,10 @@ impl Node {
             NodeInput::Request { request, body } if self.paused => self.hold_request(request, body, out),
             NodeInput::Request { request, body } => self.request(request, body, out),
         }
-        if !self.paused {
-            self.catch_up(out);
-        }
     }
 
-    /// The second half of [`Node::step`]: asks for the writes and sends the messages that the inputs taken give rise to.
+    /// The last part of [`Node::step`]: asks for the writes and sends the messages that the inputs taken give rise
+    /// to.
     pub fn flush(&mut self, out: &mut NodeOutbox) {
         if !self.paused {
             self.carry_out(out);
@@ -334,8 +335,8 @@ impl Node {
         })
     }
 
-    /// Takes the messages whose time has come, and then lets the core's timer run out: a host that was late must not make a
-    /// node believe that nobody spoke.
+    /// Takes the messages whose time has come, and then lets the core's timer run out: a host that was late must not
+    /// make a node believe that nobody spoke.
     fn catch_up(&mut self, out: &mut NodeOutbox) {
         while let Some(due) = self.arrivals.take_due(self.now) {
             if due.cut {

@@ -7,8 +7,8 @@ use raft_core::{Outcome, PENDING_REQUESTS_MAX, Ticket};
 
 use crate::host::{Reply, Request, RequestId};
 
-/// Requests by the ticket under which the core knows them. A leader that nobody hears keeps them forever, so they are limited;
-/// clients ask elsewhere meanwhile.
+/// Requests by the ticket under which the core knows them. A leader that nobody hears keeps them forever, so they are
+/// limited; clients ask elsewhere meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     open: BTreeMap<Ticket, (RequestId, Request)>,
@@ -27,7 +27,8 @@ impl Requests {
         Some(ticket)
     }
 
-    /// The reply to the request of that ticket, if this outcome settles it. Reads are answered from `queues` as they are.
+    /// The reply to the request of that ticket, if this outcome settles it. Reads are answered from `queues` as they
+    /// are.
     pub(crate) fn settle(
         &mut self,
         ticket: Ticket,

@@ -10,15 +10,18 @@
 //! | 4 | CRC-32 of the record's place in the file, the length, the acknowledged bytes and the body |
 //! | … | the body: [`WAL_VERSION`] and a [`Record`] in postcard |
 //!
-//! A batch (term and vote, truncation, new entries) is one record, so it is found whole or not at all. After each flush the
-//! node appends a marker, not flushed by itself, so that soon every flushed record has a later one that vouches for it.
+//! A batch (term and vote, truncation, new entries) is one record, so it is found whole or not at all. After each flush
+//! the node appends a marker, not flushed by itself, so that soon every flushed record has a later one that vouches for
+//! it.
 //!
-//! That is how [`recover`] tells two kinds of damage apart. A broken record that no later record vouches for is the torn end of
-//! a write that was never acknowledged: nobody was told of it, and it is dropped. A broken record that a later one vouches for
-//! was acknowledged: this node may have voted or taken entries on its strength, so it must not take part as if it had not.
+//! That is how [`recover`] tells two kinds of damage apart. A broken record that no later record vouches for is the
+//! torn end of a write that was never acknowledged: nobody was told of it, and it is dropped. A broken record that a
+//! later one vouches for was acknowledged: this node may have voted or taken entries on its strength, so it must not
+//! take part as if it had not.
 //!
-//! Two things no log can tell from its own bytes: that a file was cut off after it had been flushed, and that the very last
-//! flush was damaged when its marker is lost as well. For both, the disk must have broken its word, and not merely crashed.
+//! Two things no log can tell from its own bytes: that a file was cut off after it had been flushed, and that the very
+//! last flush was damaged when its marker is lost as well. For both, the disk must have broken its word, and not merely
+//! crashed.
 
 use std::fmt;
 
@@ -40,8 +43,8 @@ pub const RECORD_MAGIC: [u8; 4] = *b"\nrec";
 pub const RECORD_HEAD_BYTES: usize = 20;
 /// The longest body of a record.
 pub const RECORD_BODY_BYTES_MAX: usize = 1024 * 1024;
-/// How many entries one record holds. A batch of more is spread over several, of which the first takes the term, the vote and
-/// the truncation along: a crash between them leaves a shorter batch, which Raft takes for a shorter append.
+/// How many entries one record holds. A batch of more is spread over several, of which the first takes the term, the
+/// vote and the truncation along: a crash between them leaves a shorter batch, which Raft takes for a shorter append.
 pub const RECORD_ENTRIES_MAX: usize = 4096;
 
 /// Whose log it is. Another's is refused.
@@ -391,8 +394,8 @@ fn replay(record: Record<Vec<Entry<Command>>>, found: &mut Recovered) -> Result<
     Ok(())
 }
 
-/// Whether any sound record past `damaged` was written when the byte there had been flushed. The damaged record's length
-/// cannot be trusted, so records are looked for at every byte.
+/// Whether any sound record past `damaged` was written when the byte there had been flushed. The damaged record's
+/// length cannot be trusted, so records are looked for at every byte.
 fn is_vouched_for(file: &[u8], damaged: usize) -> bool {
     let mut offset = damaged + 1;
     while let Some(found) = file

@@ -1,0 +1,403 @@
+//! The write-ahead log under every cut and every flipped bit.
+//!
+//! The rule: what is read back is the state that was written, or a state that lacks only what was never acknowledged,
+//! or the log is refused, and says which record it stumbled over.
+
+mod strategies;
+
+use cluster::wal::{
+    Damage, Flaw, HEADER_BYTES, Identity, RECORD_ENTRIES_MAX, RECORD_HEAD_BYTES, Recovered, Writer, recover,
+};
+use ftqueue::{Command, QueueId, Sequence, SessionId, Write};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, Term};
+
+const IDENTITY: Identity = Identity {
+    node: NodeId(3),
+    members: 5,
+};
+
+/// A log as a node writes it, and what it held after each record.
+struct History {
+    writer: Writer,
+    file: Vec<u8>,
+    /// Where each record ends, and the state then; the empty file and the header first.
+    states: Vec<(usize, State)>,
+    /// How much of the file has been flushed and vouched for.
+    acknowledged: usize,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct State {
+    hard_state: HardState,
+    log: Vec<Entry<Command>>,
+}
+
+impl History {
+    fn new() -> History {
+        let states = vec![(0, State::default())];
+        History {
+            writer: Writer::new(IDENTITY, 0),
+            file: Vec::new(),
+            states,
+            acknowledged: 0,
+        }
+    }
+
+    fn batch(&mut self, hard_state: Option<HardState>, truncate_from: Option<u64>, append: Vec<Entry<Command>>) {
+        if self.file.is_empty() {
+            self.states.push((HEADER_BYTES, State::default()));
+        }
+        self.writer
+            .batch(hard_state, truncate_from.map(LogIndex), &append, &mut self.file);
+        let mut state = self.state().clone();
+        state.hard_state = hard_state.unwrap_or(state.hard_state);
+        state
+            .log
+            .truncate(truncate_from.map_or(state.log.len(), |from| from as usize - 1));
+        state.log.extend(append);
+        self.states.push((self.file.len(), state));
+    }
+
+    /// The flush came back: the node says so in the file, and to the world.
+    fn flushed(&mut self) {
+        self.acknowledged = self.file.len();
+        self.writer.acknowledge(self.file.len() as u64, &mut self.file);
+        self.states.push((self.file.len(), self.state().clone()));
+    }
+
+    fn state(&self) -> &State {
+        &self.states.last().expect("a history begins with the empty state").1
+    }
+
+    /// The last state whose record ends within `bytes`.
+    fn state_within(&self, bytes: usize) -> &State {
+        let (_, state) = self
+            .states
+            .iter()
+            .rfind(|(end, _)| *end <= bytes)
+            .expect("the empty file is within any");
+        state
+    }
+}
+
+fn state(recovered: Recovered) -> State {
+    State {
+        hard_state: recovered.hard_state,
+        log: recovered.log,
+    }
+}
+
+fn voted(term: u64, vote: u8) -> Option<HardState> {
+    Some(HardState {
+        term: Term(term),
+        voted_for: Some(NodeId(vote)),
+    })
+}
+
+fn push(term: u64, item: i64) -> Entry<Command> {
+    let write = Write::Push { qid: QueueId(1), item };
+    let command = Command::Write {
+        session: SessionId(2),
+        sequence: Sequence(item as u64),
+        write,
+    };
+    Entry {
+        term: Term(term),
+        payload: Payload::Command(command),
+    }
+}
+
+/// Two terms, a conflict, three flushes, and a last batch that nobody was told of.
+fn history() -> History {
+    let mut history = History::new();
+    history.batch(voted(1, 3), None, vec![]);
+    history.flushed();
+    history.batch(None, None, vec![push(1, 1), push(1, 2)]);
+    history.batch(None, None, vec![push(1, 3)]);
+    history.flushed();
+    history.batch(voted(2, 5), Some(3), vec![push(2, 30), push(2, 40)]);
+    history.flushed();
+    history.batch(None, None, vec![push(2, 50)]);
+    history
+}
+
+#[test]
+fn what_was_written_is_read() {
+    let history = history();
+    let recovered = recover(IDENTITY, &history.file).unwrap();
+    assert_eq!(recovered.valid_bytes, history.file.len() as u64);
+    assert_eq!(recovered.dropped_bytes, 0);
+    assert_eq!(recovered.records, 8);
+    assert_eq!(
+        recovered.hard_state,
+        HardState {
+            term: Term(2),
+            voted_for: Some(NodeId(5))
+        }
+    );
+    assert_eq!(
+        recovered.log,
+        [push(1, 1), push(1, 2), push(2, 30), push(2, 40), push(2, 50)]
+    );
+}
+
+#[test]
+fn an_empty_file_is_a_new_node() {
+    assert_eq!(recover(IDENTITY, &[]), Ok(Recovered::default()));
+}
+
+/// What the file ends with after a crash is a prefix of what was written, and no shorter than what was flushed.
+#[test]
+fn cut_at_every_byte() {
+    let history = history();
+    for cut in 0..=history.file.len() {
+        let recovered =
+            recover(IDENTITY, &history.file[..cut]).unwrap_or_else(|damage| panic!("cut at {cut}: {damage}"));
+        assert_eq!(
+            recovered.valid_bytes + recovered.dropped_bytes,
+            cut as u64,
+            "cut at {cut}"
+        );
+        let found = state(recovered);
+        assert_eq!(&found, history.state_within(cut), "cut at {cut}");
+        if cut >= history.acknowledged {
+            let acknowledged = history.state_within(history.acknowledged);
+            assert!(found.hard_state.term >= acknowledged.hard_state.term, "cut at {cut}");
+            assert!(found.log.starts_with(&acknowledged.log), "cut at {cut}");
+        }
+    }
+}
+
+/// The same, and the node goes on writing after it has cut off the torn end.
+#[test]
+fn a_node_goes_on_after_every_cut() {
+    let history = history();
+    for cut in 0..=history.file.len() {
+        let recovered = recover(IDENTITY, &history.file[..cut]).unwrap();
+        let mut file = history.file[..recovered.valid_bytes as usize].to_vec();
+        let mut writer = Writer::new(IDENTITY, recovered.valid_bytes);
+        writer.acknowledge(file.len() as u64, &mut file);
+        writer.batch(voted(9, 1), None, &[push(9, 99)], &mut file);
+        let again = recover(IDENTITY, &file).unwrap_or_else(|damage| panic!("cut at {cut}: {damage}"));
+        assert_eq!(again.dropped_bytes, 0, "cut at {cut}");
+        assert_eq!(again.hard_state.term, Term(9), "cut at {cut}");
+        assert_eq!(again.log.len(), recovered.log.len() + 1, "cut at {cut}");
+    }
+}
+
+#[test]
+fn every_single_bit_flipped() {
+    let history = history();
+    let whole = history.state();
+    let (mut same, mut shortened, mut refused) = (0, 0, 0);
+    for bit in 0..history.file.len() * 8 {
+        match flip_and_recover(&history, bit) {
+            Ok(found) if found == *whole => same += 1,
+            Ok(_) => shortened += 1,
+            Err(_) => refused += 1,
+        }
+    }
+    // The last marker may go without loss; the last batch was never acknowledged; all before it is refused.
+    let unacknowledged = history.file.len() - history.acknowledged;
+    assert_eq!(same + shortened, unacknowledged * 8);
+    assert_eq!(refused, history.acknowledged * 8);
+}
+
+/// Flips one bit and checks what [`recover`] makes of it against the rule.
+fn flip_and_recover(history: &History, bit: usize) -> Result<State, Damage> {
+    let mut file = history.file.clone();
+    file[bit / 8] ^= 1 << (bit % 8);
+    let begin = history
+        .states
+        .iter()
+        .map(|(end, _)| *end)
+        .rfind(|end| *end <= bit / 8)
+        .unwrap();
+    let outcome = recover(IDENTITY, &file).map(state);
+    match &outcome {
+        Ok(found) => {
+            assert!(
+                begin >= history.acknowledged,
+                "byte {} was acknowledged, and its damage accepted",
+                bit / 8
+            );
+            assert_eq!(found, history.state_within(begin), "bit {bit}");
+        }
+        Err(damage) => {
+            assert_eq!(damage.offset, begin as u64, "bit {bit}: {damage}");
+            let record = history
+                .states
+                .iter()
+                .filter(|(end, _)| *end <= begin && *end > 0)
+                .count();
+            assert_eq!(damage.record, record as u64, "bit {bit}: {damage}");
+        }
+    }
+    outcome
+}
+
+#[test]
+fn a_damaged_acknowledged_record_is_named() {
+    let history = history();
+    let mut file = history.file.clone();
+    let third = history.states[4].0;
+    file[third + RECORD_HEAD_BYTES + 2] ^= 0x10;
+    let damage = recover(IDENTITY, &file).unwrap_err();
+    assert_eq!(
+        damage,
+        Damage {
+            record: 4,
+            offset: third as u64,
+            what: Flaw::Checksum
+        }
+    );
+    let told = format!(
+        "the write-ahead log is damaged: record 4, at byte {third}, was acknowledged, but its checksum is wrong"
+    );
+    assert_eq!(damage.to_string(), told);
+}
+
+/// A length that was damaged must not hide the records behind it, which vouch for the one it belongs to.
+#[test]
+fn a_damaged_length_hides_nothing() {
+    let mut file = history().file;
+    file[HEADER_BYTES + 6] ^= 0x01;
+    let damage = recover(IDENTITY, &file).unwrap_err();
+    assert_eq!((damage.record, damage.offset), (1, HEADER_BYTES as u64));
+}
+
+/// Pages of one unflushed write may reach the disk in any order: a hole in it is no damage.
+#[test]
+fn a_hole_in_an_unflushed_write_is_dropped() {
+    let mut history = history();
+    history.flushed();
+    let flushed = history.file.len();
+    history.batch(None, None, vec![push(2, 60)]);
+    let hole_end = history.file.len();
+    history.batch(None, None, vec![push(2, 70)]);
+    history.file[flushed..hole_end].fill(0);
+    let recovered = recover(IDENTITY, &history.file).unwrap();
+    assert_eq!(recovered.valid_bytes, flushed as u64);
+    assert_eq!(recovered.log.last(), Some(&push(2, 50)));
+}
+
+#[test]
+fn a_foreign_log_is_refused() {
+    let file = history().file;
+    let told = |identity, file: &[u8]| recover(identity, file).unwrap_err().to_string();
+    assert_eq!(
+        told(
+            Identity {
+                node: NodeId(4),
+                ..IDENTITY
+            },
+            &file
+        ),
+        "the write-ahead log cannot be used: it belongs to Node 3, and this is Node 4"
+    );
+    assert_eq!(
+        told(Identity { members: 3, ..IDENTITY }, &file),
+        "the write-ahead log cannot be used: it belongs to a cluster of 5, and this is a cluster of 3"
+    );
+    assert_eq!(
+        told(IDENTITY, b"a letter to somebody else"),
+        "the write-ahead log cannot be used: the file does not begin as a log of FTQueue does"
+    );
+}
+
+#[test]
+fn a_newer_log_is_refused() {
+    let mut file = history().file;
+    file[8] = 2;
+    let checksum = crc32fast::hash(&file[..12]);
+    file[12..16].copy_from_slice(&checksum.to_le_bytes());
+    assert_eq!(
+        recover(IDENTITY, &file).unwrap_err().to_string(),
+        "the write-ahead log cannot be used: version 2 of FTQueue wrote it, and this one reads version 1"
+    );
+}
+
+#[test]
+fn a_batch_that_is_too_long_for_a_record_takes_several() {
+    let mut history = History::new();
+    let entries: Vec<_> = (0..RECORD_ENTRIES_MAX as i64 * 2 + 1)
+        .map(|item| push(1, i64::MIN + item))
+        .collect();
+    history.batch(voted(1, 3), None, entries.clone());
+    let recovered = recover(IDENTITY, &history.file).unwrap();
+    assert_eq!(recovered.records, 3);
+    assert_eq!(recovered.log, entries);
+}
+
+/// One thing a node does to its log. Numbers are reduced to what the log allows.
+#[derive(Clone, Debug)]
+enum Deed {
+    Batch {
+        hard_state: Option<HardState>,
+        truncate: Option<u64>,
+        append: Vec<Entry<Command>>,
+    },
+    Flushed,
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let batch = (
+        proptest::option::of(strategies::hard_state()),
+        proptest::option::weighted(0.3, any::<u64>()),
+        vec(strategies::entry(), 0..4),
+    );
+    prop_oneof![
+        3 => batch.prop_map(|(hard_state, truncate, append)| Deed::Batch { hard_state, truncate, append }),
+        2 => Just(Deed::Flushed),
+    ]
+}
+
+fn live(deeds: Vec<Deed>) -> History {
+    let mut history = History::new();
+    for deed in deeds {
+        match deed {
+            Deed::Batch {
+                hard_state,
+                truncate,
+                append,
+            } => {
+                let last = history.state().log.len() as u64;
+                history.batch(hard_state, truncate.map(|from| from % (last + 1) + 1), append);
+            }
+            Deed::Flushed if history.acknowledged < history.file.len() => history.flushed(),
+            Deed::Flushed => {}
+        }
+    }
+    history
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_history_survives_any_cut(deeds in vec(deed(), 0..12)) {
+        let history = live(deeds);
+        for cut in 0..=history.file.len() {
+            let found = recover(IDENTITY, &history.file[..cut]).map(state);
+            prop_assert_eq!(found.as_ref(), Ok(history.state_within(cut)), "cut at {}", cut);
+        }
+    }
+
+    #[test]
+    fn any_history_survives_any_flipped_bit(deeds in vec(deed(), 1..10), bits in vec(any::<prop::sample::Index>(), 64)) {
+        let history = live(deeds);
+        prop_assume!(history.file.len() > HEADER_BYTES);
+        for bit in bits {
+            let _ = flip_and_recover(&history, bit.index(history.file.len() * 8));
+        }
+    }
+
+    #[test]
+    fn noise_never_panics(noise in vec(any::<u8>(), 0..400), behind_a_log: bool) {
+        let mut file = if behind_a_log { history().file } else { Vec::new() };
+        file.extend(noise);
+        let _ = recover(IDENTITY, &file);
+    }
+}
