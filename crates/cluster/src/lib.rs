@@ -8,6 +8,7 @@ mod arrivals;
 pub mod client;
 pub mod clock;
 pub mod codec;
+pub mod command_line;
 pub mod host;
 mod journal;
 mod links;
