@@ -29,7 +29,9 @@ pub async fn sleep(ms: u32) {
     let mut set = |resolve: Function, _reject: Function| {
         set_timeout(&resolve, f64::from(ms));
     };
-    JsFuture::from(Promise::new(&mut set)).await.expect("a timer does not fail");
+    JsFuture::from(Promise::new(&mut set))
+        .await
+        .expect("a timer does not fail");
 }
 
 /// What went wrong, in words.

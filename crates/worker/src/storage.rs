@@ -70,7 +70,8 @@ impl fmt::Display for StorageError {
 /// # Errors
 /// The place exists but the file cannot be opened, for instance because another tab holds it.
 pub async fn open(directory: Option<&str>, id: NodeId) -> Result<(Box<dyn LogFile>, Storage), StorageError> {
-    let memory = |why: String| -> (Box<dyn LogFile>, Storage) { (Box::new(MemoryLog::default()), Storage::Memory { why }) };
+    let memory =
+        |why: String| -> (Box<dyn LogFile>, Storage) { (Box::new(MemoryLog::default()), Storage::Memory { why }) };
     let Some(directory) = directory else {
         return Ok(memory("this cluster was asked to keep nothing".into()));
     };
@@ -103,8 +104,14 @@ pub struct OpfsLog {
 impl OpfsLog {
     async fn open(file: &FileSystemFileHandle, path: &str) -> Result<OpfsLog, StorageError> {
         let handle = access_handle(file, path).await?;
-        let end = handle.get_size().map_err(|error| refused(&format!("find the size of {path}"), &error))?;
-        Ok(OpfsLog { handle, at: FileSystemReadWriteOptions::new(), end: end as u64 })
+        let end = handle
+            .get_size()
+            .map_err(|error| refused(&format!("find the size of {path}"), &error))?;
+        Ok(OpfsLog {
+            handle,
+            at: FileSystemReadWriteOptions::new(),
+            end: end as u64,
+        })
     }
 }
 
@@ -118,7 +125,9 @@ impl LogFile for OpfsLog {
                 .write_with_u8_array_and_options(rest, &self.at)
                 .map_err(|error| refused("write to the log", &error))? as usize;
             if written == 0 {
-                return Err(StorageError("the browser wrote nothing to the log; its storage may be full".into()));
+                return Err(StorageError(
+                    "the browser wrote nothing to the log; its storage may be full".into(),
+                ));
             }
             rest = &rest[written.min(rest.len())..];
             self.end += written as u64;
@@ -131,14 +140,19 @@ impl LogFile for OpfsLog {
     }
 
     fn truncate(&mut self, bytes: u64) -> Result<(), StorageError> {
-        self.handle.truncate_with_f64(bytes as f64).map_err(|error| refused("shorten the log", &error))?;
+        self.handle
+            .truncate_with_f64(bytes as f64)
+            .map_err(|error| refused("shorten the log", &error))?;
         self.end = bytes;
         Ok(())
     }
 
     fn read_all(&mut self) -> Result<Vec<u8>, StorageError> {
         if self.end > LOG_BYTES_MAX {
-            return Err(StorageError(format!("the log has {} bytes, and {LOG_BYTES_MAX} are the most", self.end)));
+            return Err(StorageError(format!(
+                "the log has {} bytes, and {LOG_BYTES_MAX} are the most",
+                self.end
+            )));
         }
         let mut bytes = vec![0; self.end as usize];
         let mut read = 0;
@@ -149,7 +163,10 @@ impl LogFile for OpfsLog {
                 .read_with_u8_array_and_options(&mut bytes[read..], &self.at)
                 .map_err(|error| refused("read the log", &error))? as usize;
             if count == 0 {
-                return Err(StorageError(format!("the log has {} bytes, but only {read} can be read", self.end)));
+                return Err(StorageError(format!(
+                    "the log has {} bytes, but only {read} can be read",
+                    self.end
+                )));
             }
             read += count;
         }
@@ -191,7 +208,9 @@ impl LogFile for MemoryLog {
 
 async fn root() -> Result<FileSystemDirectoryHandle, StorageError> {
     let storage = Reflect::get(&scope::global().navigator(), &"storage".into()).unwrap_or(JsValue::UNDEFINED);
-    let get = Reflect::get(&storage, &"getDirectory".into()).ok().and_then(|get| get.dyn_into::<Function>().ok());
+    let get = Reflect::get(&storage, &"getDirectory".into())
+        .ok()
+        .and_then(|get| get.dyn_into::<Function>().ok());
     let Some(get) = get else {
         return Err(StorageError("this browser has no private file system here".into()));
     };
@@ -199,7 +218,9 @@ async fn root() -> Result<FileSystemDirectoryHandle, StorageError> {
         Ok(promise) => JsFuture::from(Promise::from(promise)).await,
         Err(error) => Err(error),
     };
-    opened.map(JsValue::unchecked_into).map_err(|error| refused("open its private file system", &error))
+    opened
+        .map(JsValue::unchecked_into)
+        .map_err(|error| refused("open its private file system", &error))
 }
 
 async fn file_handle(
@@ -212,12 +233,15 @@ async fn file_handle(
     let mut here = root;
     for part in directory.split('/') {
         let next = JsFuture::from(here.get_directory_handle_with_options(part, &create)).await;
-        here = next.map_err(|error| refused(&format!("open the directory {directory}"), &error))?.unchecked_into();
+        here = next
+            .map_err(|error| refused(&format!("open the directory {directory}"), &error))?
+            .unchecked_into();
     }
     let create = FileSystemGetFileOptions::new();
     create.set_create(true);
     let file = JsFuture::from(here.get_file_handle_with_options(name, &create)).await;
-    file.map(JsValue::unchecked_into).map_err(|error| refused(&format!("open the file {directory}/{name}"), &error))
+    file.map(JsValue::unchecked_into)
+        .map_err(|error| refused(&format!("open the file {directory}/{name}"), &error))
 }
 
 async fn access_handle(file: &FileSystemFileHandle, path: &str) -> Result<FileSystemSyncAccessHandle, StorageError> {
@@ -243,9 +267,12 @@ async fn access_handle(file: &FileSystemFileHandle, path: &str) -> Result<FileSy
 
 /// Whether another handle holds the file. Chromium and Firefox call it one name, WebKit the other.
 fn is_taken(error: &JsValue) -> bool {
-    error
-        .dyn_ref::<DomException>()
-        .is_some_and(|error| matches!(error.name().as_str(), "NoModificationAllowedError" | "InvalidStateError"))
+    error.dyn_ref::<DomException>().is_some_and(|error| {
+        matches!(
+            error.name().as_str(),
+            "NoModificationAllowedError" | "InvalidStateError"
+        )
+    })
 }
 
 fn refused(what: &str, error: &JsValue) -> StorageError {

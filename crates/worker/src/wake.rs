@@ -56,7 +56,11 @@ impl Waker {
         bell.answer.set_onmessage(Some(ring.as_ref().unchecked_ref()));
         let timed = Rc::clone(&bell);
         let run_out = Closure::<dyn Fn()>::new(move || timed.run_out());
-        Waker { bell, run_out, _ring: ring }
+        Waker {
+            bell,
+            run_out,
+            _ring: ring,
+        }
     }
 
     /// Runs the loop after all messages that have arrived by now.
@@ -69,8 +73,15 @@ impl Waker {
     /// A timer that is set for earlier is left alone: the loop runs then, finds nothing due and asks again. Most calls only
     /// put a deadline off, and cost nothing by that.
     pub fn wake_at(&self, due_wall_ms: Option<f64>) {
-        let Some(due_wall_ms) = due_wall_ms else { return self.bell.disarm() };
-        if self.bell.timer.get().is_some_and(|timer| timer.due_wall_ms <= due_wall_ms) {
+        let Some(due_wall_ms) = due_wall_ms else {
+            return self.bell.disarm();
+        };
+        if self
+            .bell
+            .timer
+            .get()
+            .is_some_and(|timer| timer.due_wall_ms <= due_wall_ms)
+        {
             return;
         }
         self.bell.disarm();
@@ -123,6 +134,8 @@ impl Bell {
     }
 
     fn post(&self) {
-        self.push.post_message(&JsValue::NULL).expect("null can always be posted");
+        self.push
+            .post_message(&JsValue::NULL)
+            .expect("null can always be posted");
     }
 }

@@ -99,23 +99,37 @@ async fn a_file_that_stays_taken_is_an_error_and_not_a_reason_to_forget() {
     let directory = fresh("taken");
     let _held = open(&directory, 7).await;
     let started = scope::wall_ms();
-    let error = storage::open(Some(&directory), NodeId(7)).await.err().expect("the file is taken");
+    let error = storage::open(Some(&directory), NodeId(7))
+        .await
+        .err()
+        .expect("the file is taken");
     let waited = scope::wall_ms() - started;
-    assert!(error.0.contains(&directory) && error.0.contains("node-7.wal"), "{error}");
+    assert!(
+        error.0.contains(&directory) && error.0.contains("node-7.wal"),
+        "{error}"
+    );
     assert!(error.0.contains("held by another"), "{error}");
-    assert!(waited >= f64::from(OPEN_WAIT_MS_MAX) && waited < 2.0 * f64::from(OPEN_WAIT_MS_MAX), "waited {waited} ms");
+    assert!(
+        waited >= f64::from(OPEN_WAIT_MS_MAX) && waited < 2.0 * f64::from(OPEN_WAIT_MS_MAX),
+        "waited {waited} ms"
+    );
 }
 
 #[wasm_bindgen_test]
 async fn a_name_that_is_no_directory_is_an_error() {
-    let error = storage::open(Some("ftqueue-test/.."), NodeId(1)).await.err().expect("the name is refused");
+    let error = storage::open(Some("ftqueue-test/.."), NodeId(1))
+        .await
+        .err()
+        .expect("the name is refused");
     assert!(error.0.contains("ftqueue-test/.."), "{error}");
 }
 
 #[wasm_bindgen_test]
 async fn without_a_directory_the_log_is_in_memory_and_says_why() {
     let (mut log, storage) = storage::open(None, NodeId(1)).await.unwrap();
-    let Storage::Memory { why } = storage else { panic!("{storage:?}") };
+    let Storage::Memory { why } = storage else {
+        panic!("{storage:?}")
+    };
     assert!(!why.is_empty());
     log.append(b"gone soon").unwrap();
     log.flush().unwrap();

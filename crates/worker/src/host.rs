@@ -1,0 +1,187 @@
+//! A node's life in its Worker: it waits to be told who it is, opens its log, recovers, runs, and ends.
+
+use std::cell::RefCell;
+use std::mem;
+use std::rc::{Rc, Weak};
+
+use cluster::clock::Clock;
+use cluster::codec;
+use cluster::host::{Boot, FromNode, Recovery, Storage, ToNode};
+use cluster::node::{Node, NodeConfig, NodeOutbox};
+use raft_core::NodeId;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::spawn_local;
+
+use crate::port::{self, Ports};
+use crate::pump::{Arrival, Pump};
+use crate::scope;
+use crate::storage::{self, StorageError};
+use crate::wake::Waker;
+
+/// One node's host. A Worker has one; tests have several.
+pub struct Host {
+    this: Weak<Host>,
+    arrivals: RefCell<Vec<Arrival>>,
+    stage: RefCell<Stage>,
+    waker: Waker,
+    say: Box<dyn Fn(FromNode)>,
+}
+
+enum Stage {
+    /// Nobody has said which node this is.
+    Waiting,
+    /// The log is being opened. What arrives meanwhile waits.
+    Opening,
+    /// The node takes part.
+    Running(Box<Pump>),
+    /// The node was refused or failed. It says nothing any more.
+    Ended,
+}
+
+impl Host {
+    /// A host that waits for [`ToNode::Boot`] and tells the page things through `say`.
+    pub fn new(say: impl Fn(FromNode) + 'static) -> Rc<Host> {
+        Rc::new_cyclic(|this: &Weak<Host>| {
+            let woken = this.clone();
+            let run = move || {
+                if let Some(host) = woken.upgrade() {
+                    host.turn();
+                }
+            };
+            Host {
+                this: this.clone(),
+                arrivals: RefCell::default(),
+                stage: RefCell::new(Stage::Waiting),
+                waker: Waker::new(run),
+                say: Box::new(say),
+            }
+        })
+    }
+
+    /// Takes what the page posted. A page that cannot be understood is of another version: the node does not take part.
+    pub fn hear(&self, data: &JsValue) {
+        let Some((bytes, port)) = port::unpack(data) else {
+            return self.refuse("the page sent something that is not bytes".into());
+        };
+        match codec::decode::<ToNode>(&bytes) {
+            Ok(ToNode::Boot(boot)) => self.boot(boot),
+            Ok(message) => self.arrive(Arrival::Page(message, port)),
+            Err(error) => self.refuse(format!("the page and this Worker are not of one version: {error}")),
+        }
+    }
+
+    /// Becomes the node that `boot` describes. Said once; a second time changes nothing.
+    fn boot(&self, boot: Boot) {
+        if !matches!(*self.stage.borrow(), Stage::Waiting) {
+            return;
+        }
+        *self.stage.borrow_mut() = Stage::Opening;
+        let this = self.this.clone();
+        spawn_local(async move {
+            let recovered = recover(&boot, this.clone()).await;
+            // A host that was dropped meanwhile wants no node.
+            let Some(host) = this.upgrade() else { return };
+            match recovered {
+                Ok(recovered) => host.run(recovered),
+                Err(why) => host.refuse(why),
+            }
+        });
+    }
+
+    fn run(&self, recovered: Recovered) {
+        let Recovered {
+            mut pump,
+            storage,
+            recovery,
+        } = recovered;
+        if let Err(error) = pump.carry_out(&self.say) {
+            return self.refuse(error.to_string());
+        }
+        (self.say)(FromNode::Booted { storage, recovery });
+        *self.stage.borrow_mut() = Stage::Running(pump);
+        self.turn();
+    }
+
+    fn arrive(&self, arrival: Arrival) {
+        self.arrivals.borrow_mut().push(arrival);
+        if matches!(*self.stage.borrow(), Stage::Running(_)) {
+            self.waker.wake();
+        }
+    }
+
+    fn turn(&self) {
+        let turned = match &mut *self.stage.borrow_mut() {
+            Stage::Running(pump) => {
+                let mut arrivals = self.arrivals.take();
+                let turned = pump.turn(arrivals.drain(..), &self.say);
+                // Nothing arrives during a turn, so the room can be used again.
+                self.arrivals.replace(arrivals);
+                turned
+            }
+            _ => return,
+        };
+        match turned {
+            Ok(due_wall_ms) => self.waker.wake_at(due_wall_ms),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn refuse(&self, why: String) {
+        self.end();
+        (self.say)(FromNode::Refused { why });
+    }
+
+    /// A disk that failed once has lost nobody knows what. Only a restart, which reads it again, can tell.
+    fn fail(&self, error: StorageError) {
+        self.end();
+        (self.say)(FromNode::Died {
+            message: format!("the node's disk failed: {error}"),
+        });
+    }
+
+    fn end(&self) {
+        let ended = mem::replace(&mut *self.stage.borrow_mut(), Stage::Ended);
+        drop(ended);
+        self.arrivals.borrow_mut().clear();
+        self.waker.wake_at(None);
+    }
+}
+
+/// What recovery gives.
+struct Recovered {
+    pump: Box<Pump>,
+    storage: Storage,
+    recovery: Recovery,
+}
+
+/// Opens and reads the log and boots the node from it.
+async fn recover(boot: &Boot, host: Weak<Host>) -> Result<Recovered, String> {
+    let started = scope::wall_ms();
+    let opened = storage::open(boot.directory.as_deref(), boot.id).await;
+    let (mut log, storage) = opened.map_err(|error| error.to_string())?;
+    let disk = log.read_all().map_err(|error| error.to_string())?;
+    let mut clock = Clock::new(boot.clock);
+    let mut outbox = NodeOutbox::default();
+    let now = clock.now(scope::wall_ms());
+    let booted = Node::boot(NodeConfig::from(boot), &disk, now, &mut outbox);
+    let (node, mut recovery) = booted.map_err(|error| error.to_string())?;
+    recovery.wall_ms = scope::wall_ms() - started;
+    let receive = move |from: NodeId, bytes: Vec<u8>| {
+        if let Some(host) = host.upgrade() {
+            host.arrive(Arrival::Frame(from, bytes));
+        }
+    };
+    let pump = Pump {
+        node,
+        clock,
+        log,
+        ports: Ports::new(receive),
+        outbox,
+        reported_wall_ms: 0.0,
+    };
+    Ok(Recovered {
+        pump: Box::new(pump),
+        storage,
+        recovery,
+    })
+}

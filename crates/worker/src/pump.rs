@@ -1,0 +1,179 @@
+//! The run loop: what one turn of a node does.
+
+use std::mem;
+
+use cluster::clock::Clock;
+use cluster::host::{FromNode, REPORT_INTERVAL_MS, ToNode};
+use cluster::node::{Node, NodeInput, NodeOutbox, WriteId};
+use raft_core::{Instant, NodeId};
+use web_sys::MessagePort;
+
+use crate::port::Ports;
+use crate::scope;
+use crate::storage::{LogFile, StorageError};
+
+/// Something that reached the Worker and that the node has not taken yet.
+pub enum Arrival {
+    /// From the page, with the port that was transferred along.
+    Page(ToNode, Option<MessagePort>),
+    /// From a peer.
+    Frame(NodeId, Vec<u8>),
+}
+
+/// A node that runs: the node, its time, its disk, its network.
+pub struct Pump {
+    /// The node.
+    pub node: Node,
+    /// Its time.
+    pub clock: Clock,
+    /// Its disk.
+    pub log: Box<dyn LogFile>,
+    /// Its network.
+    pub ports: Ports,
+    /// What the last steps asked for and has not been done yet.
+    pub outbox: NodeOutbox,
+    /// When it reported last, in wall milliseconds.
+    pub reported_wall_ms: f64,
+}
+
+impl Pump {
+    /// Takes everything that has arrived, steps the node for all of it, writes and flushes once, sends what may be sent,
+    /// and reports. Gives the wall time at which the next turn is due.
+    ///
+    /// The timer comes after the arrivals: a Worker that was stalled must not stand for election while its leader's
+    /// heartbeats wait in its queue.
+    ///
+    /// # Errors
+    /// The disk failed. What is durable is unknown then, and the node must not go on.
+    pub fn turn(
+        &mut self,
+        arrivals: impl Iterator<Item = Arrival>,
+        say: &dyn Fn(FromNode),
+    ) -> Result<Option<f64>, StorageError> {
+        let now = self.now();
+        for arrival in arrivals {
+            self.take(now, arrival, say);
+        }
+        self.node.take(now, NodeInput::Tick, &mut self.outbox);
+        self.node.flush(&mut self.outbox);
+        self.carry_out(say)?;
+        let report_due = self.report(say);
+        Ok(earlier(report_due, self.deadline()))
+    }
+
+    /// Does what the outbox asks, and what follows from that, until nothing is left to do.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn carry_out(&mut self, say: &dyn Fn(FromNode)) -> Result<(), StorageError> {
+        loop {
+            let mut todo = mem::take(&mut self.outbox);
+            if let Some(bytes) = todo.truncate_disk_to {
+                self.log.truncate(bytes)?;
+            }
+            if !todo.disk.is_empty() {
+                self.log.append(&todo.disk)?;
+            }
+            self.talk(&todo, say);
+            let Some(write) = todo.sync else {
+                todo.clear();
+                self.outbox = todo;
+                return Ok(());
+            };
+            self.sync(write)?;
+        }
+    }
+
+    fn take(&mut self, now: Instant, arrival: Arrival, say: &dyn Fn(FromNode)) {
+        let input = match arrival {
+            Arrival::Frame(from, bytes) => NodeInput::Arrive { from, bytes },
+            Arrival::Page(message, port) => match message {
+                // A node is booted once; the page starts a new Worker for each boot.
+                ToNode::Boot(_) => return,
+                ToNode::Connect { peer } => {
+                    if let Some(port) = port {
+                        self.ports.connect(peer, port);
+                    }
+                    return;
+                }
+                ToNode::SetClock(setting) => return self.clock.set(setting),
+                ToNode::Describe { request } => {
+                    let description = Box::new(self.node.describe(now));
+                    return say(FromNode::Description { request, description });
+                }
+                ToNode::SetLink { peer, settings } => NodeInput::SetLink { peer, settings },
+                ToNode::SetInbound { peer, cut } => NodeInput::SetInbound { peer, cut },
+                ToNode::SetTiming(timing) => NodeInput::SetTiming(timing),
+                ToNode::SetPaused(paused) => NodeInput::SetPaused(paused),
+                ToNode::Request { request, body } => NodeInput::Request { request, body },
+            },
+        };
+        self.node.take(now, input, &mut self.outbox);
+    }
+
+    /// Sends what rests on nothing that this turn has yet to flush.
+    fn talk(&mut self, todo: &NodeOutbox, say: &dyn Fn(FromNode)) {
+        for (peer, frame) in &todo.frames {
+            self.ports.send(*peer, frame);
+        }
+        for (request, reply) in &todo.replies {
+            say(FromNode::Reply {
+                request: *request,
+                reply: *reply,
+            });
+        }
+        if let Some(term) = todo.leading {
+            say(FromNode::Leading { term });
+        }
+        if let Some(instant) = todo.witnessed {
+            self.clock.witness(instant);
+        }
+    }
+
+    fn sync(&mut self, write: WriteId) -> Result<(), StorageError> {
+        let started = scope::wall_ms();
+        self.log.flush()?;
+        let wall_us = ((scope::wall_ms() - started) * 1000.0).max(0.0) as u64;
+        let now = self.now();
+        self.node
+            .step(now, NodeInput::Synced { write, wall_us }, &mut self.outbox);
+        Ok(())
+    }
+
+    /// Reports if there is news and the last report is long enough ago; else says when to.
+    fn report(&mut self, say: &dyn Fn(FromNode)) -> Option<f64> {
+        if !self.node.has_news() {
+            return None;
+        }
+        let wall_ms = scope::wall_ms();
+        let due = self.reported_wall_ms + f64::from(REPORT_INTERVAL_MS);
+        if wall_ms < due {
+            return Some(due);
+        }
+        self.reported_wall_ms = wall_ms;
+        let now = self.now();
+        if let Some(report) = self.node.take_report(now) {
+            say(FromNode::Report(Box::new(report)));
+        }
+        None
+    }
+
+    /// The wall time of the node's deadline; earlier, where the clock wants to be looked at again.
+    fn deadline(&self) -> Option<f64> {
+        let wall_ms = scope::wall_ms();
+        self.clock
+            .wall_delay_ms(self.node.deadline(), wall_ms)
+            .map(|delay_ms| wall_ms + delay_ms)
+    }
+
+    fn now(&mut self) -> Instant {
+        self.clock.now(scope::wall_ms())
+    }
+}
+
+fn earlier(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
