@@ -14,6 +14,8 @@ pub const APPEND_ENTRIES_MAX: usize = 1024;
 pub const INFLIGHT_BYTES_MAX: usize = 256 * 1024;
 /// How many appends may be on the way to one follower, unacknowledged.
 pub const INFLIGHT_APPENDS_MAX: usize = 64;
+/// How many committed entries a node applies in one step. The rest follows in the next ones.
+pub const APPLY_ENTRIES_MAX: usize = 1024;
 /// How many proposals and reads of its own clients a leader keeps waiting.
 pub const PENDING_REQUESTS_MAX: usize = 4096;
 

@@ -12,7 +12,11 @@ pub enum Event {
     /// The election timer ran out without word from a leader or a vote given.
     ElectionTimedOut { timeout: Duration },
     /// The node became a follower, or followed another leader or term.
-    BecameFollower { term: Term, leader: Option<NodeId>, reason: FollowReason },
+    BecameFollower {
+        term: Term,
+        leader: Option<NodeId>,
+        reason: FollowReason,
+    },
     /// The node stands for election.
     BecameCandidate { term: Term },
     /// The node won the election with these votes.
@@ -20,21 +24,49 @@ pub enum Event {
     /// The node gave its vote. It leaves once it is durable.
     VoteGranted { candidate: NodeId, term: Term },
     /// The node refused its vote.
-    VoteRefused { candidate: NodeId, term: Term, reason: VoteRefusal },
+    VoteRefused {
+        candidate: NodeId,
+        term: Term,
+        reason: VoteRefusal,
+    },
     /// A candidate heard a vote.
-    VoteCounted { voter: NodeId, term: Term, granted: bool, votes: u8, needed: u8 },
+    VoteCounted {
+        voter: NodeId,
+        term: Term,
+        granted: bool,
+        votes: u8,
+        needed: u8,
+    },
     /// Entries were added to the log, `last` included.
-    Appended { first: LogIndex, last: LogIndex, term: Term },
+    Appended {
+        first: LogIndex,
+        last: LogIndex,
+        term: Term,
+    },
     /// Entries from `from` on were dropped: the leader's entry there is of another term.
-    Truncated { from: LogIndex, last: LogIndex, our_term: Term, leader_term: Term },
+    Truncated {
+        from: LogIndex,
+        last: LogIndex,
+        our_term: Term,
+        leader_term: Term,
+    },
     /// An append was refused.
     AppendRefused { leader: NodeId, reason: AppendRefusal },
     /// A leader learned that a follower's log does not match, and goes back.
-    Backtracked { follower: NodeId, refused: LogIndex, next_index: LogIndex, conflict_term: Option<Term> },
+    Backtracked {
+        follower: NodeId,
+        refused: LogIndex,
+        next_index: LogIndex,
+        conflict_term: Option<Term>,
+    },
     /// A leader learned that a follower has the log up to here.
     Matched { follower: NodeId, match_index: LogIndex },
     /// The commit index advanced. On a leader, `copies` are the members that have `to` durably; on a follower, none.
-    CommitAdvanced { from: LogIndex, to: LogIndex, copies: Vec<NodeId> },
+    CommitAdvanced {
+        from: LogIndex,
+        to: LogIndex,
+        copies: Vec<NodeId>,
+    },
     /// The leader's last entry is not committed, for this reason. Said once for each reason and place.
     CommitHeld { index: LogIndex, reason: CommitHold },
     /// The machine applied entries, `last` included.
@@ -74,7 +106,12 @@ pub enum VoteRefusal {
     /// The node leads this term itself.
     Leading,
     /// The voter's log is newer: its last entry is of a later term, or of the same term and further on.
-    LogBehind { our_last_term: Term, our_last_index: LogIndex, their_last_term: Term, their_last_index: LogIndex },
+    LogBehind {
+        our_last_term: Term,
+        our_last_index: LogIndex,
+        their_last_term: Term,
+        their_last_index: LogIndex,
+    },
 }
 
 /// Why an append was refused.
@@ -83,9 +120,16 @@ pub enum AppendRefusal {
     /// The leader's term has passed.
     StaleTerm { ours: Term },
     /// The log ends before the previous entry.
-    Gap { prev_log_index: LogIndex, last_index: LogIndex },
+    Gap {
+        prev_log_index: LogIndex,
+        last_index: LogIndex,
+    },
     /// The previous entry is of another term.
-    Mismatch { prev_log_index: LogIndex, prev_log_term: Term, our_term: Term },
+    Mismatch {
+        prev_log_index: LogIndex,
+        prev_log_term: Term,
+        our_term: Term,
+    },
 }
 
 /// Why an entry is not committed.
@@ -131,4 +175,6 @@ pub enum Malformed {
     NeverAsked,
     /// A term of 0, which no node votes or leads in, or one at the end of numbers.
     Term,
+    /// Timing whose parts are zero, reversed, or a heartbeat not shorter than the election timeouts.
+    Timing,
 }

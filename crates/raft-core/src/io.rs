@@ -149,7 +149,12 @@ impl Default for Timing {
 
 impl<C, O> Default for Outbox<C, O> {
     fn default() -> Self {
-        Outbox { persist: Vec::new(), messages: Vec::new(), outcomes: Vec::new(), events: Vec::new() }
+        Outbox {
+            persist: Vec::new(),
+            messages: Vec::new(),
+            outcomes: Vec::new(),
+            events: Vec::new(),
+        }
     }
 }
 

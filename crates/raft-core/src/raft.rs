@@ -1,13 +1,71 @@
-//! The protocol.
+//! The protocol: the node's state, and what each input does to it. Each part of the protocol has a module of its own.
 
-use crate::{Config, Entry, HardState, Input, Instant, Machine, Outbox, View};
+mod election;
+mod following;
+mod log;
+mod malformed;
+mod persistence;
+mod proposals;
+mod reads;
+mod replication;
 
-/// One member of a Raft cluster.
+use std::collections::VecDeque;
+
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+
+use crate::{
+    AppendEntries, Config, Duration, Entry, Event, FollowReason, HardState, IgnoreReason, Input, Instant, LogIndex,
+    MEMBERS_MAX, Machine, Message, NodeId, Outbox, Role, Term, Timing, View,
+};
+use election::{Candidate, Timer};
+use log::Log;
+use persistence::{Disk, Withheld};
+use proposals::Proposal;
+use replication::Leader;
+
+/// The last term a node takes part in. One more would leave no room to count on.
+const TERM_MAX: Term = Term(u64::MAX - 1);
+
+/// One member of a Raft cluster. See the crate's documentation for how it works, and how to drive it.
+///
+/// What always holds, whatever the inputs (with all [`crate::Rules`] on):
+/// - `commit_index` and `last_applied` never fall, and `last_applied <= commit_index <=` the end of the log.
+/// - Nothing at or below `commit_index` is ever changed.
+/// - The term never falls; in one term the vote goes from nobody to one node, and stays.
+/// - The terms in the log never fall from one entry to the next, and none exceeds the node's own term.
+/// - What is said to be durable, is: on the disk in the same place, whatever was overwritten on the way.
 #[derive(Debug)]
 pub struct Raft<M: Machine> {
+    config: Config,
     machine: M,
-    log: Vec<Entry<M::Command>>,
+    /// The latest instant the host has told.
+    now: Instant,
+    rng: ChaCha8Rng,
+    hard_state: HardState,
+    log: Log<M::Command>,
+    role: RoleState,
+    /// Who leads the present term, as far as this node knows.
+    leader: Option<NodeId>,
+    timer: Timer,
+    commit_index: LogIndex,
+    last_applied: LogIndex,
+    disk: Disk,
+    withheld: Vec<Withheld<M::Command>>,
+    /// Proposals of this node's clients, in the order of their places in the log.
+    proposals: VecDeque<Proposal>,
 }
+
+/// What a node must know in the role it plays, and forgets with it.
+#[derive(Debug)]
+enum RoleState {
+    Follower,
+    Candidate(Candidate),
+    Leader(Leader),
+}
+
+/// The outbox that fits a machine.
+type Out<M> = Outbox<<M as Machine>::Command, <M as Machine>::Output>;
 
 /// What a node found on its disk at boot, all of it durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +74,17 @@ pub struct Recovered<C> {
     pub hard_state: HardState,
     /// The log; the entry at index 1 comes first.
     pub log: Vec<Entry<C>>,
+}
+
+/// Why a node cannot boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BootError {
+    /// The members are none, too many, not in rising order, or lack this node.
+    Members,
+    /// The election timeouts are zero, reversed, or not longer than the heartbeat.
+    Timing,
+    /// The terms in the log fall, are 0, or exceed the node's own.
+    Log,
 }
 
 impl<M: Machine> Raft<M> {
@@ -30,36 +99,231 @@ impl<M: Machine> Raft<M> {
         now: Instant,
         out: &mut Outbox<M::Command, M::Output>,
     ) -> Result<Raft<M>, BootError> {
-        let _ = (config, recovered, machine, now, out);
-        todo!()
+        let members = &config.members;
+        let rising = members.windows(2).all(|pair| pair[0] < pair[1]);
+        if members.is_empty() || members.len() > MEMBERS_MAX || !rising || !members.contains(&config.id) {
+            return Err(BootError::Members);
+        }
+        if !config.timing.is_sound() {
+            return Err(BootError::Timing);
+        }
+        // An ablated run may have left any log behind, and is to be seen to its end.
+        if config.rules.ablated().is_empty() && !log_is_sound(&recovered) {
+            return Err(BootError::Log);
+        }
+        let log = Log::new(recovered.log);
+        let mut raft = Raft {
+            machine,
+            now,
+            rng: ChaCha8Rng::seed_from_u64(config.seed),
+            hard_state: recovered.hard_state,
+            role: RoleState::Follower,
+            leader: None,
+            timer: Timer::default(),
+            commit_index: LogIndex::ZERO,
+            last_applied: LogIndex::ZERO,
+            disk: Disk::new(recovered.hard_state, log.last_index()),
+            withheld: Vec::new(),
+            proposals: VecDeque::new(),
+            log,
+            config,
+        };
+        let term = raft.hard_state.term;
+        out.events.push(Event::BecameFollower {
+            term,
+            leader: None,
+            reason: FollowReason::Booted,
+        });
+        raft.start_election_timer(out);
+        Ok(raft)
     }
 
-    /// Takes one input at `now` and says in `out` what is to be done. Total: any input in any state is taken or refused
-    /// with a reason, and never panics. Instants that fall are taken as the latest one seen.
+    /// Takes one input at `now` and says in `out` what is to be done: [`Raft::take`], then [`Raft::flush`].
+    ///
+    /// Total: any input in any state is taken or refused with a reason, and never panics. Instants that fall are taken
+    /// as the latest one seen.
     pub fn step(&mut self, now: Instant, input: Input<M::Command>, out: &mut Outbox<M::Command, M::Output>) {
-        let _ = (now, input, out);
-        todo!()
+        self.take(now, input, out);
+        self.flush(out);
     }
 
-    /// When to call `step(Tick)` next. Answers may change with every step.
+    /// The first half of a step: takes one input, and puts off what can be done once for many of them.
+    ///
+    /// A host that finds much to do at once takes it all, then calls [`Raft::flush`]: a hundred proposals then make one
+    /// write and one append for each follower. `out` gets events and outcomes, but no writes and no messages. Without
+    /// a flush nothing leaves the node, which is safe and no more.
+    pub fn take(&mut self, now: Instant, input: Input<M::Command>, out: &mut Outbox<M::Command, M::Output>) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Tick => self.tick(out),
+            Input::Receive { from, message } => self.receive(from, message, out),
+            Input::Persisted(id) => self.persisted(id, out),
+            Input::Propose { ticket, command } => self.propose(ticket, command, out),
+            Input::Read { ticket } => self.read(ticket, out),
+            Input::SetTiming(timing) => self.set_timing(timing, out),
+        }
+        self.settle(out);
+    }
+
+    /// The second half of a step: asks for at most one write for all that the inputs since the last flush have changed,
+    /// and sends what is due and rests on nothing that is not durable yet.
+    pub fn flush(&mut self, out: &mut Outbox<M::Command, M::Output>) {
+        self.request_write(out);
+        self.send_appends(out);
+        self.explain_hold(out);
+        self.release_withheld(out);
+    }
+
+    /// When to call `step(Tick)` next; at once, if it is not after the instant of the last step. Answers may change with
+    /// every step.
     pub fn deadline(&self) -> Instant {
-        todo!()
+        if self.last_applied < self.commit_index {
+            self.now
+        } else {
+            self.timer.deadline
+        }
     }
 
     /// The state, for those who look.
     pub fn view(&self) -> View<'_, M> {
-        let _ = (&self.machine, &self.log);
-        todo!()
+        View {
+            id: self.config.id,
+            role: self.role(),
+            term: self.hard_state.term,
+            voted_for: self.hard_state.voted_for,
+            leader: self.leader,
+            log: self.log.entries(),
+            commit_index: self.commit_index,
+            last_applied: self.last_applied,
+            durable_index: self.disk.durable_index,
+            durable_hard_state: self.disk.durable_hard_state,
+            deadline: self.timer.deadline,
+            timeout: self.timer.timeout,
+            votes: match &self.role {
+                RoleState::Follower => &[],
+                RoleState::Candidate(candidate) => &candidate.votes,
+                RoleState::Leader(leader) => &leader.votes,
+            },
+            progress: match &self.role {
+                RoleState::Leader(leader) => &leader.progress,
+                _ => &[],
+            },
+            machine: &self.machine,
+        }
+    }
+
+    fn role(&self) -> Role {
+        match self.role {
+            RoleState::Follower => Role::Follower,
+            RoleState::Candidate(_) => Role::Candidate,
+            RoleState::Leader(_) => Role::Leader,
+        }
+    }
+
+    /// How many members make a majority, under the rules in force.
+    fn majority(&self) -> usize {
+        if self.config.rules.full_majority {
+            self.config.majority()
+        } else {
+            (self.config.members.len() / 2).max(1)
+        }
+    }
+
+    fn tick(&mut self, out: &mut Out<M>) {
+        if self.now < self.timer.deadline {
+            return;
+        }
+        match &mut self.role {
+            RoleState::Leader(leader) => {
+                leader.heartbeat_due = true;
+                self.start_heartbeat_timer();
+            }
+            _ => {
+                out.events.push(Event::ElectionTimedOut {
+                    timeout: self.timer.timeout,
+                });
+                self.campaign(out);
+            }
+        }
+    }
+
+    fn receive(&mut self, from: NodeId, message: Message<M::Command>, out: &mut Out<M>) {
+        if from == self.config.id || !self.config.members.contains(&from) {
+            return self.ignore(from, IgnoreReason::NotAMember, out);
+        }
+        if let Err(what) = self.check(&message) {
+            return self.ignore(from, IgnoreReason::Malformed { what }, out);
+        }
+        if let Message::AppendEntries(append) = &message
+            && let Some(index) = self.contradiction(append)
+        {
+            return self.ignore(from, IgnoreReason::ContradictsCommitted { index }, out);
+        }
+        if message.term() > self.hard_state.term {
+            self.adopt_term(message.term(), from, out);
+        }
+        match message {
+            Message::RequestVote(request) => self.request_vote(from, &request, out),
+            Message::RequestVoteReply(reply) => self.request_vote_reply(from, &reply, out),
+            Message::AppendEntries(append) => self.append_entries(from, append, out),
+            Message::AppendEntriesReply(reply) => self.append_entries_reply(from, &reply, out),
+        }
+    }
+
+    /// The first committed entry that an append would change, were it taken.
+    fn contradiction(&self, append: &AppendEntries<M::Command>) -> Option<LogIndex> {
+        if append.term < self.hard_state.term && self.config.rules.refuse_stale_append {
+            return None; // It is refused for its term.
+        }
+        let differs = |index: LogIndex, term: Term| {
+            index <= self.commit_index && self.log.term_at(index).is_some_and(|ours| ours != term)
+        };
+        if differs(append.prev_log_index, append.prev_log_term) {
+            return Some(append.prev_log_index);
+        }
+        let mut index = append.prev_log_index;
+        append.entries.iter().find_map(|entry| {
+            index = index.next();
+            differs(index, entry.term).then_some(index)
+        })
+    }
+
+    fn set_timing(&mut self, timing: Timing, out: &mut Out<M>) {
+        if !timing.is_sound() {
+            let what = crate::Malformed::Timing;
+            return self.ignore(self.config.id, IgnoreReason::Malformed { what }, out);
+        }
+        self.config.timing = timing;
+        match self.role {
+            RoleState::Leader(_) => self.start_heartbeat_timer(),
+            _ => self.start_election_timer(out),
+        }
+    }
+
+    /// Draws the consequences of what an input has changed.
+    fn settle(&mut self, out: &mut Out<M>) {
+        self.count_own_vote(out);
+        self.advance_commit(out);
+        self.apply(out);
+        self.serve_reads(out);
+    }
+
+    fn ignore(&mut self, from: NodeId, reason: IgnoreReason, out: &mut Out<M>) {
+        out.events.push(Event::Ignored { from, reason });
     }
 }
 
-/// Why a node cannot boot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BootError {
-    /// The members are none, too many, not in rising order, or lack this node.
-    Members,
-    /// The election timeouts are zero, reversed, or not longer than the heartbeat.
-    Timing,
-    /// The terms in the log fall, are 0, or exceed the node's own.
-    Log,
+impl Timing {
+    /// Whether timers can run so.
+    fn is_sound(&self) -> bool {
+        self.heartbeat > Duration(0) && self.heartbeat < self.election_min && self.election_min <= self.election_max
+    }
+}
+
+/// Whether a node that kept all rules can have left this behind.
+fn log_is_sound<C>(recovered: &Recovered<C>) -> bool {
+    let terms = || recovered.log.iter().map(|entry| entry.term);
+    terms().next().is_none_or(|first| first > Term(0))
+        && terms().zip(terms().skip(1)).all(|(earlier, later)| earlier <= later)
+        && terms().next_back().is_none_or(|last| last <= recovered.hard_state.term)
 }
