@@ -38,14 +38,29 @@ struct Module {
 }
 
 const MODULES: [Module; 2] = [
-    Module { package: "page", stem: "page", fetches_itself: true },
-    Module { package: "worker", stem: "node", fetches_itself: false },
+    Module {
+        package: "page",
+        stem: "page",
+        fetches_itself: true,
+    },
+    Module {
+        package: "worker",
+        stem: "node",
+        fetches_itself: false,
+    },
 ];
 
 /// Compiles both crates and writes `page.js`, `page_bg.wasm`, `node.js`, `node_bg.wasm` into `out`.
 pub fn build(workspace: &Workspace, profile: Profile, out: &Path) -> Result<()> {
     tools::ensure_wasm_target(workspace)?;
-    let mut cargo = workspace.cargo(&["build", "--lib", "--target", tools::WASM_TARGET, "--profile", profile.name()]);
+    let mut cargo = workspace.cargo(&[
+        "build",
+        "--lib",
+        "--target",
+        tools::WASM_TARGET,
+        "--profile",
+        profile.name(),
+    ]);
     for module in &MODULES {
         cargo.args(["--package", module.package]);
     }
@@ -54,8 +69,15 @@ pub fn build(workspace: &Workspace, profile: Profile, out: &Path) -> Result<()> 
 
     let compiled = workspace.target.join(tools::WASM_TARGET).join(profile.name());
     std::thread::scope(|scope| {
-        let bindings: Vec<_> = MODULES.iter().map(|module| scope.spawn(|| bind(module, profile, &compiled, out))).collect();
-        bindings.into_iter().try_for_each(|binding| binding.join().map_err(|_| anyhow!("wasm-bindgen panicked; what it said is above"))?)
+        let bindings: Vec<_> = MODULES
+            .iter()
+            .map(|module| scope.spawn(|| bind(module, profile, &compiled, out)))
+            .collect();
+        bindings.into_iter().try_for_each(|binding| {
+            binding
+                .join()
+                .map_err(|_| anyhow!("wasm-bindgen panicked; what it said is above"))?
+        })
     })
 }
 

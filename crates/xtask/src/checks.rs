@@ -1,1 +1,186 @@
-//! Checks.
+//! Everything that is checked, in the order in which it is run.
+
+use std::path::Path;
+use std::sync::mpsc;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::build::Profile;
+use crate::site::{self, Audience};
+use crate::stage::{Stages, Tally, run_tests};
+use crate::tools::{self, WASM_TARGET};
+use crate::weight::{BUDGET_KB, Weight};
+use crate::workspace::{Workspace, run};
+
+/// A group of checks that can be asked for by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Formatting, clippy for both targets, rustdoc: no warning is let through.
+    Lint,
+    /// The tests that run on this machine itself, doc tests included.
+    Native,
+    /// The node's tests, in a Worker of a real browser.
+    Wasm,
+    /// The page, driven from outside in a real browser; before that the site is built and weighed.
+    Browser,
+}
+
+/// The package of the tests that drive the page.
+const BROWSER_TESTS: &str = "tests";
+
+/// Where those tests find the built site.
+const SITE_VARIABLE: &str = "FTQUEUE_SITE";
+
+/// Where one of them leaves the picture that the README shows.
+const SCREENSHOT_VARIABLE: &str = "FTQUEUE_SCREENSHOT";
+const README_SCREENSHOT: &str = "docs/screenshot.png";
+
+/// Runs the groups, each whole, whatever comes of those before it.
+pub fn run_groups(workspace: &Workspace, groups: &[Group], stages: &mut Stages) {
+    let wants = |group: Group| groups.contains(&group);
+    std::thread::scope(|scope| {
+        // What is missing is fetched and built while the compiler is busy with the first stages.
+        let (send_browser, browser) = mpsc::channel();
+        let (send_tools, wasm_tools) = mpsc::channel();
+        scope.spawn(move || {
+            let _ = send_browser.send(if wants(Group::Wasm) || wants(Group::Browser) {
+                tools::ensure_browser()
+            } else {
+                Ok(())
+            });
+            let _ = send_tools.send(if wants(Group::Wasm) {
+                tools::ensure_wasm_tools(workspace)
+            } else {
+                Ok(Vec::new())
+            });
+        });
+        if wants(Group::Lint) {
+            lint(workspace, stages);
+        }
+        if wants(Group::Native) {
+            stages.run("native tests", |tally| native_tests(workspace, tally));
+        }
+        if wants(Group::Browser) {
+            stages.run("site and its weight", |_| weigh_site(workspace));
+        }
+        let browser = browser
+            .recv()
+            .unwrap_or_else(|_| Err(anyhow!("looking for a browser panicked")))
+            .map_err(|error| format!("{error:#}"));
+        let browser = || browser.clone().map_err(anyhow::Error::msg);
+        if wants(Group::Wasm) {
+            stages.run("tests in a Worker", |tally| {
+                browser()?;
+                let folders = wasm_tools.recv().context("building the tools panicked")??;
+                worker_tests(workspace, &folders, tally)
+            });
+        }
+        if wants(Group::Browser) {
+            stages.run("tests of the page", |tally| {
+                browser()?;
+                page_tests(workspace, tally)
+            });
+        }
+    });
+}
+
+/// Puts the picture that the tests of the page made where the README shows it.
+pub fn keep_screenshot(workspace: &Workspace) -> Result<()> {
+    let picture = screenshot(workspace);
+    let shown = workspace.root.join(README_SCREENSHOT);
+    std::fs::create_dir_all(shown.parent().unwrap_or(&workspace.root))?;
+    std::fs::copy(&picture, &shown).with_context(|| format!("{} was not made by the tests", picture.display()))?;
+    println!("{README_SCREENSHOT} is the tests' latest picture");
+    Ok(())
+}
+
+fn lint(workspace: &Workspace, stages: &mut Stages) {
+    let cargo = |arguments: &[&str], what| run(&mut workspace.cargo(arguments), what);
+    stages.run("formatting", |_| {
+        cargo(
+            &["fmt", "--all", "--check"],
+            "`cargo fmt --check` (run `cargo fmt --all`)",
+        )
+    });
+    stages.run("clippy", |_| {
+        cargo(
+            &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"],
+            "clippy",
+        )
+    });
+    stages.run("clippy for WebAssembly", |_| {
+        tools::ensure_wasm_target(workspace)?;
+        let clippy = |packages: &[&str]| {
+            let arguments = [
+                &["clippy", "--target", WASM_TARGET],
+                packages,
+                &["--", "--deny", "warnings"],
+            ]
+            .concat();
+            cargo(&arguments, "clippy")
+        };
+        clippy(&["--package", "page", "--package", "worker", "--lib"])?;
+        clippy(&["--package", "worker", "--tests"])
+    });
+    stages.run("rustdoc", |_| {
+        let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
+        run(doc.env("RUSTDOCFLAGS", "--deny warnings"), "rustdoc")
+    });
+}
+
+fn native_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    let all = ["--workspace", "--exclude", BROWSER_TESTS, "--no-fail-fast"];
+    let mut cargo =
+        |arguments: &[&str]| run_tests(&mut workspace.cargo(&[arguments, &all].concat()), "cargo test", tally);
+    if tools::has_nextest() {
+        cargo(&["nextest", "run"])?;
+        cargo(&["test", "--doc"])
+    } else {
+        cargo(&["test"])
+    }
+}
+
+fn weigh_site(workspace: &Workspace) -> Result<()> {
+    let site = site::make(workspace, Profile::Release, Audience::Visitors)?;
+    let weight = Weight::of(&site)?;
+    println!("{weight}");
+    if !weight.is_within_budget() {
+        bail!(
+            "the site weighs {} bytes; its budget is {BUDGET_KB} kB",
+            weight.brotli_bytes()
+        );
+    }
+    Ok(())
+}
+
+fn worker_tests(workspace: &Workspace, tools: &[std::path::PathBuf], tally: &mut Tally) -> Result<()> {
+    let path = tools::path_with(tools)?;
+    // Found by hand, because a program is looked up in the PATH of the parent on some systems.
+    let program = tools
+        .iter()
+        .map(|folder| folder.join("wasm-pack"))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| "wasm-pack".into());
+    let mut command = std::process::Command::new(program);
+    command
+        .args(["test", "--headless", "--chrome", "--mode", "no-install"])
+        .arg(Path::new("crates").join("worker"));
+    command.current_dir(&workspace.root).env("PATH", path);
+    run_tests(&mut command, "wasm-pack test", tally)
+}
+
+fn page_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+    let site = site::folder(workspace, Audience::Visitors);
+    if !site.join("index.html").is_file() {
+        bail!("the site was not built, so there is nothing to test; see the stage before");
+    }
+    let mut command = workspace.cargo(&["test", "--package", BROWSER_TESTS, "--no-fail-fast"]);
+    command
+        .env(SITE_VARIABLE, site)
+        .env(SCREENSHOT_VARIABLE, screenshot(workspace));
+    run_tests(&mut command, "the tests of the page", tally)
+}
+
+fn screenshot(workspace: &Workspace) -> std::path::PathBuf {
+    workspace.target.join("site").join("screenshot.png")
+}

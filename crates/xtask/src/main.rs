@@ -1,21 +1,28 @@
 //! `cargo xtask`: one command for everything that is done with this repository.
 
+use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use xtask::browser;
 use xtask::build::Profile;
+use xtask::checks::{self, Group};
 use xtask::server::Server;
 use xtask::site::{self, Audience};
+use xtask::stage::Stages;
 use xtask::weight::{BUDGET_KB, Weight};
 use xtask::workspace::Workspace;
-use xtask::browser;
 
 /// Builds, serves, packs and checks FTQueue. Rust is all it needs: the rest it installs, or says what to install.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = "Start with `cargo xtask serve`.")]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    after_help = "Start with `cargo xtask serve`."
+)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -27,6 +34,12 @@ enum Task {
     Serve(Serve),
     /// Write the site that a static host serves
     Dist(Dist),
+    /// Build the page without serving it, as Trunk's hook does
+    Build(Build),
+    /// Run the tests: native ones, those of the Worker, and the page in a real browser
+    Test(Test),
+    /// Run what a change has to pass: formatting, clippy, rustdoc, and then every test
+    Ci,
 }
 
 /// Builds the page and the node for WebAssembly, and serves them on http://127.0.0.1 until interrupted.
@@ -42,9 +55,12 @@ struct Serve {
     /// Do not open a browser
     #[arg(long)]
     no_open: bool,
-    /// Build what visitors get: smaller and faster, and minutes to compile
+    /// Build what visitors get: smaller and faster, and slower to compile
     #[arg(long)]
     release: bool,
+    /// Serve this folder as it is, and build nothing
+    #[arg(long, value_name = "FOLDER", conflicts_with = "release")]
+    dir: Option<PathBuf>,
 }
 
 /// Writes a static site: it works from any path of any host, offline after the first visit, and asks no other host
@@ -56,10 +72,52 @@ struct Dist {
     out: PathBuf,
 }
 
+/// Builds the page and the node and lays the site out, for another server to serve. `trunk serve` calls this.
+#[derive(Args)]
+struct Build {
+    /// The folder to write into [default: Trunk's staging folder, or target/site/serve]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Build what visitors get: smaller and faster, and slower to compile
+    #[arg(long)]
+    release: bool,
+}
+
+/// Runs the tests and ends with what came of each stage. A missing browser or tool is installed where that is
+/// possible (Debian as root, and what cargo can build); otherwise one line says what to install.
+#[derive(Args)]
+#[command(
+    after_help = "One test: `cargo test -p PACKAGE NAME`. One test of the page: set FTQUEUE_SITE to the folder of
+`cargo xtask dist`, and run `cargo test -p tests NAME`."
+)]
+struct Test {
+    /// Run only this group; may be given more than once
+    #[arg(long, value_enum, value_name = "GROUP")]
+    only: Vec<TestGroup>,
+    /// Replace the README's picture by the one that the tests of the page make
+    #[arg(long)]
+    keep_screenshot: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TestGroup {
+    /// Formatting, clippy for both targets, rustdoc (not among the tests unless asked for)
+    Lint,
+    /// Tests that run on this machine itself, doc tests included
+    Native,
+    /// The node's tests, in a Worker of a real browser
+    Wasm,
+    /// The site's weight, and the page driven in a real browser
+    Browser,
+}
+
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Serve(task) => serve(&task),
         Task::Dist(task) => dist(&task),
+        Task::Build(task) => build(&task),
+        Task::Test(task) => test(&task),
+        Task::Ci => check(&[Group::Lint, Group::Native, Group::Wasm, Group::Browser], false),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -71,12 +129,15 @@ fn main() -> ExitCode {
 const PORTS_TRIED: u16 = 100;
 
 fn serve(task: &Serve) -> Result<ExitCode> {
-    let started = Instant::now();
-    let workspace = Workspace::find()?;
-    let profile = if task.release { Profile::Release } else { Profile::Serve };
-    let site = site::make(&workspace, profile, Audience::Developer)?;
-    eprintln!("built in {:.1} s", started.elapsed().as_secs_f64());
-
+    let site = match &task.dir {
+        Some(folder) => folder.clone(),
+        None => {
+            let started = Instant::now();
+            let site = site::make(&Workspace::find()?, profile(task.release), Audience::Developer)?;
+            eprintln!("built in {:.1} s", started.elapsed().as_secs_f64());
+            site
+        }
+    };
     let server = (task.port..task.port.saturating_add(PORTS_TRIED))
         .find_map(|port| Server::start(&site, "/", port).ok())
         .with_context(|| format!("no port from {} on is free; name another with --port", task.port))?;
@@ -98,6 +159,67 @@ fn dist(task: &Dist) -> Result<ExitCode> {
     if weight.is_within_budget() {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("error: the site is over its budget of {BUDGET_KB} kB by {} bytes", weight.brotli_bytes() - BUDGET_KB * 1000);
+    eprintln!(
+        "error: the site is over its budget of {BUDGET_KB} kB by {} bytes",
+        weight.brotli_bytes() - BUDGET_KB * 1000
+    );
     Ok(ExitCode::FAILURE)
+}
+
+fn build(task: &Build) -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    let is_trunks_release = env::var_os("TRUNK_PROFILE").is_some_and(|profile| profile == "release");
+    let profile = profile(task.release || is_trunks_release);
+    match task
+        .out
+        .clone()
+        .or_else(|| env::var_os("TRUNK_STAGING_DIR").map(PathBuf::from))
+    {
+        Some(out) => site::lay_out(&workspace, profile, Audience::Developer, &out)?,
+        None => println!(
+            "written to {}",
+            site::make(&workspace, profile, Audience::Developer)?.display()
+        ),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn test(task: &Test) -> Result<ExitCode> {
+    let asked: Vec<Group> = task.only.iter().map(|group| Group::from(*group)).collect();
+    let groups = if asked.is_empty() {
+        vec![Group::Native, Group::Wasm, Group::Browser]
+    } else {
+        asked
+    };
+    check(&groups, task.keep_screenshot)
+}
+
+fn check(groups: &[Group], keep_screenshot: bool) -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    let mut stages = Stages::default();
+    checks::run_groups(&workspace, groups, &mut stages);
+    println!("\n{stages}");
+    if keep_screenshot {
+        checks::keep_screenshot(&workspace)?;
+    }
+    Ok(if stages.are_all_well() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn profile(release: bool) -> Profile {
+    if release { Profile::Release } else { Profile::Serve }
+}
+
+impl From<TestGroup> for Group {
+    fn from(group: TestGroup) -> Group {
+        match group {
+            TestGroup::Lint => Group::Lint,
+            TestGroup::Native => Group::Native,
+            TestGroup::Wasm => Group::Wasm,
+            TestGroup::Browser => Group::Browser,
+        }
+    }
 }

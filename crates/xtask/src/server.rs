@@ -41,17 +41,24 @@ impl Server {
         let router = router(folder, path);
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        let thread = std::thread::Builder::new().name("static server".into()).spawn(move || {
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener fit for this runtime");
-                // Not a graceful end: a browser keeps its connections open, and nobody wants to wait for it.
-                tokio::select! {
-                    _ = axum::serve(listener, router) => {}
-                    _ = stopped => {}
-                }
-            });
-        })?;
-        Ok(Server { address, stop: Some(stop), thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("static server".into())
+            .spawn(move || {
+                runtime.block_on(async {
+                    let listener =
+                        tokio::net::TcpListener::from_std(listener).expect("a listener fit for this runtime");
+                    // Not a graceful end: a browser keeps its connections open, and nobody wants to wait for it.
+                    tokio::select! {
+                        _ = axum::serve(listener, router) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })?;
+        Ok(Server {
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// The port it listens on.
@@ -79,7 +86,14 @@ impl Drop for Server {
 fn router(folder: &Path, path: &str) -> Router {
     let files = ServeDir::new(folder);
     let path = path.trim_end_matches('/');
-    let router = if path.is_empty() { Router::new().fallback_service(files) } else { Router::new().nest_service(path, files) };
+    let router = if path.is_empty() {
+        Router::new().fallback_service(files)
+    } else {
+        Router::new().nest_service(path, files)
+    };
     // A build follows a build on one address: nothing may come from a cache.
-    router.layer(SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+    router.layer(SetResponseHeaderLayer::overriding(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store"),
+    ))
 }

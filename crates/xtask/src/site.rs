@@ -22,15 +22,19 @@ const OFFLINE_SOURCES: [&str; 3] = ["offline.js", "sw.js", "sw-retired.js"];
 
 /// Compiles everything and lays the site out in the target folder. Returns where it lies.
 pub fn make(workspace: &Workspace, profile: Profile, audience: Audience) -> Result<PathBuf> {
-    let name = match audience {
-        Audience::Developer => "serve",
-        Audience::Visitors => "dist",
-    };
-    let site = workspace.target.join("site").join(name);
+    let site = folder(workspace, audience);
     remove(&site)?;
     fs::create_dir_all(&site).with_context(|| format!("{} cannot be made", site.display()))?;
     lay_out(workspace, profile, audience, &site)?;
     Ok(site)
+}
+
+/// Where [`make`] puts the site.
+pub fn folder(workspace: &Workspace, audience: Audience) -> PathBuf {
+    workspace.target.join("site").join(match audience {
+        Audience::Developer => "serve",
+        Audience::Visitors => "dist",
+    })
 }
 
 /// Compiles everything and lays the site out in `out`, over what is there.
@@ -51,12 +55,19 @@ pub fn lay_out(workspace: &Workspace, profile: Profile, audience: Audience, out:
 /// Copies a finished site to where the user wants it. An older site there is replaced, anything else is left alone.
 pub fn publish(site: &Path, out: &Path) -> Result<()> {
     let is_empty = fs::read_dir(out).map_or(true, |mut entries| entries.next().is_none());
-    let is_a_site = ["index.html", "page_bg.wasm", "sw.js"].iter().all(|name| out.join(name).is_file());
+    let is_a_site = ["index.html", "page_bg.wasm", "sw.js"]
+        .iter()
+        .all(|name| out.join(name).is_file());
     if !is_empty && !is_a_site {
-        bail!("{} holds something that is not this site; name another folder with --out, or empty it", out.display());
+        bail!(
+            "{} holds something that is not this site; name another folder with --out, or empty it",
+            out.display()
+        );
     }
     remove(out)?;
-    files(site)?.iter().try_for_each(|path| copy(&site.join(path), &out.join(path)))
+    files(site)?
+        .iter()
+        .try_for_each(|path| copy(&site.join(path), &out.join(path)))
 }
 
 /// Every file under `folder`, relative to it, in a fixed order.
@@ -80,7 +91,10 @@ fn make_offline(www: &Path, out: &Path) -> Result<()> {
         bail!("www/index.html has no </head>; the script that makes the site work offline goes in front of it");
     };
     let (head, body) = html.split_at(end_of_head);
-    write(&index, &format!("{head}<script type=\"module\" src=\"offline.js\"></script>\n{body}"))?;
+    write(
+        &index,
+        &format!("{head}<script type=\"module\" src=\"offline.js\"></script>\n{body}"),
+    )?;
 
     let mut hasher = blake3::Hasher::new();
     let mut names = Vec::new();
@@ -91,7 +105,10 @@ fn make_offline(www: &Path, out: &Path) -> Result<()> {
         names.push(name);
     }
     let version = &hasher.finalize().to_hex()[..16];
-    let constants = format!("const VERSION = {version:?};\nconst FILES = {};\n\n", serde_json::to_string(&names)?);
+    let constants = format!(
+        "const VERSION = {version:?};\nconst FILES = {};\n\n",
+        serde_json::to_string(&names)?
+    );
     write(&out.join("sw.js"), &(constants + &read(&www.join("sw.js"))?))
 }
 

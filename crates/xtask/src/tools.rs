@@ -1,13 +1,29 @@
 //! What has to be on the machine besides Rust: found, installed where that can be done, or asked for in one line.
 
-use std::process::Command;
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, run};
 
 /// What the page and the node are compiled for.
 pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+/// The version of wasm-bindgen's programs, which must be the crate's own (see the workspace's `Cargo.toml`).
+const WASM_BINDGEN_VERSION: &str = "0.2.130";
+const WASM_PACK_VERSION: &str = "0.15.1";
+
+const BROWSERS: [&str; 5] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+];
+const BROWSER_DRIVER: &str = "chromedriver";
 
 /// Adds the WebAssembly target to the toolchain, if it is not there.
 pub fn ensure_wasm_target(workspace: &Workspace) -> Result<()> {
@@ -17,7 +33,7 @@ pub fn ensure_wasm_target(workspace: &Workspace) -> Result<()> {
         .output()
         .context("rustc cannot be started; install Rust from https://rustup.rs")?;
     let folder = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && std::path::Path::new(folder.trim()).is_dir() {
+    if output.status.success() && Path::new(folder.trim()).is_dir() {
         return Ok(());
     }
     eprintln!("adding the target {WASM_TARGET} to the toolchain");
@@ -26,5 +42,162 @@ pub fn ensure_wasm_target(workspace: &Workspace) -> Result<()> {
     if rustup.status().is_ok_and(|status| status.success()) {
         return Ok(());
     }
-    bail!("the standard library for {WASM_TARGET} is missing; run `rustup target add {WASM_TARGET}`, or install your distribution's package for it")
+    bail!(
+        "the standard library for {WASM_TARGET} is missing; run `rustup target add {WASM_TARGET}`, or install your \
+         distribution's package of it"
+    )
+}
+
+/// Sees to it that a Chromium and its driver can be started.
+pub fn ensure_browser() -> Result<()> {
+    if has_browser() {
+        return Ok(());
+    }
+    if !can_install_packages() {
+        bail!("no Chromium with its driver is on the PATH; {}", how_to_get_a_browser());
+    }
+    eprintln!("installing chromium and chromium-driver");
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        run(&mut command, "installing Chromium")
+    };
+    apt(&["update", "--quiet"])?;
+    apt(&[
+        "install",
+        "--quiet",
+        "--yes",
+        "--no-install-recommends",
+        "chromium",
+        "chromium-driver",
+    ])?;
+    if !has_browser() {
+        bail!(
+            "the packages chromium and chromium-driver are installed, yet not on the PATH; {}",
+            how_to_get_a_browser()
+        );
+    }
+    Ok(())
+}
+
+/// Sees to it that `wasm-pack test` can run without fetching anything. Returns the folders that have to be put in
+/// front of the PATH. The programs are built into the target folder, so that nobody's own ones are replaced.
+pub fn ensure_wasm_tools(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    let tools = Tools::of(workspace);
+    tools.ensure("wasm-pack", "wasm-pack", WASM_PACK_VERSION)?;
+    tools.ensure("wasm-bindgen-test-runner", "wasm-bindgen-cli", WASM_BINDGEN_VERSION)?;
+    Ok(vec![tools.folder.join("bin")])
+}
+
+/// The PATH with these folders in front.
+pub fn path_with(folders: &[PathBuf]) -> Result<std::ffi::OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::join_paths(folders.iter().cloned().chain(env::split_paths(&path))).context("the PATH cannot be extended")
+}
+
+/// Whether cargo-nextest can be used.
+pub fn has_nextest() -> bool {
+    find("cargo-nextest").is_some()
+}
+
+/// Programs that cargo builds from crates.io, in a folder of their own.
+struct Tools {
+    folder: PathBuf,
+}
+
+impl Tools {
+    fn of(workspace: &Workspace) -> Tools {
+        Tools {
+            folder: workspace.target.join("tools"),
+        }
+    }
+
+    /// Finds the program in this very version, on the PATH or in our folder, or builds it.
+    fn ensure(&self, program: &str, package: &str, version: &str) -> Result<()> {
+        let own = self
+            .folder
+            .join("bin")
+            .join(program)
+            .with_extension(env::consts::EXE_EXTENSION);
+        let found = [Some(own), find(program)]
+            .into_iter()
+            .flatten()
+            .any(|path| says_version(&path, version));
+        if found {
+            return Ok(());
+        }
+        self.install(package, version)
+    }
+
+    fn install(&self, package: &str, version: &str) -> Result<()> {
+        eprintln!("building {package} {version} (once; beside everything else)");
+        fs::create_dir_all(&self.folder)?;
+        let log = self.folder.join(package).with_extension("log");
+        let file = File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
+        // Without the package's own lock file: it may name versions that a mirror of the registry has not got yet.
+        let status = Command::new("cargo")
+            .args(["install", package, "--version", version, "--root"])
+            .arg(&self.folder)
+            .env("CARGO_TARGET_DIR", self.folder.join("target"))
+            // They run for seconds: the time to build them is what counts.
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .status()
+            .context("cargo cannot be started")?;
+        if !status.success() {
+            bail!(
+                "{package} {version} cannot be built, see {}; or install it yourself: `cargo install {package} --version {version}`",
+                log.display()
+            );
+        }
+        Ok(())
+    }
+}
+
+fn says_version(program: &Path, version: &str) -> bool {
+    let output = Command::new(program).arg("--version").output();
+    output.is_ok_and(|output| {
+        String::from_utf8_lossy(&output.stdout)
+            .split_whitespace()
+            .any(|word| word == version)
+    })
+}
+
+fn has_browser() -> bool {
+    BROWSERS.iter().any(|name| find(name).is_some()) && find(BROWSER_DRIVER).is_some()
+}
+
+/// Whether this is Debian or one of its kind, and we are root.
+fn can_install_packages() -> bool {
+    let is_root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    Path::new("/etc/debian_version").exists() && find("apt-get").is_some() && is_root
+}
+
+fn how_to_get_a_browser() -> &'static str {
+    if Path::new("/etc/debian_version").exists() {
+        "run `sudo apt-get install chromium chromium-driver`"
+    } else if cfg!(target_os = "macos") {
+        "run `brew install --cask google-chrome chromedriver`"
+    } else {
+        "install Chrome or Chromium, and the chromedriver of the same version"
+    }
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|folder| folder.join(program).with_extension(env::consts::EXE_EXTENSION))
+        .find(|path| path.is_file())
 }

@@ -35,12 +35,19 @@ impl Weight {
         let names = site::files(site)?;
         let weigh = |path: &Path| -> Result<File> {
             let bytes = fs::read(site.join(path)).with_context(|| format!("{} cannot be read", path.display()))?;
-            Ok(File { name: path.display().to_string(), raw_bytes: bytes.len(), brotli_bytes: brotli_bytes(&bytes)? })
+            Ok(File {
+                name: path.display().to_string(),
+                raw_bytes: bytes.len(),
+                brotli_bytes: brotli_bytes(&bytes)?,
+            })
         };
         // The modules take seconds each, so every file has a thread.
         let files = std::thread::scope(|scope| {
             let threads: Vec<_> = names.iter().map(|path| scope.spawn(move || weigh(path))).collect();
-            threads.into_iter().map(|thread| thread.join().expect("compressing does not panic")).collect::<Result<_>>()
+            threads
+                .into_iter()
+                .map(|thread| thread.join().expect("compressing does not panic"))
+                .collect::<Result<_>>()
         })?;
         Ok(Weight { files })
     }
@@ -58,13 +65,31 @@ impl Weight {
 
 impl fmt::Display for Weight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.files.iter().map(|file| file.name.len()).max().unwrap_or(0).max("file".len());
+        let width = self
+            .files
+            .iter()
+            .map(|file| file.name.len())
+            .max()
+            .unwrap_or(0)
+            .max("file".len());
         writeln!(f, "{:<width$}  {:>9}  {:>9}", "file", "raw kB", "brotli kB")?;
         for file in &self.files {
-            writeln!(f, "{:<width$}  {:>9}  {:>9}", file.name, kb(file.raw_bytes), kb(file.brotli_bytes))?;
+            writeln!(
+                f,
+                "{:<width$}  {:>9}  {:>9}",
+                file.name,
+                kb(file.raw_bytes),
+                kb(file.brotli_bytes)
+            )?;
         }
         let raw_bytes = self.files.iter().map(|file| file.raw_bytes).sum();
-        write!(f, "{:<width$}  {:>9}  {:>9}  of {BUDGET_KB} kB", "total", kb(raw_bytes), kb(self.brotli_bytes()))
+        write!(
+            f,
+            "{:<width$}  {:>9}  {:>9}  of {BUDGET_KB} kB",
+            "total",
+            kb(raw_bytes),
+            kb(self.brotli_bytes())
+        )
     }
 }
 

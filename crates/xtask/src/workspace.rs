@@ -19,10 +19,8 @@ impl Workspace {
     pub fn find() -> Result<Workspace> {
         // A target folder may be shared by several clones, so the folder of the running cargo goes before the one
         // that this program was compiled in.
-        let here = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(
-            || PathBuf::from(env!("CARGO_MANIFEST_DIR")),
-            PathBuf::from,
-        );
+        let here = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let output = Command::new(cargo_program())
             .args(["metadata", "--format-version=1", "--no-deps"])
             .current_dir(&here)
@@ -31,9 +29,18 @@ impl Workspace {
         if !output.status.success() {
             bail!("`cargo metadata` failed:\n{}", String::from_utf8_lossy(&output.stderr));
         }
-        let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).context("`cargo metadata` said no JSON")?;
-        let folder = |key: &str| metadata[key].as_str().map(PathBuf::from).with_context(|| format!("`cargo metadata` gave no {key}"));
-        Ok(Workspace { root: folder("workspace_root")?, target: folder("target_directory")? })
+        let metadata: serde_json::Value =
+            serde_json::from_slice(&output.stdout).context("`cargo metadata` said no JSON")?;
+        let folder = |key: &str| {
+            metadata[key]
+                .as_str()
+                .map(PathBuf::from)
+                .with_context(|| format!("`cargo metadata` gave no {key}"))
+        };
+        Ok(Workspace {
+            root: folder("workspace_root")?,
+            target: folder("target_directory")?,
+        })
     }
 
     /// A cargo command that runs in the root.
@@ -64,7 +71,9 @@ impl Workspace {
 
 /// Runs a command with its output going straight to the terminal.
 pub fn run(command: &mut Command, what: &str) -> Result<()> {
-    let status = command.status().with_context(|| format!("{what}: `{}` cannot be started", command.get_program().display()))?;
+    let status = command
+        .status()
+        .with_context(|| format!("{what}: `{}` cannot be started", command.get_program().display()))?;
     if !status.success() {
         bail!("{what} failed ({status}); what it said is above");
     }
@@ -77,7 +86,11 @@ fn cargo_program() -> std::ffi::OsString {
 
 fn hash_file(hasher: &mut blake3::Hasher, root: &Path, path: &Path) -> Result<()> {
     let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let name = path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace('\\', "/");
+    let name = path
+        .strip_prefix(root)
+        .unwrap_or(path)
+        .to_string_lossy()
+        .replace('\\', "/");
     for part in [name.as_bytes(), &bytes] {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part);
