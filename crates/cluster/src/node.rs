@@ -275,6 +275,7 @@ impl Node {
     /// to.
     pub fn flush(&mut self, out: &mut NodeOutbox) {
         if !self.paused {
+            self.raft.flush(&mut self.core_outbox);
             self.carry_out(out);
         }
     }
@@ -449,7 +450,7 @@ impl Node {
     }
 
     fn take_core(&mut self, input: Input<Command>, out: &mut NodeOutbox) {
-        self.raft.step(self.now, input, &mut self.core_outbox);
+        self.raft.take(self.now, input, &mut self.core_outbox);
         self.carry_out(out);
     }
 
