@@ -7,82 +7,170 @@ use crate::{Duration, LogIndex, NodeId, ReadRound, Term};
 /// One decision of the core with its reason. `Display` gives one line of English; [`Event::paper`] its source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
-    /// The election timer was set to run out after this long.
-    ElectionTimerSet { timeout: Duration },
+    /// The election timer was set anew. Not said for each heartbeat that sets it back.
+    ElectionTimerSet {
+        /// How long it will run.
+        timeout: Duration,
+    },
     /// The election timer ran out without word from a leader or a vote given.
-    ElectionTimedOut { timeout: Duration },
+    ElectionTimedOut {
+        /// How long it ran.
+        timeout: Duration,
+    },
     /// The node became a follower, or followed another leader or term.
     BecameFollower {
+        /// Its term from now on.
         term: Term,
+        /// Whom it follows, if it knows.
         leader: Option<NodeId>,
+        /// Why.
         reason: FollowReason,
     },
     /// The node stands for election.
-    BecameCandidate { term: Term },
-    /// The node won the election with these votes.
-    BecameLeader { term: Term, votes: Vec<NodeId> },
+    BecameCandidate {
+        /// The term in which it wants to lead.
+        term: Term,
+    },
+    /// The node won the election.
+    BecameLeader {
+        /// The term it leads.
+        term: Term,
+        /// Who voted for it, in rising order.
+        votes: Vec<NodeId>,
+    },
     /// The node gave its vote. It leaves once it is durable.
-    VoteGranted { candidate: NodeId, term: Term },
+    VoteGranted {
+        /// Who got it.
+        candidate: NodeId,
+        /// The term in which it holds.
+        term: Term,
+    },
     /// The node refused its vote.
     VoteRefused {
+        /// Who asked.
         candidate: NodeId,
+        /// The term for which it was asked.
         term: Term,
+        /// Why.
         reason: VoteRefusal,
     },
-    /// A candidate heard a vote.
+    /// A candidate heard a vote; its own counts once it is durable.
     VoteCounted {
+        /// Who voted.
         voter: NodeId,
+        /// The term of the election.
         term: Term,
+        /// Whether for the candidate.
         granted: bool,
+        /// How many votes the candidate has now.
         votes: u8,
+        /// How many it needs.
         needed: u8,
     },
-    /// Entries were added to the log, `last` included.
+    /// Entries were added to the log.
     Appended {
+        /// The first of them.
         first: LogIndex,
+        /// The last of them.
         last: LogIndex,
+        /// The term of the last of them.
         term: Term,
     },
-    /// Entries from `from` on were dropped: the leader's entry there is of another term.
+    /// Entries were dropped: the leader's entry in the first of these places is of another term.
     Truncated {
+        /// The first entry that was dropped.
         from: LogIndex,
+        /// The last entry that was dropped.
         last: LogIndex,
+        /// The term of the entry that stood at `from`.
         our_term: Term,
+        /// The term of the leader's entry there.
         leader_term: Term,
     },
     /// An append was refused.
-    AppendRefused { leader: NodeId, reason: AppendRefusal },
+    AppendRefused {
+        /// Who sent it.
+        leader: NodeId,
+        /// Why.
+        reason: AppendRefusal,
+    },
     /// A leader learned that a follower's log does not match, and goes back.
     Backtracked {
+        /// The follower.
         follower: NodeId,
+        /// The place where the logs do not agree.
         refused: LogIndex,
+        /// What is sent next.
         next_index: LogIndex,
+        /// The term of the follower's entry at `refused`, if it has one.
         conflict_term: Option<Term>,
     },
-    /// A leader learned that a follower has the log up to here.
-    Matched { follower: NodeId, match_index: LogIndex },
-    /// The commit index advanced. On a leader, `copies` are the members that have `to` durably; on a follower, none.
+    /// A leader learned that a follower has more of the log, durably.
+    Matched {
+        /// The follower.
+        follower: NodeId,
+        /// How far.
+        match_index: LogIndex,
+    },
+    /// The commit index advanced.
     CommitAdvanced {
+        /// What it was.
         from: LogIndex,
+        /// What it is.
         to: LogIndex,
+        /// On a leader, the members that have `to` durably, in rising order; on a follower, none.
         copies: Vec<NodeId>,
     },
-    /// The leader's last entry is not committed, for this reason. Said once for each reason and place.
-    CommitHeld { index: LogIndex, reason: CommitHold },
-    /// The machine applied entries, `last` included.
-    Applied { first: LogIndex, last: LogIndex },
+    /// An entry in the leader's log is not committed. Said when the reason changes.
+    CommitHeld {
+        /// The last entry, or the last that a majority has.
+        index: LogIndex,
+        /// Why.
+        reason: CommitHold,
+    },
+    /// The machine applied entries.
+    Applied {
+        /// The first of them.
+        first: LogIndex,
+        /// The last of them.
+        last: LogIndex,
+    },
     /// A write was asked for.
-    PersistRequested { sequence: u64 },
+    PersistRequested {
+        /// Its number.
+        sequence: u64,
+    },
     /// A write is durable.
-    PersistCompleted { sequence: u64, durable_index: LogIndex },
-    /// A write completed after its entries had been overwritten; its entries do not count.
-    PersistStale { sequence: u64 },
+    PersistCompleted {
+        /// Its number.
+        sequence: u64,
+        /// How much of the log is durable now.
+        durable_index: LogIndex,
+    },
+    /// A write is done, but entries in it had been overwritten meanwhile; those do not count as durable.
+    PersistStale {
+        /// Its number.
+        sequence: u64,
+    },
     /// A read waits for a majority to confirm this leader.
-    ReadStarted { round: ReadRound, read_index: LogIndex },
+    ReadStarted {
+        /// The round that must be confirmed.
+        round: ReadRound,
+        /// What must be applied.
+        read_index: LogIndex,
+    },
     /// A majority confirmed the round; reads up to it may be served.
-    ReadConfirmed { round: ReadRound },
-    /// A message was ignored.
-    Ignored { from: NodeId, reason: IgnoreReason },
+    ReadConfirmed {
+        /// The round.
+        round: ReadRound,
+    },
+    /// A message, a completion or a setting was ignored.
+    Ignored {
+        /// Whose it was; the node's own id, if its host gave it.
+        from: NodeId,
+        /// Why.
+        reason: IgnoreReason,
+    },
 }
 
 /// Why a node became a follower.
@@ -91,7 +179,10 @@ pub enum FollowReason {
     /// It booted.
     Booted,
     /// It saw a newer term in a message of this node.
-    NewerTerm { from: NodeId },
+    NewerTerm {
+        /// The sender.
+        from: NodeId,
+    },
     /// The leader of this term made itself known.
     LeaderAppeared,
 }
@@ -100,16 +191,26 @@ pub enum FollowReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VoteRefusal {
     /// The candidate's term has passed.
-    StaleTerm { ours: Term },
+    StaleTerm {
+        /// The voter's term.
+        ours: Term,
+    },
     /// The vote of this term has gone to another.
-    AlreadyVoted { voted_for: NodeId },
+    AlreadyVoted {
+        /// Who got it.
+        voted_for: NodeId,
+    },
     /// The node leads this term itself.
     Leading,
     /// The voter's log is newer: its last entry is of a later term, or of the same term and further on.
     LogBehind {
+        /// The term of the voter's last entry.
         our_last_term: Term,
+        /// Where the voter's log ends.
         our_last_index: LogIndex,
+        /// The term of the candidate's last entry.
         their_last_term: Term,
+        /// Where the candidate's log ends.
         their_last_index: LogIndex,
     },
 }
@@ -118,16 +219,24 @@ pub enum VoteRefusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AppendRefusal {
     /// The leader's term has passed.
-    StaleTerm { ours: Term },
+    StaleTerm {
+        /// The follower's term.
+        ours: Term,
+    },
     /// The log ends before the previous entry.
     Gap {
+        /// The previous entry's place.
         prev_log_index: LogIndex,
+        /// Where the log ends.
         last_index: LogIndex,
     },
     /// The previous entry is of another term.
     Mismatch {
+        /// The previous entry's place.
         prev_log_index: LogIndex,
+        /// Its term in the leader's log.
         prev_log_term: Term,
+        /// Its term in this log.
         our_term: Term,
     },
 }
@@ -136,9 +245,17 @@ pub enum AppendRefusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CommitHold {
     /// Too few members have it durably.
-    LacksCopies { copies: u8, needed: u8 },
+    LacksCopies {
+        /// How many have it.
+        copies: u8,
+        /// How many must.
+        needed: u8,
+    },
     /// A majority has it, but it is of an older term, which counting cannot commit (figure 8).
-    OlderTerm { term: Term },
+    OlderTerm {
+        /// The entry's term.
+        term: Term,
+    },
 }
 
 /// Why a message was ignored.
@@ -147,17 +264,31 @@ pub enum IgnoreReason {
     /// Its sender is not a member, or is this node itself.
     NotAMember,
     /// It is of a term that has passed.
-    StaleTerm { theirs: Term, ours: Term },
+    StaleTerm {
+        /// The message's term.
+        theirs: Term,
+        /// The node's term.
+        ours: Term,
+    },
     /// It answers something that this node, in its present role, did not ask.
     NotAsked,
     /// It says what was known already, or less.
     Outdated,
     /// No correct node says this; which part was wrong.
-    Malformed { what: Malformed },
+    Malformed {
+        /// The part.
+        what: Malformed,
+    },
     /// It would change an entry that is committed here.
-    ContradictsCommitted { index: LogIndex },
+    ContradictsCommitted {
+        /// The first such entry.
+        index: LogIndex,
+    },
     /// Two leaders in one term: this node leads it, or follows another.
-    SecondLeader { leader: NodeId },
+    SecondLeader {
+        /// Who leads the term.
+        leader: NodeId,
+    },
 }
 
 /// What is wrong with a message that no correct node sends.

@@ -38,8 +38,9 @@ pub enum Input<C> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ticket(pub u64);
 
-/// What a step asks of its host. Fields are appended to, so that one outbox can serve many steps; the host carries out
-/// `persist` in order, then `messages`, and clears it.
+/// What a step asks of its host. Fields are appended to, so that one outbox can serve many steps. The host starts the
+/// writes of `persist` in their order, and may send the `messages` at once, for none of them rests on a write that it has
+/// not yet reported as done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outbox<C, O> {
     /// Writes to make durable, in this order.

@@ -1,4 +1,60 @@
-//! Raft consensus as a pure function: see [`Raft::step`].
+//! Raft consensus as a pure function: inputs and instants go in; messages, writes, answers and reasons come out.
+//!
+//! # The protocol
+//!
+//! A cluster keeps one log of commands on several nodes, and each node applies the log, in order, to a copy of a state
+//! machine. Since the machine is deterministic, all copies pass through the same states. The protocol sees to it that
+//! the logs agree, though nodes crash and come back and the network loses, delays, repeats and reorders messages. As
+//! long as a majority of the nodes is up and connected, the cluster goes on. References are to Ongaro and Ousterhout,
+//! *In Search of an Understandable Consensus Algorithm (extended version)*.
+//!
+//! **Terms and elections (§5.1, §5.2).** Time is cut into terms, numbered upwards, each with one leader at most. A node that
+//! hears of a newer term moves to it, and leads or stands for election no longer. A follower that hears from no leader for
+//! a random while opens a new term and asks all others for their vote. A node votes once a term, and only for a candidate
+//! whose log is at least as up to date as its own (§5.4.1): last terms are compared first, then lengths. A majority of votes
+//! makes a leader. If votes are split, timers run out at different times and someone tries again.
+//!
+//! **Replication (§5.3).** Only the leader takes commands. It appends each to its log as an entry of its term and sends it
+//! on in AppendEntries, together with the place and term of the entry before. A follower whose log differs there refuses, and
+//! the leader goes back, a whole term at a time, until both logs agree; from there on the follower's log is made like the
+//! leader's. Two logs that hold an entry of the same term in the same place are therefore equal up to it.
+//!
+//! **Commitment (§5.3, §5.4.2).** An entry of the leader's own term that is durable on a majority is committed, and with it
+//! all before it: every later leader has them, for it needs the vote of someone who does. Entries of older terms are never
+//! committed by counting (figure 8 shows why), so a leader opens its term with an entry that does nothing, and does not wait
+//! for a client to send one. Followers learn of the commit index from the next AppendEntries.
+//!
+//! **Reads (§8).** A read needs no entry. The leader notes its commit index, has a majority confirm that it still leads, and
+//! answers once the machine has applied as much. Until it has committed an entry of its own term, it waits.
+//!
+//! **Durability (figure 2).** A vote, an acknowledgement, and the node's own copy of an entry are worth something only if they
+//! survive a crash. The core asks for a write and goes on working; what rests on the write is withheld until the host
+//! says that it is done. A leader does send entries before they are durable on its own disk, but does not count itself.
+//!
+//! # How to drive it
+//!
+//! [`Raft::boot`] takes what the disk holds. Then the host calls [`Raft::step`] for everything that happens, with the
+//! present instant, and a tick whenever [`Raft::deadline`] is reached; and carries out what it finds in the [`Outbox`]. It
+//! reports each finished write as [`Input::Persisted`]. A host that has many inputs at hand calls [`Raft::take`] for each
+//! and [`Raft::flush`] once, so that they share a write and a message for each peer.
+//!
+//! The core has no clock, thread, I/O or randomness but the seed in its [`Config`]: the same calls give the same results,
+//! on every platform. Instants decide when it acts, never what is true: a wrong clock costs leaders, not entries.
+//! Whatever arrives, it does not panic: a message that no correct node can have sent is refused before it changes anything.
+//! Every decision is reported as an [`Event`] with its reason, and [`Raft::view`] shows the whole state.
+//!
+//! # Caveats
+//!
+//! - The log is never compacted: there are no snapshots yet. The set of members is fixed.
+//! - There is no pre-vote: a node that comes back from isolation with a greater term deposes the leader once.
+//! - A leader that is cut off from the majority goes on believing that it leads, though it can neither commit nor answer a
+//!   read. It is for clients to give up waiting and to ask elsewhere.
+//! - A command whose leader crashed may be committed later. A client that asks again may have it applied twice, unless the
+//!   machine recognises it.
+//! - Nodes are trusted to follow the protocol. Malformed messages are refused, lies are not found out; and a disk that
+//!   forgets what it acknowledged breaks the promise on which all the above rests.
+//! - [`Rules`] can switch parts of the protocol off, to show what they are for. Nothing above holds then, except that
+//!   the core does not panic.
 
 mod config;
 mod event;
@@ -7,6 +63,7 @@ mod io;
 mod machine;
 mod message;
 mod raft;
+mod text;
 mod view;
 
 pub use config::*;
