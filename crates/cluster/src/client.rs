@@ -18,8 +18,11 @@ use crate::host::{Reply, Request, RequestId};
 pub const ANSWER_TIMEOUT_MIN: Duration = Duration::from_millis(400);
 /// The longest that a client waits for an answer.
 pub const ANSWER_TIMEOUT_MAX: Duration = Duration::from_millis(6_400);
-/// How long a client waits when nobody could tell it who leads.
-pub const SEARCH_PAUSE: Duration = Duration::from_millis(30);
+/// How long a client waits when nobody could tell it who leads. Each time that still nobody can, it doubles, up to
+/// [`SEARCH_PAUSE_MAX`]; a leader that announces itself ends the wait.
+pub const SEARCH_PAUSE_MIN: Duration = Duration::from_millis(30);
+/// The longest that a client waits before it asks again who leads.
+pub const SEARCH_PAUSE_MAX: Duration = Duration::from_millis(240);
 /// How long a client leaves a busy node alone. Each time that it still is, it doubles, up to [`BUSY_PAUSE_MAX`].
 pub const BUSY_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest that a client leaves a busy node alone.
@@ -89,6 +92,7 @@ struct Work {
     /// Whether some request for this write may have been applied, or may be yet.
     may_be_applied: bool,
     answer_timeout: Duration,
+    search_pause: Duration,
     busy_pause: Duration,
     /// How many hints were followed since the last pause. Two nodes may each take the other for the leader.
     hints_followed: usize,
@@ -143,6 +147,7 @@ impl Client {
             leaders: Vec::new(),
             may_be_applied: false,
             answer_timeout: ANSWER_TIMEOUT_MIN,
+            search_pause: SEARCH_PAUSE_MIN,
             busy_pause: BUSY_PAUSE_MIN,
             hints_followed: 0,
             phase: Phase::Pausing { until: now },
@@ -376,7 +381,11 @@ impl Client {
                 self.leader = Some(leader);
                 self.ask(now, leader);
             }
-            _ => self.pause(now + SEARCH_PAUSE),
+            _ => {
+                let pause = work.search_pause;
+                work.search_pause = doubled(pause, SEARCH_PAUSE_MAX);
+                self.pause(now + pause);
+            }
         }
     }
 
