@@ -4,6 +4,8 @@
 //! tells a [`node::Node`] what happened and when, and carries out what it asks for; so a Web Worker and a simulator
 //! host the same node.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros)]
+
 mod arrivals;
 pub mod client;
 pub mod clock;

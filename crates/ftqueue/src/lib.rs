@@ -6,6 +6,8 @@
 //!
 //! *Architecture Invariant:* nothing here knows of terms, nodes or time.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros)]
+
 mod command;
 mod digest;
 mod limits;

@@ -2,6 +2,8 @@
 //!
 //! *Architecture Invariant:* a link never sees what a message says, and holds no messages. It only tells their fates.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros)]
+
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};

@@ -56,6 +56,8 @@
 //! - [`Rules`] can switch parts of the protocol off, to show what they are for. Nothing above holds then, except that
 //!   the core does not panic.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros)]
+
 mod config;
 mod event;
 mod ids;
