@@ -16,9 +16,6 @@ mod parse;
 mod session;
 mod text;
 
-#[cfg(test)]
-mod model_tests;
-
 pub use command::*;
 pub use limits::*;
 pub use machine::*;

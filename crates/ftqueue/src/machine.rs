@@ -287,3 +287,6 @@ impl FtQueue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -370,3 +370,6 @@ fn names(last_word: &str) -> String {
         None => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

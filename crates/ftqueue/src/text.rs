@@ -114,3 +114,59 @@ impl fmt::Display for Output {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How each output reads to a person.
+    #[test]
+    fn outputs() {
+        let answered = |answer| Output::Answered(answer).to_string();
+        assert_eq!(Output::SessionOpened(SessionId(9)).to_string(), "session 9");
+        assert_eq!(Output::SessionExpired.to_string(), "the session has expired");
+        assert_eq!(
+            Output::OutOfSequence { next: Sequence(3) }.to_string(),
+            "out of sequence: the next write is 3"
+        );
+        assert_eq!(answered(Ok(Answer::Qid(QueueId(3)))), "queue 3");
+        assert_eq!(answered(Ok(Answer::Pushed)), "ok");
+        assert_eq!(answered(Ok(Answer::Item(-42))), "-42");
+        assert_eq!(answered(Ok(Answer::Size(1))), "1 item");
+        assert_eq!(answered(Ok(Answer::Size(0))), "0 items");
+        assert_eq!(
+            answered(Err(QueueError::LabelTaken { qid: QueueId(3) })),
+            "the label is taken by queue 3"
+        );
+        assert_eq!(
+            answered(Err(QueueError::LabelOutOfRange)),
+            "labels go from 0 to 4294967295"
+        );
+        assert_eq!(answered(Err(QueueError::NoSuchLabel)), "no queue has this label");
+        assert_eq!(answered(Err(QueueError::NoSuchQueue)), "no queue has this id");
+        assert_eq!(answered(Err(QueueError::Empty)), "the queue is empty");
+        assert_eq!(
+            answered(Err(QueueError::Full)),
+            "full: there is room for 1000 queues, 100000 items in each, 1000000 in all"
+        );
+    }
+
+    /// How each command reads in a log.
+    #[test]
+    fn commands() {
+        assert_eq!(
+            Command::OpenSession { nonce: 12 }.to_string(),
+            "open session (nonce 12)"
+        );
+        let write = Write::Push {
+            qid: QueueId(1),
+            item: 42,
+        };
+        let command = Command::Write {
+            session: SessionId(7),
+            sequence: Sequence(3),
+            write,
+        };
+        assert_eq!(command.to_string(), "push 1 42 (session 7, write 3)");
+    }
+}
