@@ -54,7 +54,7 @@ impl Pump {
         for arrival in arrivals {
             self.take(now, arrival, say);
         }
-        self.node.take(now, NodeInput::Tick, &mut self.outbox);
+        self.pass_time();
         self.node.flush(&mut self.outbox);
         self.carry_out(say)?;
         let report_due = self.report(say);
@@ -111,6 +111,16 @@ impl Pump {
         self.node.take(now, input, &mut self.outbox);
     }
 
+    /// Lets the node's timers run out. A clock that fell behind is first put where the peers say that they are: else the
+    /// heartbeats that came from there would seem to arrive later than the timer that they are to hold off.
+    fn pass_time(&mut self) {
+        if let Some(instant) = self.outbox.witnessed.take() {
+            self.clock.witness(instant);
+        }
+        let now = self.now();
+        self.node.take(now, NodeInput::Tick, &mut self.outbox);
+    }
+
     /// Sends what rests on nothing that this turn has yet to flush.
     fn talk(&mut self, todo: &NodeOutbox, say: &dyn Fn(FromNode)) {
         for (peer, frame) in &todo.frames {
@@ -124,9 +134,6 @@ impl Pump {
         }
         if let Some(term) = todo.leading {
             say(FromNode::Leading { term });
-        }
-        if let Some(instant) = todo.witnessed {
-            self.clock.witness(instant);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::scope;
 
 /// A timer that runs out this much late, in wall milliseconds, means that the Worker was stalled and that messages have
 /// piled up meanwhile. They get a second round to come in before the loop looks at its deadlines.
-const STALL_MS: f64 = 25.0;
+const STALL_MS: f64 = 8.0;
 
 /// Calls the run loop, soon or at a wall time.
 pub struct Waker {

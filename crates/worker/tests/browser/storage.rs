@@ -1,19 +1,12 @@
 //! The log file against a real Origin Private File System, in a dedicated Worker.
 
-#![cfg(target_arch = "wasm32")]
-
 use cluster::host::Storage;
 use raft_core::NodeId;
-use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use wasm_bindgen_test::wasm_bindgen_test;
 use worker::scope;
 use worker::storage::{self, LogFile, MemoryLog, OPEN_WAIT_MS_MAX};
 
-wasm_bindgen_test_configure!(run_in_dedicated_worker);
-
-/// A directory that no test had before.
-fn fresh(name: &str) -> String {
-    format!("ftqueue-test/{name}-{}", scope::wall_ms())
-}
+use crate::seat::fresh;
 
 async fn open(directory: &str, id: u8) -> Box<dyn LogFile> {
     let (log, storage) = storage::open(Some(directory), NodeId(id)).await.expect("the log opens");
