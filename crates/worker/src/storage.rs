@@ -18,8 +18,9 @@ use web_sys::{
 
 use crate::scope;
 
-/// How long to wait in all for a terminated Worker's handle to be released.
-pub const OPEN_WAIT_MS_MAX: u32 = 3_000;
+/// How long to wait in all for a terminated Worker's handle to be released. Mostly it takes a few milliseconds; but
+/// Chromium gives a Worker that is busy two seconds before it stops it by force.
+pub const OPEN_WAIT_MS_MAX: u32 = 5_000;
 /// The first wait between two tries to open; each one after is twice as long, up to [`OPEN_PAUSE_MS_MAX`].
 const OPEN_PAUSE_MS_MIN: u32 = 4;
 /// The longest wait between two tries to open.
