@@ -130,6 +130,22 @@ async fn without_a_directory_the_log_is_in_memory_and_says_why() {
 }
 
 #[wasm_bindgen_test]
+async fn a_browser_without_private_files_keeps_the_log_in_memory() {
+    let _browser = Without::given("undefined");
+    let (_, storage) = storage::open(Some("anywhere"), NodeId(1)).await.unwrap();
+    let why = "this browser has no private file system here".into();
+    assert_eq!(storage, Storage::Memory { why });
+}
+
+#[wasm_bindgen_test]
+async fn a_window_that_is_refused_private_files_keeps_the_log_in_memory_and_says_why() {
+    let _browser = Without::given("async () => { throw new DOMException('a private window', 'SecurityError'); }");
+    let (_, storage) = storage::open(Some("anywhere"), NodeId(1)).await.unwrap();
+    let why = "the browser refused to open its private file system: SecurityError: a private window".into();
+    assert_eq!(storage, Storage::Memory { why });
+}
+
+#[wasm_bindgen_test]
 fn the_log_in_memory_is_a_twin_of_the_file() {
     let mut log = MemoryLog::default();
     log.append(b"kept and dropped").unwrap();
@@ -137,4 +153,26 @@ fn the_log_in_memory_is_a_twin_of_the_file() {
     log.append(b"!").unwrap();
     log.flush().unwrap();
     assert_eq!(log.read_all().unwrap(), b"kept!");
+}
+
+/// While this lives, `navigator.storage.getDirectory` is something else, as in another browser.
+struct Without;
+
+impl Without {
+    fn given(instead: &str) -> Without {
+        run(&format!(
+            "const at = StorageManager.prototype; at.kept = at.getDirectory; at.getDirectory = {instead};"
+        ));
+        Without
+    }
+}
+
+impl Drop for Without {
+    fn drop(&mut self) {
+        run("const at = StorageManager.prototype; at.getDirectory = at.kept;");
+    }
+}
+
+fn run(script: &str) {
+    js_sys::Function::new_no_args(script).call0(&wasm_bindgen::JsValue::NULL).expect("the script runs");
 }
