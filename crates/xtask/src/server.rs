@@ -97,3 +97,102 @@ fn router(folder: &Path, path: &str) -> Router {
         HeaderValue::from_static("no-store"),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A folder with one file of each kind, removed at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let folder = std::env::temp_dir().join(format!("ftqueue-server-{name}-{}", std::process::id()));
+            fs::create_dir_all(&folder).unwrap();
+            for name in [
+                "index.html",
+                "style.css",
+                "page.js",
+                "page_bg.wasm",
+                "icon.svg",
+                "app.webmanifest",
+            ] {
+                fs::write(folder.join(name), name).unwrap();
+            }
+            Folder(folder)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn get(port: u16, path: &str) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.to_ascii_lowercase()
+    }
+
+    #[test]
+    fn every_kind_of_file_has_its_type_and_none_is_cached() {
+        let folder = Folder::new("types");
+        let (port, _server) = serve(&folder.0).unwrap();
+        for (path, kind) in [
+            ("/", "text/html"),
+            ("/?nodes=3", "text/html"),
+            ("/style.css", "text/css"),
+            ("/page.js", "text/javascript"),
+            ("/page_bg.wasm", "application/wasm"),
+            ("/icon.svg", "image/svg+xml"),
+            ("/app.webmanifest", "application/manifest+json"),
+        ] {
+            let answer = get(port, path);
+            assert!(answer.starts_with("http/1.1 200"), "{path}: {answer}");
+            assert!(
+                answer.contains(&format!("\r\ncontent-type: {kind}")),
+                "{path}: {answer}"
+            );
+            assert!(answer.contains("\r\ncache-control: no-store"), "{path}: {answer}");
+        }
+    }
+
+    #[test]
+    fn a_site_under_a_path_is_found_there_and_nowhere_else() {
+        let folder = Folder::new("path");
+        let (port, _server) = serve_under(&folder.0, "/some/place/").unwrap();
+        assert!(get(port, "/some/place/").contains("index.html"));
+        assert!(get(port, "/some/place/page.js").starts_with("http/1.1 200"));
+        assert!(get(port, "/page.js").starts_with("http/1.1 404"));
+    }
+
+    #[test]
+    fn nothing_outside_the_folder_is_served() {
+        let folder = Folder::new("outside");
+        let (port, _server) = serve(&folder.0).unwrap();
+        for path in ["/../Cargo.toml", "/%2e%2e/Cargo.toml", "//etc/passwd"] {
+            assert!(!get(port, path).starts_with("http/1.1 200"), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_port_is_free_again_after_the_end() {
+        let folder = Folder::new("end");
+        let (port, server) = serve(&folder.0).unwrap();
+        assert!(Server::start(&folder.0, "/", port).is_err(), "a port is not shared");
+        drop(server);
+        Server::start(&folder.0, "/", port).unwrap();
+    }
+}

@@ -136,3 +136,85 @@ fn remove(folder: &Path) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An empty folder, removed at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let folder = std::env::temp_dir().join(format!("ftqueue-site-{name}-{}", std::process::id()));
+            remove(&folder).unwrap();
+            fs::create_dir_all(&folder).unwrap();
+            Folder(folder)
+        }
+
+        /// A subfolder with a site whose style sheet is `style`.
+        fn site(&self, name: &str, style: &str) -> PathBuf {
+            let site = self.0.join(name);
+            fs::create_dir_all(&site).unwrap();
+            for (file, text) in [
+                ("index.html", "<head></head>"),
+                ("page_bg.wasm", ""),
+                ("sw.js", ""),
+                ("style.css", style),
+            ] {
+                fs::write(site.join(file), text).unwrap();
+            }
+            site
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn an_older_site_is_replaced_whole() {
+        let folder = Folder::new("replace");
+        let (new, old) = (folder.site("new", "new"), folder.site("old", "old"));
+        fs::write(old.join("gone.js"), "").unwrap();
+        publish(&new, &old).unwrap();
+        assert_eq!(fs::read_to_string(old.join("style.css")).unwrap(), "new");
+        assert!(!old.join("gone.js").exists());
+    }
+
+    #[test]
+    fn a_folder_with_something_else_in_it_is_left_alone() {
+        let folder = Folder::new("else");
+        let site = folder.site("site", "");
+        let other = folder.0.join("thesis");
+        fs::create_dir_all(&other).unwrap();
+        fs::write(other.join("chapter-1.tex"), "years of work").unwrap();
+        let error = publish(&site, &other).unwrap_err().to_string();
+        assert!(error.contains("--out"), "{error}");
+        assert_eq!(
+            fs::read_to_string(other.join("chapter-1.tex")).unwrap(),
+            "years of work"
+        );
+    }
+
+    #[test]
+    fn the_version_changes_with_any_byte_and_with_nothing_else() {
+        let www = Workspace::find().unwrap().root.join("www");
+        let folder = Folder::new("version");
+        let version = |site: &Path| {
+            make_offline(&www, site).unwrap();
+            let text = fs::read_to_string(site.join("sw.js")).unwrap();
+            text.lines().next().unwrap().to_string()
+        };
+        let site = |name: &str, style: &str| {
+            let site = folder.site(name, style);
+            fs::remove_file(site.join("sw.js")).unwrap();
+            site
+        };
+        let first = version(&site("first", "a"));
+        assert_eq!(first, version(&site("second", "a")));
+        assert_ne!(first, version(&site("third", "b")));
+    }
+}
