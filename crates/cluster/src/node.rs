@@ -550,7 +550,7 @@ impl fmt::Display for BootError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BootError::Log(damage) => write!(f, "{damage}"),
-            BootError::Core(error) => write!(f, "{error:?}"),
+            BootError::Core(error) => write!(f, "{error}"),
         }
     }
 }

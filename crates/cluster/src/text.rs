@@ -137,7 +137,7 @@ impl fmt::Display for Places {
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fact::Raft(event) => write!(f, "{event:?}"),
+            Fact::Raft(event) => write!(f, "{event}"),
             Fact::Sent {
                 message,
                 to,

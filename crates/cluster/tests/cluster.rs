@@ -282,6 +282,29 @@ fn a_damaged_acknowledged_record_keeps_a_node_out_and_says_where() {
     assert_eq!(world.answer(client, "push 1 2"), Answer::Pushed);
 }
 
+/// A restarted node takes part on the strength of what it found, acknowledged or not. From then on it counts as
+/// acknowledged.
+#[test]
+fn what_a_boot_relied_on_is_acknowledged() {
+    let mut world = World::running(3, 13);
+    let leader = world.wait_for_leader();
+    world.run_for(SECOND);
+    let node = world.members().into_iter().find(|id| *id != leader).unwrap();
+    world.isolate(node);
+    let before = world.file_bytes(node);
+    world.run_until(world.now + SECOND, |world| world.file_bytes(node) > before);
+    assert!(world.file_bytes(node) > before, "it stands for election");
+    assert!(world.disk(node).flushed <= before, "its candidacy is not flushed yet");
+    world.crash(node, Unflushed::Kept);
+    world.start(node).unwrap();
+    world.crash(node, Unflushed::Kept);
+    world.disk(node).file[before + 2] ^= 0x01;
+    let BootError::Log(damage) = world.start(node).unwrap_err() else {
+        panic!("the log is damaged")
+    };
+    assert_eq!(damage.offset, before as u64);
+}
+
 #[test]
 fn another_nodes_disk_is_refused() {
     let mut world = World::running(3, 9);

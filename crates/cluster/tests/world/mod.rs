@@ -22,6 +22,8 @@ pub(crate) const LINK: LinkSettings = LinkSettings {
     cut: false,
 };
 const FLUSH: Duration = Duration(700);
+/// How often the world moves on within one wait, at most: a test that waits in vain fails, and does not hang.
+const INSTANTS_MAX: usize = 200_000;
 /// The number of the clients that [`World::ask`] speaks for; real clients count from 0.
 const NOBODY: u64 = 1000;
 
@@ -108,6 +110,10 @@ impl World {
 
     pub(crate) fn disk(&mut self, id: NodeId) -> &mut Disk {
         self.disks.get_mut(&id).expect("every member has a disk")
+    }
+
+    pub(crate) fn file_bytes(&self, id: NodeId) -> usize {
+        self.disks[&id].file.len()
     }
 
     pub(crate) fn start_all(&mut self) {
@@ -327,8 +333,11 @@ impl World {
 
     /// Runs until `done`, but no longer than `until`.
     pub(crate) fn run_until(&mut self, until: Instant, done: impl Fn(&World) -> bool) {
-        while !done(self) {
+        for _ in 0..INSTANTS_MAX {
             let next = self.next_event();
+            if done(self) {
+                return;
+            }
             if next > until {
                 self.now = self.now.max(until);
                 return;
@@ -337,6 +346,7 @@ impl World {
             self.happen();
             self.settle();
         }
+        panic!("something happens all the time at {}", self.now);
     }
 
     fn next_event(&self) -> Instant {
