@@ -1,0 +1,320 @@
+//! Raft's properties (figure 3 of the paper), checked after every event. They look at what nodes show and send, and at the
+//! disks, and share no logic with the core: no elections, no progress, no commit rule.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use raft_core::{Entry, LogIndex, Message, NodeId, Payload, Role, Term, Ticket};
+
+use super::world::Host;
+
+/// A property that does not hold, and how it shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Violation {
+    pub property: &'static str,
+    pub detail: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} violated: {}", self.property, self.detail)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+/// What has been seen so far.
+#[derive(Debug)]
+pub struct Checker {
+    size: usize,
+    /// Who has led each term.
+    leaders: BTreeMap<Term, NodeId>,
+    /// To whom each node gave its vote in each term, as it told them.
+    votes: BTreeMap<(NodeId, Term), NodeId>,
+    /// The committed log, as far as any node has known it, each entry with the term in which that was first known.
+    committed: Vec<(Entry<String>, Term)>,
+    /// What each node showed last in this boot.
+    last: BTreeMap<NodeId, Seen>,
+    /// For reads under way, how much was committed anywhere when they came.
+    reads: BTreeMap<Ticket, LogIndex>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    term: Term,
+    vote: Option<NodeId>,
+    commit_index: LogIndex,
+    last_applied: LogIndex,
+    /// If it led: its log then, and what it held of each follower.
+    led: Option<(Vec<Entry<String>>, BTreeMap<NodeId, LogIndex>)>,
+    /// How many of the machine's commands have been compared.
+    compared: usize,
+}
+
+fn violated<T>(property: &'static str, detail: String) -> Result<T, Violation> {
+    Err(Violation { property, detail })
+}
+
+impl Checker {
+    pub fn new(size: usize) -> Checker {
+        Checker {
+            size,
+            leaders: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            committed: Vec::new(),
+            last: BTreeMap::new(),
+            reads: BTreeMap::new(),
+        }
+    }
+
+    /// How much is known to be committed.
+    pub fn committed(&self) -> &[(Entry<String>, Term)] {
+        &self.committed
+    }
+
+    pub fn booted(&mut self, id: NodeId) {
+        self.last.remove(&id);
+    }
+
+    pub fn read_asked(&mut self, ticket: Ticket) {
+        self.reads.insert(ticket, LogIndex(self.committed.len() as u64));
+    }
+
+    /// A read sees everything that was committed anywhere when it was asked.
+    pub fn read_answered(&mut self, ticket: Ticket, applied: LogIndex) -> Result<(), Violation> {
+        match self.reads.remove(&ticket) {
+            Some(at_least) if applied < at_least => violated(
+                "linearizable reads",
+                format!("a read saw {applied} entries, {at_least} were committed before it"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// A node tells of one vote a term, across all its lives.
+    pub fn sent(&mut self, from: NodeId, to: NodeId, message: &Message<String>) -> Result<(), Violation> {
+        let (term, choice) = match message {
+            Message::RequestVoteReply(reply) if reply.granted => (reply.term, to),
+            Message::RequestVote(request) => (request.term, from),
+            _ => return Ok(()),
+        };
+        match self.votes.insert((from, term), choice) {
+            Some(earlier) if earlier != choice => violated(
+                "one vote a term",
+                format!("{from} voted for {earlier} and for {choice} in {term}"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks at the node that has just taken an input, against all others.
+    pub fn look(&mut self, id: NodeId, hosts: &BTreeMap<NodeId, Host>) -> Result<(), Violation> {
+        let Some(core) = &hosts[&id].core else { return Ok(()) };
+        let view = core.view();
+        let seen = self.last.remove(&id).unwrap_or_default();
+        monotonic(id, &seen, &view)?;
+        self.election_safety(id, view.role, view.term)?;
+        self.leader_append_only(id, &seen, &view)?;
+        log_matching(id, view.log, hosts)?;
+        self.commits(id, &view, hosts)?;
+        self.leader_completeness(id, &view)?;
+        let compared = self.state_machine_safety(id, &view, seen.compared)?;
+        acknowledged_is_durable(id, &view, hosts)?;
+        let led = (view.role == Role::Leader).then(|| {
+            (
+                view.log.to_vec(),
+                view.progress
+                    .iter()
+                    .map(|progress| (progress.id, progress.match_index))
+                    .collect(),
+            )
+        });
+        let seen = Seen {
+            term: view.term,
+            vote: view.voted_for,
+            commit_index: view.commit_index,
+            last_applied: view.last_applied,
+            led,
+            compared,
+        };
+        self.last.insert(id, seen);
+        Ok(())
+    }
+
+    fn election_safety(&mut self, id: NodeId, role: Role, term: Term) -> Result<(), Violation> {
+        if role == Role::Leader {
+            let leader = *self.leaders.entry(term).or_insert(id);
+            if leader != id {
+                return violated("Election Safety", format!("{leader} and {id} both lead {term}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn leader_append_only(
+        &self,
+        id: NodeId,
+        seen: &Seen,
+        view: &raft_core::View<'_, super::world::Journal>,
+    ) -> Result<(), Violation> {
+        let Some((log, matched)) = seen
+            .led
+            .as_ref()
+            .filter(|_| view.role == Role::Leader && view.term == seen.term)
+        else {
+            return Ok(());
+        };
+        if !view.log.starts_with(log) {
+            return violated(
+                "Leader Append-Only",
+                format!("{id} changed its own log while it led {}", view.term),
+            );
+        }
+        for progress in view.progress {
+            if progress.match_index < matched[&progress.id] {
+                let detail = format!("{id} took back what {} has, to {}", progress.id, progress.match_index);
+                return violated("match index monotonic", detail);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a node holds to be committed is the same everywhere, and on the disks of a majority.
+    fn commits(
+        &mut self,
+        id: NodeId,
+        view: &raft_core::View<'_, super::world::Journal>,
+        hosts: &BTreeMap<NodeId, Host>,
+    ) -> Result<(), Violation> {
+        if view.commit_index.0 > view.log.len() as u64 || view.last_applied > view.commit_index {
+            return violated(
+                "applied ≤ committed ≤ log",
+                format!("{id} has committed {}", view.commit_index),
+            );
+        }
+        for (place, entry) in view.log[..view.commit_index.0 as usize].iter().enumerate() {
+            let index = place + 1;
+            match self.committed.get(place) {
+                Some((known, _)) if known != entry => {
+                    let detail = format!(
+                        "{id} commits an entry of {} at {index}, another was committed there",
+                        entry.term
+                    );
+                    return violated("State Machine Safety", detail);
+                }
+                Some(_) => {}
+                None => {
+                    let holds = |host: &&Host| host.disk.log.get(place) == Some(entry);
+                    let copies = hosts.values().filter(holds).count();
+                    if copies * 2 <= self.size {
+                        let detail = format!(
+                            "entry {index} is committed with {copies} durable copies of {}",
+                            self.size
+                        );
+                        return violated("committed entries are on a majority of disks", detail);
+                    }
+                    self.committed.push((entry.clone(), view.term));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn leader_completeness(
+        &self,
+        id: NodeId,
+        view: &raft_core::View<'_, super::world::Journal>,
+    ) -> Result<(), Violation> {
+        if view.role != Role::Leader {
+            return Ok(());
+        }
+        let lacking = self
+            .committed
+            .iter()
+            .enumerate()
+            .find(|(place, (entry, known_in))| *known_in < view.term && view.log.get(*place) != Some(entry));
+        match lacking {
+            Some((place, _)) => violated(
+                "Leader Completeness",
+                format!("{id} leads {} without committed entry {}", view.term, place + 1),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// Every machine applies the committed commands, in order, each once.
+    fn state_machine_safety(
+        &self,
+        id: NodeId,
+        view: &raft_core::View<'_, super::world::Journal>,
+        compared: usize,
+    ) -> Result<usize, Violation> {
+        let applied = &view.machine.applied;
+        let mut after = if compared == 0 {
+            LogIndex::ZERO
+        } else {
+            applied[compared - 1].0
+        };
+        for (index, command) in &applied[compared..] {
+            let expected = self
+                .committed
+                .get(index.0 as usize - 1)
+                .map(|(entry, _)| &entry.payload);
+            let skipped = (after.0..index.0 - 1)
+                .any(|place| !matches!(self.committed.get(place as usize), Some((entry, _)) if entry.payload == Payload::NoOp));
+            if expected != Some(&Payload::Command(command.clone())) || *index <= after || skipped {
+                return violated("State Machine Safety", format!("{id} applied {command} at {index}"));
+            }
+            after = *index;
+        }
+        Ok(applied.len())
+    }
+}
+
+fn monotonic(id: NodeId, seen: &Seen, view: &raft_core::View<'_, super::world::Journal>) -> Result<(), Violation> {
+    if view.term < seen.term || view.commit_index < seen.commit_index || view.last_applied < seen.last_applied {
+        return violated("term, commit and applied are monotonic", format!("{id} went back"));
+    }
+    if view.term == seen.term && seen.vote.is_some() && view.voted_for != seen.vote {
+        return violated("one vote a term", format!("{id} took back its vote in {}", view.term));
+    }
+    Ok(())
+}
+
+/// If two logs hold an entry of the same term in the same place, they are equal up to it.
+fn log_matching(id: NodeId, log: &[Entry<String>], hosts: &BTreeMap<NodeId, Host>) -> Result<(), Violation> {
+    for (other, host) in hosts.iter().filter(|(other, _)| **other != id) {
+        let theirs = host.core.as_ref().map_or(&host.disk.log[..], |core| core.view().log);
+        let shared = log.iter().zip(theirs).rposition(|(a, b)| a.term == b.term);
+        if let Some(place) = shared
+            && log[..=place] != theirs[..=place]
+        {
+            return violated(
+                "Log Matching",
+                format!("{id} and {other} agree on the term at {}, not before", place + 1),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What a leader holds for replicated is on the follower's disk, as long as both are in the same term.
+fn acknowledged_is_durable(
+    id: NodeId,
+    view: &raft_core::View<'_, super::world::Journal>,
+    hosts: &BTreeMap<NodeId, Host>,
+) -> Result<(), Violation> {
+    for progress in view.progress {
+        let host = &hosts[&progress.id];
+        let Some(core) = &host.core else { continue };
+        let same_term = core.view().term == view.term;
+        let count = progress.match_index.0 as usize;
+        if same_term
+            && (host.disk.log.len() < count || view.log.len() < count || host.disk.log[..count] != view.log[..count])
+        {
+            let detail = format!("{id} believes that {} has {count} entries durably", progress.id);
+            return violated("acknowledged entries are durable", detail);
+        }
+    }
+    Ok(())
+}
