@@ -168,7 +168,10 @@ fn worker_tests(workspace: &Workspace, tools: &[std::path::PathBuf], tally: &mut
     command
         .args(["test", "--headless", "--chrome", "--mode", "no-install"])
         .arg(Path::new("crates").join("worker"));
-    command.current_dir(&workspace.root).env("PATH", path).env("WASM_BINDGEN_TEST_TIMEOUT", WORKER_TESTS_SECONDS_MAX);
+    command
+        .current_dir(&workspace.root)
+        .env("PATH", path)
+        .env("WASM_BINDGEN_TEST_TIMEOUT", WORKER_TESTS_SECONDS_MAX);
     run_tests(&mut command, "wasm-pack test", tally)
 }
 

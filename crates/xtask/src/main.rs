@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use xtask::browser;
 use xtask::build::Profile;
@@ -21,12 +21,19 @@ use xtask::workspace::Workspace;
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
-    after_help = "Start with `cargo xtask serve`."
+    after_help = EXAMPLES
 )]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
 }
+
+const EXAMPLES: &str = "Examples:
+  cargo xtask serve               look at it: builds the page and opens it
+  cargo xtask test                test everything, the page in a real browser included
+  cargo xtask test --only native  test what needs no browser
+  cargo xtask dist --out site     write a folder that any static host can serve
+  cargo xtask ci                  what has to pass before a change goes in";
 
 #[derive(Subcommand)]
 enum Task {
@@ -138,11 +145,21 @@ fn serve(task: &Serve) -> Result<ExitCode> {
             site
         }
     };
+    if !site.join("index.html").is_file() {
+        bail!(
+            "{} holds no index.html; `cargo xtask dist` writes a folder that does",
+            site.display()
+        );
+    }
     let server = (task.port..task.port.saturating_add(PORTS_TRIED))
         .find_map(|port| Server::start(&site, "/", port).ok())
         .with_context(|| format!("no port from {} on is free; name another with --port", task.port))?;
     let address = format!("http://127.0.0.1:{}/", server.port());
+    if server.port() != task.port && task.port != 0 {
+        eprintln!("port {} is in use", task.port);
+    }
     println!("{address}");
+    eprintln!("Ctrl-C ends it");
     if task.open || (!task.no_open && browser::there_is_a_desktop()) {
         browser::open(&address);
     }
