@@ -409,10 +409,7 @@ impl Node {
                 operation: body.operation(),
             },
         );
-        let ticket = match self.requests.open(request, body) {
-            Some(ticket) => ticket,
-            None => return self.reply(request, Reply::Busy, out),
-        };
+        let ticket = self.requests.open(request, body);
         let input = match body.command() {
             Some(command) => Input::Propose { ticket, command },
             None => Input::Read { ticket },

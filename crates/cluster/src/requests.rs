@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use ftqueue::{Command, FtQueue, Operation, Output};
-use raft_core::{Outcome, PENDING_REQUESTS_MAX, Ticket};
+use raft_core::{Outcome, Ticket};
 
 use crate::host::{Reply, Request, RequestId};
 
-/// Requests by the ticket under which the core knows them. A leader that nobody hears keeps them forever, so they are
-/// limited; clients ask elsewhere meanwhile.
+/// Requests by the ticket under which the core knows them. The core limits how many it keeps waiting, and settles every
+/// ticket that it is given, so these are as many.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     open: BTreeMap<Ticket, (RequestId, Request)>,
@@ -16,15 +16,12 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// A ticket for a request, or none if too many are open.
-    pub(crate) fn open(&mut self, request: RequestId, body: Request) -> Option<Ticket> {
-        if self.open.len() >= PENDING_REQUESTS_MAX {
-            return None;
-        }
+    /// A ticket for a request.
+    pub(crate) fn open(&mut self, request: RequestId, body: Request) -> Ticket {
         self.opened += 1;
         let ticket = Ticket(self.opened);
         self.open.insert(ticket, (request, body));
-        Some(ticket)
+        ticket
     }
 
     /// The reply to the request of that ticket, if this outcome settles it. Reads are answered from `queues` as they

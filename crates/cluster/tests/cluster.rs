@@ -136,6 +136,7 @@ fn two_of_five_crash_and_come_back_with_nothing_lost() {
     world.run_for(SECOND);
     assert_eq!(world.running_nodes().len(), 5);
     assert_items(&world, 1..=200);
+    world.assert_disks_hold_logs();
 }
 
 #[test]
@@ -179,9 +180,10 @@ fn what_a_crash_takes_was_not_acknowledged() {
         for item in 1..=5 {
             world.answer(client, &format!("push 1 {item}"));
         }
+        world.flush = Duration(if seed % 2 == 0 { 700 } else { 60_000 });
+        world.answer(client, "pop 1");
         world.submit(client, "push 1 6");
-        world.run_for(Duration(seed * 700));
-        let acknowledged = world.done[client].len() as i64 - 1;
+        world.run_for(Duration(seed * 2_500));
         for id in world.members() {
             let torn_after = (seed as usize * 7 + usize::from(id.0) * 13) % 90;
             world.crash(id, Unflushed::TornAfter(torn_after));
@@ -189,10 +191,17 @@ fn what_a_crash_takes_was_not_acknowledged() {
         world.start_all();
         world.wait_for_leader();
         let deadline = world.now + Duration::from_millis(20_000);
-        world.run_until(deadline, |world| world.done[client].len() == 7);
+        world.run_until(deadline, |world| world.done[client].len() == 8);
         world.run_for(SECOND);
-        assert!(acknowledged >= 5);
-        assert_items(&world, 1..=6);
+        assert_items(&world, 2..=6);
+        world.assert_disks_hold_logs();
+
+        // What was written behind the torn ends is found as well.
+        world.crash_all(Unflushed::Lost);
+        world.start_all();
+        world.wait_for_leader();
+        world.run_for(SECOND);
+        assert_items(&world, 2..=6);
     }
 }
 

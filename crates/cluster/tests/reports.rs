@@ -8,8 +8,8 @@ use cluster::node::NodeInput;
 use cluster::{ActivityLine, FACTS_BETWEEN_REPORTS_MAX, WAITING_BYTES_MAX};
 use ftqueue::{Command, QueueId, Read};
 use raft_core::{
-    AppendEntries, Duration, Entry, Instant, LogIndex, Message, NodeId, PENDING_REQUESTS_MAX, Payload, RequestVote,
-    Term,
+    AppendEntries, Duration, Entry, Instant, LogIndex, Message, NodeId, PENDING_REQUESTS_MAX, Payload, ReadRound,
+    RequestVote, Role, Term,
 };
 use world::{Unflushed, World};
 
@@ -41,6 +41,26 @@ fn vote_request(from: NodeId, number: u64, deliver_at: Instant) -> Vec<u8> {
             term: Term(1000),
             last_log_index: LogIndex(1000),
             last_log_term: Term(999),
+        }),
+    })
+}
+
+fn append(deliver_at: Instant, entries: Vec<Entry<Command>>) -> Vec<u8> {
+    codec::encode(&Envelope {
+        message: MessageId {
+            from: PEER,
+            boot: 1,
+            number: 1,
+        },
+        sent_at: Instant(0),
+        deliver_at,
+        frame: Message::AppendEntries(AppendEntries {
+            term: Term(1),
+            prev_log_index: LogIndex(0),
+            prev_log_term: Term(0),
+            entries,
+            leader_commit: LogIndex(0),
+            read_round: ReadRound(0),
         }),
     })
 }
@@ -212,6 +232,30 @@ fn a_message_waits_for_its_time() {
     assert_eq!(world.node(NODE).status().voted_for, Some(PEER));
 }
 
+/// A host that slept must not make a node stand against a leader whose heartbeats lie waiting.
+#[test]
+fn messages_come_before_timers() {
+    let mut world = World::new(3, 1);
+    world.start(NODE).unwrap();
+    let deliver_at = world.now + Duration::from_millis(10);
+    world.step(
+        NODE,
+        NodeInput::Arrive {
+            from: PEER,
+            bytes: append(deliver_at, Vec::new()),
+        },
+    );
+    world.now = world.now + SECOND;
+    world.step(NODE, NodeInput::Tick);
+    let status = world.node(NODE).status();
+    assert_eq!(
+        (status.role, status.term, status.leader),
+        (Role::Follower, Term(1), Some(PEER))
+    );
+    assert_eq!(status.voted_for, None, "it did not stand itself");
+    assert!(status.deadline > world.now);
+}
+
 #[test]
 fn a_cut_stops_what_is_on_the_way() {
     let mut world = World::new(3, 1);
@@ -234,30 +278,16 @@ fn a_cut_stops_what_is_on_the_way() {
 fn what_waits_is_bounded_for_each_peer() {
     let mut world = World::new(3, 1);
     world.start(NODE).unwrap();
-    let entries = vec![
-        Entry {
-            term: Term(1),
-            payload: Payload::NoOp
-        };
-        20_000
-    ];
-    let bytes = codec::encode(&Envelope {
-        message: MessageId {
-            from: PEER,
-            boot: 1,
-            number: 1,
-        },
-        sent_at: Instant(0),
-        deliver_at: Instant::NEVER,
-        frame: Message::AppendEntries(AppendEntries {
-            term: Term(1),
-            prev_log_index: LogIndex(0),
-            prev_log_term: Term(0),
-            entries,
-            leader_commit: LogIndex(0),
-            read_round: Default::default(),
-        }),
-    });
+    let bytes = append(
+        Instant::NEVER,
+        vec![
+            Entry {
+                term: Term(1),
+                payload: Payload::NoOp
+            };
+            20_000
+        ],
+    );
     let fit = WAITING_BYTES_MAX / bytes.len();
     for _ in 0..fit + 3 {
         world.step(

@@ -283,6 +283,21 @@ fn a_hole_in_an_unflushed_write_is_dropped() {
     assert_eq!(recovered.log.last(), Some(&push(2, 50)));
 }
 
+/// Blocks of a disk may turn up where they do not belong.
+#[test]
+fn a_copy_of_a_record_elsewhere_is_no_record() {
+    let history = history();
+    let (begin, end) = (history.states[history.states.len() - 2].0, history.file.len());
+    let mut file = history.file.clone();
+    file.extend_from_within(begin..end);
+    let recovered = recover(IDENTITY, &file).unwrap();
+    assert_eq!(
+        (recovered.valid_bytes, recovered.dropped_bytes),
+        (end as u64, (end - begin) as u64)
+    );
+    assert_eq!(&state(recovered), history.state());
+}
+
 #[test]
 fn a_foreign_log_is_refused() {
     let file = history().file;

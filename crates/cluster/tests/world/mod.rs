@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use cluster::client::{Client, Done, Failure};
 use cluster::host::{Recovery, Reply, Request, RequestId};
 use cluster::node::{BootError, Node, NodeConfig, NodeInput, NodeOutbox, WriteId};
+use cluster::wal::{Identity, recover};
 use ftqueue::{Answer, Operation, QueueError};
 use netem::LinkSettings;
 use raft_core::{Config, Duration, Instant, NodeId, Role, Rules, Term, Timing};
@@ -21,7 +22,6 @@ pub(crate) const LINK: LinkSettings = LinkSettings {
     reorder: false,
     cut: false,
 };
-const FLUSH: Duration = Duration(700);
 /// How often the world moves on within one wait, at most: a test that waits in vain fails, and does not hang.
 const INSTANTS_MAX: usize = 200_000;
 /// The number of the clients that [`World::ask`] speaks for; real clients count from 0.
@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub(crate) leaders: Vec<(Term, NodeId)>,
     cut: Vec<(NodeId, NodeId)>,
     pub(crate) link: LinkSettings,
+    /// How long a flush takes.
+    pub(crate) flush: Duration,
 }
 
 #[derive(Default)]
@@ -82,6 +84,7 @@ impl World {
             leaders: Vec::new(),
             cut: Vec::new(),
             link: LINK,
+            flush: Duration(700),
         }
     }
 
@@ -304,6 +307,19 @@ impl World {
         })
     }
 
+    /// What each running node would find on its disk is the log that it has.
+    pub(crate) fn assert_disks_hold_logs(&self) {
+        for (id, node) in &self.nodes {
+            let identity = Identity {
+                node: *id,
+                members: self.members.len() as u8,
+            };
+            let found = recover(identity, &self.disks[id].file).unwrap_or_else(|damage| panic!("{id}: {damage}"));
+            assert_eq!(found.dropped_bytes, 0, "{id}");
+            assert_eq!(found.log, node.view().log, "{id}");
+        }
+    }
+
     pub(crate) fn wait_for_leader(&mut self) -> NodeId {
         let deadline = self.now + Duration::from_millis(10_000);
         self.run_until(deadline, |world| world.leader().is_some());
@@ -392,7 +408,7 @@ impl World {
 
     fn carry_out(&mut self, id: NodeId, mut out: NodeOutbox) {
         let boot = self.boots[&id];
-        let at = self.now + FLUSH;
+        let at = self.now + self.flush;
         let disk = self.disk(id);
         disk.file.append(&mut out.disk);
         let end = disk.file.len();
