@@ -1,0 +1,213 @@
+//! What the page knows of the cluster: what the nodes have reported, filed for the ring, the logs and the timeline.
+
+mod history;
+mod viewport;
+
+use std::collections::BTreeMap;
+
+use cluster::host::{Fact, QueuesSummary, Recovery, Report, Status, Storage};
+use ftqueue::Command;
+use raft_core::{CommitHold, Entry, Event, Instant, LogIndex, NodeId, Role, Term};
+
+pub use history::*;
+pub use viewport::*;
+
+/// Everything that is known.
+#[derive(Debug, Default)]
+pub struct Model {
+    nodes: BTreeMap<NodeId, Node>,
+    /// What happened, on the axis of virtual time.
+    pub history: History,
+}
+
+/// One node as it last reported itself.
+#[derive(Debug)]
+pub struct Node {
+    /// Which node.
+    pub id: NodeId,
+    /// Whether it runs.
+    pub power: Power,
+    /// Counts its boots in this tab.
+    pub boot: u32,
+    /// Where it keeps its log, since it has said so.
+    pub storage: Option<Storage>,
+    /// What it found when it booted.
+    pub recovery: Option<Recovery>,
+    /// Its state at its last report; kept while it is down.
+    pub status: Option<Status>,
+    /// Its log as of then.
+    pub log: Vec<Entry<Command>>,
+    /// Its queues as of then.
+    pub queues: QueuesSummary,
+    /// Why its last entry is not committed, as it said last.
+    pub hold: Option<(LogIndex, CommitHold)>,
+    /// The last append that it refused or learned to be refused, in words, with its place in the paper.
+    pub refusal: Option<(Instant, String, &'static str)>,
+}
+
+/// Whether a node runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// It has not been started, or was crashed on purpose.
+    Off,
+    /// Its Worker is starting.
+    Starting,
+    /// It takes part.
+    On,
+    /// It died by itself, or cannot take part; says why.
+    Failed(String),
+}
+
+impl Model {
+    /// A cluster of which nothing is known.
+    pub fn new(members: impl IntoIterator<Item = NodeId>) -> Model {
+        Model { nodes: members.into_iter().map(|id| (id, Node::new(id))).collect(), history: History::default() }
+    }
+
+    /// The nodes, in rising order.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values()
+    }
+
+    /// One node.
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(&id)
+    }
+
+    /// The running leader of the greatest term, if one is known.
+    pub fn leader(&self) -> Option<&Node> {
+        self.nodes().filter(|node| node.role() == Some(Role::Leader)).max_by_key(|node| node.term())
+    }
+
+    /// The greatest term that any node has reported.
+    pub fn term(&self) -> Term {
+        self.nodes().map(Node::term).max().unwrap_or_default()
+    }
+
+    /// The greatest commit index that any node has reported.
+    pub fn commit_index(&self) -> LogIndex {
+        self.nodes().filter_map(|node| node.status.as_ref()).map(|status| status.commit_index).max().unwrap_or_default()
+    }
+
+    /// A Worker is being started for a node.
+    pub fn starting(&mut self, id: NodeId, boot: u32) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.power = Power::Starting;
+            node.boot = boot;
+        }
+    }
+
+    /// A node has recovered and takes part.
+    pub fn booted(&mut self, id: NodeId, at: Instant, storage: Storage, recovery: Recovery) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        node.power = Power::On;
+        node.log.clear();
+        node.hold = None;
+        node.status = None;
+        self.history.mark(at, id, MarkKind::Booted { last_index: recovery.last_index });
+        node.storage = Some(storage);
+        node.recovery = Some(recovery);
+    }
+
+    /// A node runs no longer: crashed by hand, or failed by itself for a reason.
+    pub fn stopped(&mut self, id: NodeId, at: Instant, failure: Option<String>) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let was_up = matches!(node.power, Power::On | Power::Starting);
+        if was_up {
+            self.history.mark(at, id, MarkKind::Crashed);
+        }
+        self.history.end_span(id, at);
+        node.power = failure.map_or(Power::Off, Power::Failed);
+    }
+
+    /// A node's disk has been emptied: nothing is known of it any more.
+    pub fn wiped(&mut self, id: NodeId, at: Instant) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            *node = Node { boot: node.boot, ..Node::new(id) };
+            self.history.mark(at, id, MarkKind::Wiped);
+        }
+    }
+
+    /// A node reports.
+    pub fn report(&mut self, id: NodeId, report: Report) {
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.power == Power::On) else { return };
+        if let Some(patch) = report.log {
+            let keep = usize::try_from(patch.from.0.saturating_sub(1)).unwrap_or(usize::MAX).min(node.log.len());
+            node.log.truncate(keep);
+            node.log.extend(patch.entries);
+        }
+        if let Some(queues) = report.queues {
+            node.queues = queues;
+        }
+        for (at, fact) in report.facts {
+            node.learn(at, &fact);
+            self.history.record(at, id, node.boot, fact);
+        }
+        self.history.span(id, report.now, report.status.role, report.status.term);
+        node.status = Some(report.status);
+    }
+}
+
+impl Node {
+    fn new(id: NodeId) -> Node {
+        Node {
+            id,
+            power: Power::Off,
+            boot: 0,
+            storage: None,
+            recovery: None,
+            status: None,
+            log: Vec::new(),
+            queues: QueuesSummary::default(),
+            hold: None,
+            refusal: None,
+        }
+    }
+
+    /// Whether it takes part.
+    pub fn is_up(&self) -> bool {
+        self.power == Power::On
+    }
+
+    /// The role it plays, while it runs.
+    pub fn role(&self) -> Option<Role> {
+        self.status.as_ref().filter(|_| self.is_up()).map(|status| status.role)
+    }
+
+    /// Its latest term.
+    pub fn term(&self) -> Term {
+        self.status.as_ref().map(|status| status.term).or(self.recovery.as_ref().map(|found| found.hard_state.term)).unwrap_or_default()
+    }
+
+    /// Its role as people and screen readers are told it.
+    pub fn role_name(&self) -> &'static str {
+        match (&self.power, self.role()) {
+            (Power::On, Some(Role::Leader)) => "leader",
+            (Power::On, Some(Role::Candidate)) => "candidate",
+            (Power::On | Power::Starting, _) => "follower",
+            (Power::Off | Power::Failed(_), _) => "crashed",
+        }
+    }
+
+    /// Its name as screen readers and tests know it.
+    pub fn label(&self) -> String {
+        format!("{}, {}, {}", self.id, self.role_name(), self.term())
+    }
+
+    /// The entry at `index`, if it has one.
+    pub fn entry(&self, index: LogIndex) -> Option<&Entry<Command>> {
+        self.log.get(usize::try_from(index.0.checked_sub(1)?).ok()?)
+    }
+
+    fn learn(&mut self, at: Instant, fact: &Fact) {
+        let Fact::Raft(event) = fact else { return };
+        match event {
+            Event::CommitHeld { index, reason } => self.hold = Some((*index, *reason)),
+            Event::BecameFollower { .. } => self.hold = None,
+            Event::AppendRefused { .. } | Event::Backtracked { .. } => {
+                self.refusal = Some((at, event.to_string(), event.paper()));
+            }
+            _ => {}
+        }
+    }
+}

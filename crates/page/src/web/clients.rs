@@ -1,0 +1,169 @@
+//! The clients on the page: they carry operations to the cluster, through crashes and new leaders.
+
+use std::collections::VecDeque;
+
+use cluster::client::{Client, Done};
+use cluster::host::{Reply, Request, RequestId};
+use ftqueue::Operation;
+use raft_core::{Instant, NodeId, Term};
+
+use super::wall;
+
+/// How many operations are under way at once; more wait in line.
+pub(super) const CLIENTS_MAX: u16 = 64;
+/// How many operations wait in line. A load generator faster than the cluster stops there.
+pub(super) const WAITING_MAX: usize = 10_000;
+
+/// Says what came of an operation.
+type Answer = Box<dyn FnOnce(Returned)>;
+
+/// The clients, and what they have still to do.
+pub(super) struct Clients {
+    members: Vec<NodeId>,
+    down: Vec<NodeId>,
+    leader: Option<(NodeId, Term)>,
+    desks: Vec<Desk>,
+    waiting: VecDeque<Job>,
+}
+
+struct Desk {
+    client: Client,
+    job: Option<Job>,
+}
+
+struct Job {
+    operation: Operation,
+    submitted_wall_ms: f64,
+    answer: Answer,
+}
+
+/// An operation that has come to its end.
+pub(super) struct Returned {
+    /// What became of it.
+    pub(super) done: Done,
+    /// Which client did it, from 0.
+    pub(super) client: u16,
+    /// How long it took, in wall milliseconds, with the time in line.
+    pub(super) wall_ms: f64,
+}
+
+/// What is to be done after a change: requests to send, answers to give.
+#[derive(Default)]
+pub(super) struct Work {
+    /// Requests to post to nodes.
+    pub(super) requests: Vec<(NodeId, RequestId, Request)>,
+    /// Answers to give; each may submit more.
+    pub(super) answers: Vec<(Answer, Returned)>,
+}
+
+impl Clients {
+    /// No clients yet; none of the members is up.
+    pub(super) fn new(members: Vec<NodeId>) -> Clients {
+        Clients { down: members.clone(), members, leader: None, desks: Vec::new(), waiting: VecDeque::new() }
+    }
+
+    /// How many operations have not come to their end.
+    pub(super) fn pending(&self) -> usize {
+        self.waiting.len() + self.desks.iter().filter(|desk| desk.job.is_some()).count()
+    }
+
+    /// Takes an operation, to be done as soon as a client is free. Says whether there was room in line.
+    pub(super) fn submit(&mut self, operation: Operation, answer: impl FnOnce(Returned) + 'static) -> bool {
+        if self.waiting.len() >= WAITING_MAX {
+            return false;
+        }
+        self.waiting.push_back(Job { operation, submitted_wall_ms: wall::wall_ms(), answer: Box::new(answer) });
+        true
+    }
+
+    /// A node has answered.
+    pub(super) fn receive(&mut self, now: Instant, from: NodeId, request: RequestId, reply: Reply) {
+        if let Some(desk) = self.desks.get_mut((request.0 >> 40) as usize) {
+            desk.client.receive(now, from, request, reply);
+        }
+    }
+
+    /// A node can be asked.
+    pub(super) fn node_up(&mut self, now: Instant, node: NodeId) {
+        self.down.retain(|&down| down != node);
+        self.desks.iter_mut().for_each(|desk| desk.client.node_up(now, node));
+    }
+
+    /// A node cannot be asked any more.
+    pub(super) fn node_down(&mut self, now: Instant, node: NodeId) {
+        if !self.down.contains(&node) {
+            self.down.push(node);
+        }
+        self.leader = self.leader.filter(|&(leader, _)| leader != node);
+        self.desks.iter_mut().for_each(|desk| desk.client.node_down(now, node));
+    }
+
+    /// A node has announced that it leads.
+    pub(super) fn leading(&mut self, now: Instant, node: NodeId, term: Term) {
+        if self.leader.is_none_or(|(_, known)| known <= term) {
+            self.leader = Some((node, term));
+        }
+        self.desks.iter_mut().for_each(|desk| desk.client.leading(now, node, term));
+    }
+
+    /// Does what is due.
+    pub(super) fn work(&mut self, now: Instant) -> Work {
+        let mut work = Work::default();
+        for (number, desk) in self.desks.iter_mut().enumerate() {
+            desk.client.tick(now);
+            if let Some(done) = desk.client.take_done()
+                && let Some(job) = desk.job.take()
+            {
+                let wall_ms = wall::wall_ms() - job.submitted_wall_ms;
+                work.answers.push((job.answer, Returned { done, client: number as u16, wall_ms }));
+            }
+        }
+        while !self.waiting.is_empty() && self.take_job(now) {}
+        for desk in &mut self.desks {
+            work.requests.extend(desk.client.take_requests());
+        }
+        work
+    }
+
+    /// When to do so next.
+    pub(super) fn deadline(&self) -> Instant {
+        self.desks.iter().map(|desk| desk.client.deadline()).min().unwrap_or(Instant::NEVER)
+    }
+
+    /// Gives up everything in line and under way; what is under way may still be applied.
+    pub(super) fn cancel(&mut self, now: Instant) {
+        self.waiting.clear();
+        self.desks.iter_mut().for_each(|desk| desk.client.cancel(now));
+    }
+
+    fn take_job(&mut self, now: Instant) -> bool {
+        let free = self.desks.iter().position(|desk| desk.job.is_none());
+        let place = match free {
+            Some(place) => place,
+            None if self.desks.len() < usize::from(CLIENTS_MAX) => self.hire(now),
+            None => return false,
+        };
+        let Some(job) = self.waiting.pop_front() else { return false };
+        let desk = &mut self.desks[place];
+        let taken = desk.client.submit(now, job.operation).is_ok();
+        if taken {
+            desk.job = Some(job);
+        } else {
+            self.waiting.push_front(job);
+        }
+        taken
+    }
+
+    fn hire(&mut self, now: Instant) -> usize {
+        let number = self.desks.len();
+        let mut client = Client::new(number as u16, wall::seed(), self.members.clone());
+        for &node in &self.down {
+            client.node_down(now, node);
+        }
+        if let Some((leader, term)) = self.leader {
+            client.leading(now, leader, term);
+        }
+        self.desks.push(Desk { client, job: None });
+        number
+    }
+}

@@ -1,0 +1,165 @@
+//! The command line, its buttons, and what came of each operation.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use cluster::command_line::{self, History};
+use ftqueue::{Label, Operation, QueueId};
+use leptos::html::{Input, Ol};
+use leptos::prelude::*;
+
+use super::app::{App, ResultLine, app};
+use super::load::Load;
+use super::settings;
+
+/// Where the history of commands is kept for the next visit.
+const HISTORY_KEY: &str = "ftqueue-history";
+
+/// Results, command line, buttons.
+#[component]
+pub(super) fn Commands() -> impl IntoView {
+    let input = NodeRef::<Input>::new();
+    let line = RwSignal::new(String::new());
+    let history = StoredValue::new_local(Rc::new(RefCell::new(restored())));
+    let focus = move || {
+        if let Some(input) = input.get_untracked() {
+            let _ = input.focus();
+        }
+    };
+    let run = move || {
+        let text = line.get_untracked();
+        if text.trim().is_empty() {
+            return focus();
+        }
+        let history = history.get_value();
+        history.borrow_mut().enter(text.trim());
+        store(&history.borrow());
+        line.set(String::new());
+        app().enter(&text, |_| {});
+        focus();
+    };
+    let on_key = move |event: web_sys::KeyboardEvent| {
+        let history = history.get_value();
+        match event.key().as_str() {
+            "Enter" => run(),
+            "ArrowUp" => {
+                event.prevent_default();
+                let before = history.borrow_mut().up(&line.get_untracked()).map(str::to_owned);
+                if let Some(before) = before {
+                    line.set(before);
+                }
+            }
+            "ArrowDown" => {
+                event.prevent_default();
+                let after = history.borrow_mut().down().map(str::to_owned);
+                if let Some(after) = after {
+                    line.set(after);
+                }
+            }
+            "Tab" if !event.shift_key() => {
+                let now = line.get_untracked();
+                let found = command_line::completions(&now, &queues(&app()));
+                if let Some(longer) = command_line::complete(&now, &found).filter(|longer| *longer != now) {
+                    event.prevent_default();
+                    line.set(longer);
+                }
+            }
+            "Escape" => line.set(String::new()),
+            _ => {}
+        }
+    };
+    let hint = move || match line.with(|line| command_line::operation(line)) {
+        Some(help) => format!("{} — {}", help.usage, help.help),
+        None => "Tab completes, ↑ goes back".to_owned(),
+    };
+    view! {
+        <Results />
+        <Load />
+        <div class="op-buttons" role="group" aria-label="Operations">
+            {Operation::HELP.iter().map(|help| view! {
+                <button title=format!("{} — {}", help.usage, help.help) on:click=move |_| {
+                    line.set(format!("{} ", help.name));
+                    focus();
+                }>{help.name}</button>
+            }).collect_view()}
+        </div>
+        <div class="cmd">
+            <input node_ref=input aria-label="Command" placeholder="push 1 42" autocomplete="off" autocapitalize="off"
+                spellcheck="false" aria-describedby="command-hint" list="completions" prop:value=move || line.get()
+                on:input=move |event| line.set(event_target_value(&event)) on:keydown=on_key />
+            <datalist id="completions">
+                {move || {
+                    let now = line.get();
+                    let found = if now.is_empty() { Vec::new() } else { command_line::completions(&now, &queues(&app())) };
+                    found.into_iter().map(|completion| view! { <option value=completion.line></option> }).collect_view()
+                }}
+            </datalist>
+            <button on:click=move |_| run()>"Run"</button>
+        </div>
+        <p class="hint" id="command-hint">{hint}</p>
+    }
+}
+
+#[component]
+fn Results() -> impl IntoView {
+    let list = NodeRef::<Ol>::new();
+    let results = app().results;
+    Effect::new(move |_| {
+        results.track();
+        if let Some(list) = list.get() {
+            super::wall::next_frame(move || list.set_scroll_top(list.scroll_height()));
+        }
+    });
+    view! {
+        <ol class="results num" role="log" aria-label="Results" tabindex="0" node_ref=list>
+            <Show when=move || results.with(Vec::is_empty)>
+                <li class="empty">"Nothing yet. Type " <code>"create_queue 7"</code> " below, then " <code>"push 1 42"</code> "."</li>
+            </Show>
+            <For each=move || results.get() key=|line| (line.number, line.outcome.is_some()) let:line>
+                <Line line />
+            </For>
+        </ol>
+    }
+}
+
+#[component]
+fn Line(line: ResultLine) -> impl IntoView {
+    let (class, text, meta) = match &line.outcome {
+        None => ("res-line waiting", "…".to_owned(), "under way".to_owned()),
+        Some(outcome) => {
+            let class = if outcome.ok { "res-line ok" } else { "res-line err" };
+            let mut meta = String::new();
+            if outcome.tries > 0 {
+                meta = format!("{:.1} ms", outcome.wall_ms);
+            }
+            if outcome.tries > 1 {
+                let leaders: Vec<String> = outcome.leaders.iter().map(u8::to_string).collect();
+                meta = format!("{} tries, Node {} · {meta}", outcome.tries, leaders.join(" → "));
+            }
+            (class, outcome.text.clone(), meta)
+        }
+    };
+    view! {
+        <li class=class><span class="line">{line.line}</span><span class="text">{text}</span><span class="meta">{meta}</span></li>
+    }
+}
+
+/// The queues that completion knows of: those of the leader, or of whoever has applied most.
+fn queues(app: &App) -> Vec<(Label, QueueId)> {
+    let model = app.model.borrow();
+    let applied = |node: &&crate::model::Node| node.status.as_ref().map(|status| status.last_applied);
+    let knows_most = model.leader().or_else(|| model.nodes().max_by_key(applied));
+    knows_most.map(|node| node.queues.queues.iter().map(|queue| (queue.label, queue.qid)).collect()).unwrap_or_default()
+}
+
+fn restored() -> History {
+    let stored = settings::storage().and_then(|storage| storage.get_item(HISTORY_KEY).ok().flatten()).unwrap_or_default();
+    History::restore(stored.lines().map(str::to_owned))
+}
+
+fn store(history: &History) {
+    if let Some(storage) = settings::storage() {
+        let lines: Vec<&str> = history.lines().collect();
+        let _ = storage.set_item(HISTORY_KEY, &lines.join("\n"));
+    }
+}

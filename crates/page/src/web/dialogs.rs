@@ -1,0 +1,188 @@
+//! Dialogs: settings, the list of keys, and the question before a disk is wiped.
+
+use std::cell::Cell;
+
+use leptos::prelude::*;
+use raft_core::{MEMBERS_MAX, NodeId};
+use wasm_bindgen::JsCast;
+use web_sys::HtmlDialogElement;
+
+use super::app::app;
+use super::keys::KEYS;
+use super::settings::Settings;
+use super::wall;
+
+thread_local! {
+    /// The node whose disk the person is asked about.
+    static WIPING: Cell<Option<RwSignal<NodeId>>> = const { Cell::new(None) };
+}
+
+/// Opens a dialog.
+pub(super) fn open(id: &str) {
+    if let Some(dialog) = dialog(id)
+        && !dialog.open()
+    {
+        let _ = dialog.show_modal();
+    }
+}
+
+/// Whether a dialog is open.
+pub(super) fn is_open() -> bool {
+    wall::document().query_selector("dialog[open]").ok().flatten().is_some()
+}
+
+/// Asks whether a node's disk is to be wiped, and does it.
+pub(super) fn ask_to_wipe(id: NodeId) {
+    if let Some(node) = WIPING.get() {
+        node.set(id);
+        open("wipe-dialog");
+    }
+}
+
+fn close(id: &str) {
+    if let Some(dialog) = dialog(id) {
+        dialog.close();
+    }
+}
+
+fn dialog(id: &str) -> Option<HtmlDialogElement> {
+    wall::document().get_element_by_id(id)?.dyn_into().ok()
+}
+
+/// All dialogs, closed.
+#[component]
+pub(super) fn Dialogs() -> impl IntoView {
+    view! {
+        <SettingsDialog />
+        <HelpDialog />
+        <WipeDialog />
+    }
+}
+
+#[component]
+fn WipeDialog() -> impl IntoView {
+    let node = RwSignal::new(NodeId(1));
+    WIPING.set(Some(node));
+    view! {
+        <dialog id="wipe-dialog" aria-labelledby="wipe-title">
+            <h2 id="wipe-title">{move || format!("Wipe the disk of {}?", node.get())}</h2>
+            <p>"The node is crashed and its log is deleted: its term, its vote, and every entry that it has acknowledged."</p>
+            <p><strong>"This breaks the promise of stable storage that Raft rests on."</strong>
+                " A node that has forgotten its vote may vote twice in one term, and entries that were committed on its word may be "
+                "lost. No crash does this; a real cluster would take such a node out and add it as a new member."</p>
+            <div class="dialog-buttons">
+                <button autofocus on:click=|_| close("wipe-dialog")>"Cancel"</button>
+                <button class="danger" on:click=move |_| { close("wipe-dialog"); app().wipe(node.get_untracked()); }>"Wipe disk"</button>
+            </div>
+        </dialog>
+    }
+}
+
+#[component]
+fn HelpDialog() -> impl IntoView {
+    view! {
+        <dialog id="help-dialog" class="help" aria-labelledby="help-title">
+            <h2 id="help-title">"Keys"</h2>
+            <div class="key-lists">
+                {KEYS.iter().map(|(place, keys)| view! {
+                    <section>
+                        <h3>{*place}</h3>
+                        <dl>{keys.iter().map(|(key, what)| view! { <dt><kbd>{*key}</kbd></dt><dd>{*what}</dd> }).collect_view()}</dl>
+                    </section>
+                }).collect_view()}
+            </div>
+            <p class="hint">"Scripts and the browser's console have " <code>"window.ftqueue"</code> ": status(), submit(\"push 1 42\"), crash(3), restart(3), trace()."</p>
+            <div class="dialog-buttons"><button autofocus on:click=|_| close("help-dialog")>"Close"</button></div>
+        </dialog>
+    }
+}
+
+#[component]
+fn SettingsDialog() -> impl IntoView {
+    let settings = app().settings;
+    let warning = move || settings.with(Settings::warning);
+    view! {
+        <dialog id="settings-dialog" class="settings" aria-labelledby="settings-title">
+            <h2 id="settings-title">"Settings"</h2>
+            <ClusterSettings />
+            <h3>"Timers"</h3>
+            <Number name="Shortest election timeout" unit="ms" step="1" read=|s| s.election_ms.0 as f64 write=|s, v| s.election_ms.0 = v as u64 />
+            <Number name="Longest election timeout" unit="ms" step="1" read=|s| s.election_ms.1 as f64 write=|s, v| s.election_ms.1 = v as u64 />
+            <Number name="Heartbeat" unit="ms" step="1" read=|s| s.heartbeat_ms as f64 write=|s, v| s.heartbeat_ms = v as u64 />
+            <div class="presets" role="group" aria-label="Presets of timers">
+                <button on:click=|_| preset((150, 300), 50)>"150–300 ms, as in the paper"</button>
+                <button on:click=|_| preset((1_000, 5_000), 250)>"1–5 s, to watch"</button>
+            </div>
+            <h3>"Every link that is not cut"</h3>
+            <Number name="Delay" unit="ms" step="any" read=|s| s.delay_ms write=|s, v| s.delay_ms = v />
+            <Number name="Jitter" unit="ms" step="any" read=|s| s.jitter_ms write=|s, v| s.jitter_ms = v />
+            <Number name="Loss" unit="%" step="any" read=|s| s.loss_percent write=|s, v| s.loss_percent = v />
+            <p class="notice settings-warning" role="status" hidden=move || warning().is_none()>{warning}</p>
+            <div class="dialog-buttons">
+                <button on:click=|_| app().change_settings(|settings| {
+                    *settings = Settings { nodes: settings.nodes, start_all: settings.start_all, ..Settings::default() };
+                })>"Defaults"</button>
+                <button autofocus on:click=|_| close("settings-dialog")>"Close"</button>
+            </div>
+        </dialog>
+    }
+}
+
+#[component]
+fn ClusterSettings() -> impl IntoView {
+    let settings = app().settings;
+    let here = app().members().len();
+    let chosen = RwSignal::new(here);
+    view! {
+        <h3>"Cluster"</h3>
+        <label class="row"><span>"Nodes"</span>
+            <select aria-label="Nodes" on:change=move |event| {
+                chosen.set(event_target_value(&event).parse().unwrap_or(here));
+            }>
+                {(1..=MEMBERS_MAX).map(|count| view! { <option value=count selected=count == here>{count}</option> }).collect_view()}
+            </select>
+            <button disabled=move || chosen.get() == here on:click=move |_| app().change_members(chosen.get_untracked())>"Change"</button>
+        </label>
+        <p class="hint">"Each number of nodes has a cluster of its own; the one you leave keeps its logs. The page is opened anew."</p>
+        <label class="row"><span>"When the page opens"</span>
+            <select aria-label="When the page opens" on:change=|event| {
+                let all = event_target_value(&event) == "all";
+                app().change_settings(|settings| settings.start_all = all);
+            }>
+                <option value="all" selected=move || settings.get().start_all>"start all nodes"</option>
+                <option value="none" selected=move || !settings.get().start_all>"start none"</option>
+            </select>
+        </label>
+    }
+}
+
+#[component]
+fn Number(
+    name: &'static str,
+    unit: &'static str,
+    step: &'static str,
+    read: fn(&Settings) -> f64,
+    write: fn(&mut Settings, f64),
+) -> impl IntoView {
+    let settings = app().settings;
+    view! {
+        <label class="row"><span>{name}</span>
+            <input type="number" min="0" step=step aria-label=name prop:value=move || settings.with(read)
+                on:change=move |event| {
+                    if let Ok(value) = event_target_value(&event).parse::<f64>() {
+                        app().change_settings(|settings| write(settings, value.max(0.0)));
+                    }
+                    // What was typed may have been out of range: show what holds.
+                    settings.notify();
+                } />
+            " " {unit}
+        </label>
+    }
+}
+
+fn preset(election_ms: (u64, u64), heartbeat_ms: u64) {
+    app().change_settings(|settings| {
+        settings.election_ms = election_ms;
+        settings.heartbeat_ms = heartbeat_ms;
+    });
+}

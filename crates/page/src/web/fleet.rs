@@ -1,0 +1,280 @@
+//! The Workers: one a node, joined pairwise by message channels that the page makes and gives away.
+
+use std::collections::BTreeMap;
+
+use cluster::codec;
+use cluster::host::{Boot, FromNode, ToNode};
+use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
+use netem::LinkSettings;
+use raft_core::{NodeId, Rules};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{ErrorEvent, MessageChannel, MessageEvent, Worker, WorkerOptions, WorkerType};
+
+use super::app::app;
+use super::wall;
+
+/// The build that page and Workers must share.
+const BUILD: &str = match option_env!("FTQUEUE_BUILD") {
+    Some(build) => build,
+    None => "unversioned",
+};
+
+/// The Workers of a cluster.
+pub(super) struct Fleet {
+    /// The nodes' code, compiled once.
+    module: JsValue,
+    seats: BTreeMap<NodeId, Seat>,
+    /// How each direction of each link behaves.
+    links: BTreeMap<(NodeId, NodeId), LinkSettings>,
+    /// Requests for a node's description, by number.
+    descriptions: BTreeMap<u64, Function>,
+    requests: u64,
+}
+
+/// A place for one node.
+#[derive(Default)]
+struct Seat {
+    boot: u32,
+    running: Option<Running>,
+    paused: bool,
+    /// Whom to tell when the node has booted, or cannot.
+    waiting: Vec<(Function, Function)>,
+}
+
+struct Running {
+    worker: Worker,
+    /// It has said that it is ready, so it can be joined to others.
+    ready: bool,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
+    _on_error: Closure<dyn FnMut(ErrorEvent)>,
+}
+
+impl Fleet {
+    /// Seats for these members, all empty; fetches and compiles their code.
+    pub(super) async fn prepare(members: &[NodeId], link: LinkSettings) -> Result<Fleet, String> {
+        let response = wall::window().fetch_with_str("node_bg.wasm");
+        let module = JsFuture::from(js_sys::WebAssembly::compile_streaming(&response))
+            .await
+            .map_err(|error| format!("the nodes' code did not load: {}. Reload the page.", wall::words(&error)))?;
+        let mut links = BTreeMap::new();
+        for &from in members {
+            links.extend(members.iter().filter(|&&to| to != from).map(|&to| ((from, to), link)));
+        }
+        Ok(Fleet {
+            module,
+            seats: members.iter().map(|&id| (id, Seat::default())).collect(),
+            links,
+            descriptions: BTreeMap::new(),
+            requests: 0,
+        })
+    }
+
+    /// Every member, in rising order.
+    pub(super) fn members(&self) -> Vec<NodeId> {
+        self.seats.keys().copied().collect()
+    }
+
+    /// Whether a Worker runs for the node.
+    pub(super) fn is_running(&self, id: NodeId) -> bool {
+        self.seats.get(&id).is_some_and(|seat| seat.running.is_some())
+    }
+
+    /// Whether the node has been made to stand still.
+    pub(super) fn is_paused(&self, id: NodeId) -> bool {
+        self.seats.get(&id).is_some_and(|seat| seat.paused && seat.running.is_some())
+    }
+
+    /// Starts a Worker for a node that has none. Returns the number of the boot.
+    pub(super) fn start(&mut self, id: NodeId) -> Result<u32, String> {
+        let module = self.module.clone();
+        let members = self.seats.len();
+        let seat = self.seats.get_mut(&id).ok_or_else(|| no_such_node(id, members))?;
+        if seat.running.is_some() {
+            return Err(format!("{id} is running already"));
+        }
+        seat.boot += 1;
+        seat.paused = false;
+        let boot = seat.boot;
+        let options = WorkerOptions::new();
+        options.set_type(WorkerType::Module);
+        options.set_name(&id.to_string());
+        let worker = Worker::new_with_options("worker.js", &options)
+            .map_err(|error| format!("the browser started no Worker for {id}: {}", wall::words(&error)))?;
+        let on_message =
+            Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| app().hear(id, boot, &event.data()));
+        let on_error = Closure::<dyn FnMut(ErrorEvent)>::new(move |event: ErrorEvent| {
+            event.prevent_default();
+            // A script that did not load is told by an event without a message.
+            let message = wall::get(&event, "message").as_string().unwrap_or_default();
+            app().node_died(id, boot, message);
+        });
+        worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
+        let parcel = Object::new();
+        let _ = Reflect::set(&parcel, &"module".into(), &module);
+        worker.post_message(&parcel).map_err(|error| wall::words(&error))?;
+        seat.running = Some(Running { worker, ready: false, _on_message: on_message, _on_error: on_error });
+        Ok(boot)
+    }
+
+    /// Terminates a node's Worker. Says whether there was one.
+    pub(super) fn terminate(&mut self, id: NodeId) -> bool {
+        let running = self.seats.get_mut(&id).and_then(|seat| seat.running.take());
+        let was_running = running.is_some();
+        if let Some(running) = running {
+            running.worker.set_onmessage(None);
+            running.worker.set_onerror(None);
+            running.worker.terminate();
+            // The closures may be running right now; they are dropped when they are not.
+            wall::after(0, move || drop(running));
+        }
+        was_running
+    }
+
+    /// Whether this is the present boot of a node that runs: what an earlier one had still to say is of no interest.
+    pub(super) fn is_current(&self, id: NodeId, boot: u32) -> bool {
+        self.seats.get(&id).is_some_and(|seat| seat.boot == boot && seat.running.is_some())
+    }
+
+    /// A Worker's code runs: tells it what to be, and joins it to every other that is ready.
+    pub(super) fn boot(&mut self, id: NodeId, build: &str, mut boot: Boot) -> Result<(), String> {
+        if build != BUILD {
+            return Err(format!(
+                "the page is of build {BUILD} and the nodes' code of build {build}. Reload the page without its cache."
+            ));
+        }
+        boot.boot = self.seats.get(&id).map_or(0, |seat| seat.boot);
+        boot.members = self.members();
+        boot.rules = Rules::default();
+        boot.links = self.links.iter().filter(|((from, _), _)| *from == id).map(|((_, to), link)| (*to, *link)).collect();
+        self.send(id, &ToNode::Boot(boot));
+        let cut_towards: Vec<NodeId> =
+            self.links.iter().filter(|((_, to), link)| *to == id && link.cut).map(|((from, _), _)| *from).collect();
+        for peer in cut_towards {
+            self.send(id, &ToNode::SetInbound { peer, cut: true });
+        }
+        if let Some(running) = self.seats.get_mut(&id).and_then(|seat| seat.running.as_mut()) {
+            running.ready = true;
+        }
+        let peers: Vec<NodeId> = self
+            .seats
+            .iter()
+            .filter(|&(&peer, seat)| peer != id && seat.running.as_ref().is_some_and(|running| running.ready))
+            .map(|(&peer, _)| peer)
+            .collect();
+        for peer in peers {
+            self.join(id, peer).map_err(|error| wall::words(&error))?;
+        }
+        Ok(())
+    }
+
+    fn join(&self, one: NodeId, other: NodeId) -> Result<(), JsValue> {
+        let channel = MessageChannel::new()?;
+        for (id, peer, port) in [(one, other, channel.port1()), (other, one, channel.port2())] {
+            let Some(running) = self.seats.get(&id).and_then(|seat| seat.running.as_ref()) else { continue };
+            let parcel = parcel(&ToNode::Connect { peer });
+            Reflect::set(&parcel, &"port".into(), &port)?;
+            running.worker.post_message_with_transfer(&parcel, &Array::of1(&port))?;
+        }
+        Ok(())
+    }
+
+    /// Says something to a node; nothing, if it does not run.
+    pub(super) fn send(&self, id: NodeId, message: &ToNode) {
+        if let Some(running) = self.seats.get(&id).and_then(|seat| seat.running.as_ref()) {
+            // A Worker that has just died takes no messages; its end is told by its error event.
+            let _ = running.worker.post_message(&parcel(message));
+        }
+    }
+
+    /// Says something to every node that runs.
+    pub(super) fn broadcast(&self, message: &ToNode) {
+        for &id in self.seats.keys() {
+            self.send(id, message);
+        }
+    }
+
+    /// Makes a node stand still, or go on.
+    pub(super) fn set_paused(&mut self, id: NodeId, paused: bool) {
+        if let Some(seat) = self.seats.get_mut(&id) {
+            seat.paused = paused;
+        }
+        self.send(id, &ToNode::SetPaused(paused));
+    }
+
+    /// How one direction of a link behaves.
+    pub(super) fn link(&self, from: NodeId, to: NodeId) -> Option<&LinkSettings> {
+        self.links.get(&(from, to))
+    }
+
+    /// Cuts one direction of a link, or mends it. Tells both ends.
+    pub(super) fn set_cut(&mut self, from: NodeId, to: NodeId, cut: bool) {
+        let Some(link) = self.links.get_mut(&(from, to)) else { return };
+        link.cut = cut;
+        let settings = *link;
+        self.send(from, &ToNode::SetLink { peer: to, settings });
+        self.send(to, &ToNode::SetInbound { peer: from, cut });
+    }
+
+    /// Changes how every link behaves, except for what is cut.
+    pub(super) fn set_links(&mut self, settings: LinkSettings) {
+        for link in self.links.values_mut() {
+            *link = LinkSettings { cut: link.cut, ..settings };
+        }
+        for (&(from, to), &settings) in &self.links {
+            self.send(from, &ToNode::SetLink { peer: to, settings });
+        }
+    }
+
+    /// A promise that settles when the node has booted, or cannot.
+    pub(super) fn booted(&mut self, id: NodeId) -> Promise {
+        let seat = self.seats.entry(id).or_default();
+        Promise::new(&mut |resolve, reject| seat.waiting.push((resolve, reject)))
+    }
+
+    /// Settles the promises of those who wait for a node.
+    pub(super) fn settle(&mut self, id: NodeId, outcome: Result<(), &str>) {
+        for (resolve, reject) in self.seats.get_mut(&id).map(|seat| std::mem::take(&mut seat.waiting)).unwrap_or_default() {
+            let _ = match outcome {
+                Ok(()) => resolve.call1(&JsValue::NULL, &JsValue::from(id.0)),
+                Err(why) => reject.call1(&JsValue::NULL, &js_sys::Error::new(why)),
+            };
+        }
+    }
+
+    /// Asks a node for everything about itself; a promise of its JSON.
+    pub(super) fn describe(&mut self, id: NodeId) -> Promise {
+        self.requests += 1;
+        let request = self.requests;
+        let promise = Promise::new(&mut |resolve, _| {
+            self.descriptions.insert(request, resolve);
+        });
+        self.send(id, &ToNode::Describe { request: cluster::host::RequestId(request) });
+        promise
+    }
+
+    /// A node has described itself.
+    pub(super) fn described(&mut self, request: u64, json: &str) {
+        if let Some(resolve) = self.descriptions.remove(&request) {
+            let _ = resolve.call1(&JsValue::NULL, &json.into());
+        }
+    }
+}
+
+/// What a Worker's message says, if it decodes.
+pub(super) fn read(data: &JsValue) -> Result<FromNode, String> {
+    let bytes = wall::get(data, "bytes").dyn_into::<Uint8Array>().map_err(|_| "not bytes".to_owned())?;
+    codec::decode(&bytes.to_vec()).map_err(|error| error.to_string())
+}
+
+/// What to say about a node that is not there.
+pub(super) fn no_such_node(id: NodeId, members: usize) -> String {
+    format!("there is no node {}; nodes are numbered from 1 to {members}", id.0)
+}
+
+fn parcel(message: &ToNode) -> Object {
+    let parcel = Object::new();
+    let _ = Reflect::set(&parcel, &"bytes".into(), &Uint8Array::from(codec::encode(message).as_slice()));
+    parcel
+}

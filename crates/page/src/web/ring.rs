@@ -1,0 +1,292 @@
+//! The cluster as a ring: nodes to crash, links to cut, messages on their way.
+
+use std::f64::consts::{PI, TAU};
+
+use leptos::html::Canvas;
+use leptos::prelude::*;
+use raft_core::{Instant, LogIndex, NodeId, Role, Term};
+
+use super::app::{App, Selection, app};
+use super::canvas::{self, Palette};
+use super::{dialogs, view};
+use crate::model::{Flight, FlightEnd, Power};
+
+/// The stage's height as part of its width.
+const ASPECT: f64 = 400.0 / 430.0;
+/// The ring's radius as part of the stage's width.
+const RADIUS: f64 = 0.33;
+/// A node's radius as part of the stage's width.
+const NODE_RADIUS: f64 = 0.074;
+/// The most messages that are drawn at once.
+const FLIGHTS_SHOWN_MAX: usize = 300;
+/// With more messages than this on the way, they carry no label.
+const LABELS_MAX: usize = 14;
+
+/// What is drawn of one node: compared, so that the page is touched only where something differs.
+#[derive(Clone, Debug, PartialEq)]
+struct NodeLook {
+    name: String,
+    role: &'static str,
+    letter: &'static str,
+    term: Term,
+    up: bool,
+    paused: bool,
+    failure: Option<String>,
+    log: LogIndex,
+}
+
+/// The panel.
+#[component]
+pub(super) fn Ring() -> impl IntoView {
+    let canvas = NodeRef::<Canvas>::new();
+    app().on_frame(move || {
+        if let Some(canvas) = canvas.get_untracked() {
+            paint(&canvas);
+        }
+    });
+    let members = app().members();
+    let pairs: Vec<(NodeId, NodeId)> = members
+        .iter()
+        .flat_map(|&one| members.iter().filter(move |&&other| other > one).map(move |&other| (one, other)))
+        .collect();
+    view! {
+        <section class="panel cluster" aria-label="Cluster">
+            <h2>"Cluster" <span>"click a node to crash it; a link to cut it"</span></h2>
+            <div class="ring-space"><div class="ring-stage">
+                <canvas node_ref=canvas aria-hidden="true"></canvas>
+                {pairs.into_iter().map(|(one, other)| view! { <LinkHandle one other /> }).collect_view()}
+                {members.into_iter().map(|id| view! { <NodeButton id /> }).collect_view()}
+            </div></div>
+        </section>
+    }
+}
+
+#[component]
+fn NodeButton(id: NodeId) -> impl IntoView {
+    let look = view::watch(move |app| look(app, id));
+    let (x, y) = place(id, app().members().len());
+    let style = format!("left:{:.3}%;top:{:.3}%", x * 100.0, y / ASPECT * 100.0);
+    let class = move || {
+        let look = look.get();
+        let paused = if look.paused { " paused" } else { "" };
+        let failed = if look.failure.is_some() { " failed" } else { "" };
+        format!("node {}{paused}{failed}", if look.up { look.role } else { "crashed" })
+    };
+    let title = move || match look.get() {
+        NodeLook { failure: Some(why), .. } => format!("It failed: {why}. Click to start it."),
+        NodeLook { up: true, .. } => "Click to crash it: its Worker is terminated.".to_owned(),
+        _ => "Click to start it: it recovers from its disk.".to_owned(),
+    };
+    let menu_id = format!("menu-{}", id.0);
+    view! {
+        <div class="seat" style=style style:--c=move || canvas::term_variable(look.get().term)>
+            <button class=class aria-label=move || look.get().name title=title
+                data-node=id.0 on:click=move |_| app().toggle(id)
+                on:focus=move |_| app().selected.set(Selection::Node(id))
+                on:contextmenu=move |event| { event.prevent_default(); view::toggle_popover(&format!("menu-{}", id.0)); }>
+                <span aria-hidden="true">{move || look.get().letter}</span>
+            </button>
+            <div class="node-text" aria-hidden="true">
+                {move || if look.get().role == "leader" { "★ leader" } else { look.get().role }}
+                {move || if look.get().paused { " (paused)" } else { "" }} " · "
+                <span class="term">{move || look.get().term.to_string()}</span>
+            </div>
+            <button class="menu-button" aria-label=format!("Menu of {id}") aria-haspopup="menu"
+                on:click={let menu_id = menu_id.clone(); move |_| view::toggle_popover(&menu_id)}>"⋯"</button>
+            <NodeMenu id menu_id look />
+        </div>
+    }
+}
+
+#[component]
+fn NodeMenu(id: NodeId, menu_id: String, look: Memo<NodeLook>) -> impl IntoView {
+    let isolated = view::watch(move |app| app.is_isolated(id));
+    let close = {
+        let menu_id = menu_id.clone();
+        move || view::hide_popover(&menu_id)
+    };
+    let item = move |label: Signal<&'static str>, act: fn(NodeId), enabled: Signal<bool>| {
+        let close = close.clone();
+        view! {
+            <button role="menuitem" disabled=move || !enabled.get() on:click=move |_| { close(); act(id); }>
+                {move || label.get()}
+            </button>
+        }
+    };
+    let always = Signal::derive(|| true);
+    let up = Signal::derive(move || look.get().up);
+    let fixed = |text: &'static str| Signal::derive(move || text);
+    view! {
+        <div id=menu_id popover="auto" role="menu" class="menu" aria-label=format!("Menu of {id}")
+            on:keydown=|event| view::move_in_menu(&event)>
+            {item(Signal::derive(move || if look.get().up { "Crash" } else { "Restart" }), |id| app().toggle(id), always)}
+            {item(
+                Signal::derive(move || if look.get().paused { "Resume" } else { "Pause" }),
+                |id| { let paused = app().fleet.borrow().is_paused(id); app().set_paused(id, !paused); },
+                up,
+            )}
+            {item(
+                Signal::derive(move || if isolated.get() { "Rejoin" } else { "Isolate" }),
+                |id| { let isolated = app().is_isolated(id); app().set_isolated(id, !isolated); },
+                always,
+            )}
+            {item(fixed("Wipe disk…"), dialogs::ask_to_wipe, always)}
+            {item(fixed("Download state"), |id| app().download_state(id), up)}
+            {item(fixed("Download activity log"), |id| app().download_activity(id), always)}
+        </div>
+    }
+}
+
+#[component]
+fn LinkHandle(one: NodeId, other: NodeId) -> impl IntoView {
+    let state = view::watch(move |app| (app.is_cut(one, other), app.is_cut(other, one)));
+    let count = app().members().len();
+    let ((x0, y0), (x1, y1)) = (place(one, count), place(other, count));
+    // Not in the middle, where the links of opposite nodes would lie on one another.
+    let at = 0.42;
+    let (x, y) = (x0 + (x1 - x0) * at, y0 + (y1 - y0) * at);
+    let name = move || {
+        let state = match state.get() {
+            (false, false) => "open".to_owned(),
+            (true, true) => "cut".to_owned(),
+            (true, false) => format!("cut from {one} to {other}"),
+            (false, true) => format!("cut from {other} to {one}"),
+        };
+        format!("Link {one} – {other}, {state}")
+    };
+    view! {
+        <button class=move || if state.get() == (false, false) { "link" } else { "link cut" }
+            style=format!("left:{:.3}%;top:{:.3}%", x * 100.0, y / ASPECT * 100.0)
+            aria-label=name title=move || format!("{}. Click to cut it both ways, then one way, then the other, then mend it.", name())
+            on:click=move |_| {
+                let app = app();
+                let (there, back) = match (app.is_cut(one, other), app.is_cut(other, one)) {
+                    (false, false) => (true, true),
+                    (true, true) => (true, false),
+                    (true, false) => (false, true),
+                    (false, true) => (false, false),
+                };
+                app.set_cut(one, other, there);
+                app.set_cut(other, one, back);
+            }>
+            <span aria-hidden="true">{move || match state.get() {
+                (false, false) => "",
+                (true, true) => "//",
+                (true, false) => "/→",
+                (false, true) => "←/",
+            }}</span>
+        </button>
+    }
+}
+
+fn look(app: &App, id: NodeId) -> NodeLook {
+    let model = app.model.borrow();
+    let Some(node) = model.node(id) else {
+        unreachable!("every seat has a node");
+    };
+    NodeLook {
+        name: node.label(),
+        role: node.role_name(),
+        letter: match (&node.power, node.role()) {
+            (Power::Off | Power::Failed(_), _) => "✕",
+            (_, Some(Role::Leader)) => "L",
+            (_, Some(Role::Candidate)) => "C",
+            _ => "F",
+        },
+        term: node.term(),
+        up: matches!(node.power, Power::On | Power::Starting),
+        paused: app.fleet.borrow().is_paused(id),
+        failure: match &node.power {
+            Power::Failed(why) => Some(why.clone()),
+            _ => None,
+        },
+        log: LogIndex(node.log.len() as u64),
+    }
+}
+
+/// Where a node stands, as part of the stage's width.
+fn place(id: NodeId, count: usize) -> (f64, f64) {
+    if count == 1 {
+        return (0.5, ASPECT / 2.0);
+    }
+    let angle = -PI / 2.0 + TAU * f64::from(id.0 - 1) / count as f64;
+    (0.5 + RADIUS * angle.cos(), 0.5 * ASPECT + 0.01 + RADIUS * angle.sin())
+}
+
+/// Draws what moves: links, timers, messages.
+fn paint(canvas: &web_sys::HtmlCanvasElement) {
+    let Some((context, width, _)) = canvas::ready(canvas) else { return };
+    let app = app();
+    let palette = Palette::read();
+    let now = app.now();
+    let members = app.members();
+    let at = |id: NodeId| {
+        let (x, y) = place(id, members.len());
+        (x * width, y * width)
+    };
+    for &one in &members {
+        for &other in members.iter().filter(|&&other| other > one) {
+            let cut = app.is_cut(one, other) || app.is_cut(other, one);
+            context.set_stroke_style_str(if cut { &palette.faint } else { &palette.line });
+            context.set_line_width(1.4);
+            canvas::dashes(&context, if cut { &[3.0, 5.0] } else { &[] });
+            canvas::line(&context, at(one), at(other));
+        }
+    }
+    canvas::dashes(&context, &[]);
+    let model = app.model.borrow();
+    for node in model.nodes() {
+        let Some(status) = node.status.as_ref().filter(|_| node.is_up()) else { continue };
+        let (x, y) = at(node.id);
+        let radius = (NODE_RADIUS + 0.016) * width;
+        let arc = |colour: &str, part: f64| {
+            context.set_stroke_style_str(colour);
+            context.begin_path();
+            let _ = context.arc(x, y, radius, -PI / 2.0, -PI / 2.0 + TAU * part);
+            context.stroke();
+        };
+        context.set_line_width(3.0);
+        arc(&palette.line, 1.0);
+        let left = status.deadline.since(now).0 as f64 / status.timeout.0.max(1) as f64;
+        let part = if status.role == Role::Leader { 1.0 } else { left.clamp(0.0, 1.0) };
+        arc(palette.term(status.term), part);
+    }
+    paint_flights(&context, &palette, &app, now, width, &at);
+}
+
+fn paint_flights(
+    context: &web_sys::CanvasRenderingContext2d,
+    palette: &Palette,
+    app: &App,
+    now: Instant,
+    width: f64,
+    at: &impl Fn(NodeId) -> (f64, f64),
+) {
+    let model = app.model.borrow();
+    let flying: Vec<&Flight> =
+        model.history.flights(now, now).filter(|flight| flight.ends > flight.sent).take(FLIGHTS_SHOWN_MAX).collect();
+    context.set_font("10.5px system-ui, sans-serif");
+    let radius = (width * 0.0125).clamp(3.0, 6.0);
+    for flight in &flying {
+        let part = now.since(flight.sent).0 as f64 / flight.ends.since(flight.sent).0 as f64;
+        let stops = if flight.end == FlightEnd::Arrives { 1.0 } else { 0.5 };
+        if part > stops {
+            continue;
+        }
+        let ((x0, y0), (x1, y1)) = (at(flight.id.from), at(flight.to));
+        let (x, y) = (x0 + (x1 - x0) * part, y0 + (y1 - y0) * part);
+        let colour = palette.term(flight.term());
+        context.set_stroke_style_str(colour);
+        context.set_fill_style_str(if flight.is_reply() { &palette.panel } else { colour });
+        context.set_line_width(2.0);
+        context.begin_path();
+        let size = if flight.is_heartbeat() { radius * 0.6 } else { radius };
+        let _ = context.arc(x, y, size, 0.0, TAU);
+        context.fill();
+        context.stroke();
+        if flying.len() <= LABELS_MAX {
+            context.set_fill_style_str(&palette.dim);
+            let _ = context.fill_text(&flight.label(), x + radius + 4.0, y + 4.0);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What a person has set, kept for the next visit.
+
+use netem::LinkSettings;
+use raft_core::{Duration, MEMBERS_MAX, Timing};
+use serde::{Deserialize, Serialize};
+
+use super::wall;
+
+/// What a person has set.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Settings {
+    /// How many nodes.
+    pub(super) nodes: usize,
+    /// Whether nodes start by themselves when the page opens.
+    pub(super) start_all: bool,
+    /// The shortest and the longest election timeout, in milliseconds.
+    pub(super) election_ms: (u64, u64),
+    /// The heartbeat interval, in milliseconds.
+    pub(super) heartbeat_ms: u64,
+    /// The shortest time a message takes, in milliseconds.
+    pub(super) delay_ms: f64,
+    /// At most this much is added, in milliseconds.
+    pub(super) jitter_ms: f64,
+    /// The chance that a message is lost, in percent.
+    pub(super) loss_percent: f64,
+    /// Virtual seconds in a wall second.
+    pub(super) rate: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let link = LinkSettings::default();
+        Settings {
+            nodes: 5,
+            start_all: true,
+            election_ms: (150, 300),
+            heartbeat_ms: 50,
+            delay_ms: link.delay_us as f64 / 1000.0,
+            jitter_ms: link.jitter_us as f64 / 1000.0,
+            loss_percent: 0.0,
+            rate: 1.0,
+        }
+    }
+}
+
+impl Settings {
+    /// What was set at the last visit, with what the address says laid over it.
+    pub(super) fn load(slot: u32) -> Settings {
+        let stored = storage().and_then(|storage| storage.get_item(&key(slot)).ok().flatten());
+        let mut settings: Settings =
+            stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let query = |name: &str| query(name);
+        if let Some(nodes) = query("nodes").and_then(|text| text.parse().ok()) {
+            settings.nodes = nodes;
+        }
+        match query("start").as_deref() {
+            Some("none") => settings.start_all = false,
+            Some("all") => settings.start_all = true,
+            _ => {}
+        }
+        if let Some(rate) = query("speed").and_then(|text| text.parse().ok()) {
+            settings.rate = rate;
+        }
+        settings.clamped()
+    }
+
+    /// Keeps them for the next visit; silently not, where the browser keeps nothing.
+    pub(super) fn store(&self, slot: u32) {
+        if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(self)) {
+            let _ = storage.set_item(&key(slot), &text);
+        }
+    }
+
+    /// The same within limits.
+    pub(super) fn clamped(self) -> Settings {
+        let finite = |value: f64, fallback: f64| if value.is_finite() { value } else { fallback };
+        let (min, max) = self.election_ms;
+        let min = min.clamp(10, 60_000);
+        Settings {
+            nodes: self.nodes.clamp(1, MEMBERS_MAX),
+            election_ms: (min, max.clamp(min, 120_000)),
+            heartbeat_ms: self.heartbeat_ms.clamp(1, min - 1),
+            delay_ms: finite(self.delay_ms, 8.0).clamp(0.0, 10_000.0),
+            jitter_ms: finite(self.jitter_ms, 4.0).clamp(0.0, 10_000.0),
+            loss_percent: finite(self.loss_percent, 0.0).clamp(0.0, 100.0),
+            rate: finite(self.rate, 1.0).clamp(cluster::clock::RATE_MIN, cluster::clock::RATE_MAX),
+            ..self
+        }
+    }
+
+    /// How fast timers run.
+    pub(super) fn timing(&self) -> Timing {
+        Timing {
+            election_min: Duration::from_millis(self.election_ms.0),
+            election_max: Duration::from_millis(self.election_ms.1),
+            heartbeat: Duration::from_millis(self.heartbeat_ms),
+        }
+    }
+
+    /// What each direction of each link does, as long as it is not cut.
+    pub(super) fn link(&self) -> LinkSettings {
+        LinkSettings {
+            delay_us: (self.delay_ms * 1000.0) as u64,
+            jitter_us: (self.jitter_ms * 1000.0) as u64,
+            loss: self.loss_percent / 100.0,
+            ..LinkSettings::default()
+        }
+    }
+
+    /// What is wrong with these together, in words, if anything is.
+    pub(super) fn warning(&self) -> Option<String> {
+        let round_trip_ms = 2.0 * (self.delay_ms + self.jitter_ms);
+        let shortest = self.election_ms.0 as f64;
+        if round_trip_ms >= shortest {
+            Some(format!(
+                "A round trip takes up to {round_trip_ms:.0} ms, longer than the shortest election timeout of \
+                 {shortest:.0} ms: followers give up on leaders that are alive (Raft §5.6)."
+            ))
+        } else if self.heartbeat_ms as f64 + self.delay_ms + self.jitter_ms >= shortest {
+            Some(format!(
+                "A heartbeat may take {:.0} ms to come, and the shortest election timeout is {shortest:.0} ms: elections \
+                 will happen for no reason.",
+                self.heartbeat_ms as f64 + self.delay_ms + self.jitter_ms
+            ))
+        } else {
+            None
+        }
+    }
+}
+
+/// A value of the address's query.
+pub(super) fn query(name: &str) -> Option<String> {
+    let search = wall::window().location().search().ok()?;
+    web_sys::UrlSearchParams::new_with_str(&search).ok()?.get(name)
+}
+
+/// The browser's store, if it has one that may be used.
+pub(super) fn storage() -> Option<web_sys::Storage> {
+    wall::window().local_storage().ok().flatten()
+}
+
+fn key(slot: u32) -> String {
+    format!("ftqueue-settings-{slot}")
+}

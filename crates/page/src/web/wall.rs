@@ -1,0 +1,79 @@
+//! Wall time, timers, and the small change of the web platform.
+
+use js_sys::{Promise, Reflect};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+
+/// The window. A page has one.
+pub(super) fn window() -> web_sys::Window {
+    web_sys::window().expect("a page has a window")
+}
+
+/// The document. A window of a page has one.
+pub(super) fn document() -> web_sys::Document {
+    window().document().expect("a page has a document")
+}
+
+/// Wall time in milliseconds, comparable with that of Workers.
+pub(super) fn wall_ms() -> f64 {
+    let performance = window().performance().expect("every browser that runs this has one");
+    performance.time_origin() + performance.now()
+}
+
+/// Waits, in wall milliseconds.
+pub(super) async fn sleep(ms: i32) {
+    let promise = Promise::new(&mut |resolve, _| {
+        let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
+    });
+    let _ = JsFuture::from(promise).await;
+}
+
+/// Calls `then` once, after `ms` wall milliseconds.
+pub(super) fn after(ms: i32, then: impl FnOnce() + 'static) {
+    let closure = Closure::once_into_js(then);
+    let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(closure.unchecked_ref(), ms);
+}
+
+/// Calls `then` before the next frame is drawn.
+pub(super) fn next_frame(then: impl FnOnce() + 'static) {
+    let closure = Closure::once_into_js(then);
+    let _ = window().request_animation_frame(closure.unchecked_ref());
+}
+
+/// A value of a plain object; undefined if it has none of that name.
+pub(super) fn get(object: &JsValue, name: &str) -> JsValue {
+    Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// What a thrown value says.
+pub(super) fn words(error: &JsValue) -> String {
+    let message = get(error, "message").as_string();
+    message.or_else(|| error.as_string()).unwrap_or_else(|| format!("{error:?}"))
+}
+
+/// A fresh seed.
+pub(super) fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    // A browser without random numbers still gets different nodes, for the clock differs.
+    if getrandom::fill(&mut bytes).is_err() {
+        return wall_ms().to_bits();
+    }
+    u64::from_le_bytes(bytes)
+}
+
+/// Offers `text` to the person as a file.
+pub(super) fn download(name: &str, mime: &str, text: &str) -> Result<(), JsValue> {
+    let options = web_sys::BlobPropertyBag::new();
+    options.set_type(mime);
+    let blob = web_sys::Blob::new_with_str_sequence_and_options(&js_sys::Array::of1(&text.into()), &options)?;
+    let url = web_sys::Url::create_object_url_with_blob(&blob)?;
+    let anchor: web_sys::HtmlAnchorElement = document().create_element("a")?.unchecked_into();
+    anchor.set_href(&url);
+    anchor.set_download(name);
+    anchor.click();
+    // The browser has taken the blob by then.
+    after(10_000, move || {
+        let _ = web_sys::Url::revoke_object_url(&url);
+    });
+    Ok(())
+}
