@@ -144,7 +144,7 @@ impl fmt::Display for Fact {
                 summary,
                 fate,
             } => {
-                write!(f, "sent {message} to {to}: {summary}")?;
+                write!(f, "Sent {message} to {to}: {summary}")?;
                 match fate {
                     Fate::Arrives {
                         at_us,
@@ -165,35 +165,35 @@ impl fmt::Display for Fact {
                     Fate::Cut => write!(f, " (the link is cut)"),
                 }
             }
-            Fact::Received { message } => write!(f, "received {message} from {}", message.from),
+            Fact::Received { message } => write!(f, "Received {message} from {}", message.from),
             Fact::Dropped {
                 message: Some(message),
                 from,
                 why,
-            } => write!(f, "dropped {message} from {from}: {why}"),
+            } => write!(f, "Dropped {message} from {from}: {why}"),
             Fact::Dropped {
                 message: None,
                 from,
                 why,
-            } => write!(f, "dropped a message from {from}: {why}"),
+            } => write!(f, "Dropped a message from {from}: {why}"),
             Fact::Requested {
                 request,
                 operation: Some(operation),
-            } => write!(f, "was asked {request}: {operation}"),
+            } => write!(f, "Took {request}: {operation}"),
             Fact::Requested {
                 request,
                 operation: None,
-            } => write!(f, "was asked {request}: open a session"),
-            Fact::Replied { request, reply } => write!(f, "answered {request}: {reply}"),
-            Fact::Synced { bytes, wall_us: 0 } => write!(f, "made {bytes} bytes durable"),
+            } => write!(f, "Took {request}: open a session"),
+            Fact::Replied { request, reply } => write!(f, "Answered {request}: {reply}"),
+            Fact::Synced { bytes, wall_us: 0 } => write!(f, "Made {bytes} bytes durable"),
             Fact::Synced { bytes, wall_us } => {
                 write!(
                     f,
-                    "made {bytes} bytes durable, in {:.3} ms on the wall",
+                    "Made {bytes} bytes durable in {:.3} ms of wall time",
                     *wall_us as f64 / 1000.0
                 )
             }
-            Fact::Omitted { count } => write!(f, "did {count} more things than there was room to report"),
+            Fact::Omitted { count } => write!(f, "Did {count} more things than a report has room for"),
         }
     }
 }
