@@ -158,16 +158,18 @@ impl<M: Machine> Raft<M> {
                     leader.recount = true;
                 }
                 let resumed = peer.note_matched(progress, match_index);
-                match known {
-                    false => Some(Event::Matched {
+                if !known {
+                    Some(Event::Matched {
                         follower: from,
                         match_index,
-                    }),
-                    true if resumed || newly_answered => None,
-                    true => Some(Event::Ignored {
+                    })
+                } else if match_index == progress.match_index || resumed || newly_answered {
+                    None // The answer to a heartbeat.
+                } else {
+                    Some(Event::Ignored {
                         from,
                         reason: IgnoreReason::Outdated,
-                    }),
+                    })
                 }
             }
             AppendOutcome::Conflict {

@@ -1,7 +1,7 @@
 //! Raft's properties (figure 3 of the paper), checked after every event. They look at what nodes show and send, and at the
 //! disks, and share no logic with the core: no elections, no progress, no commit rule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use raft_core::{Entry, LogIndex, Message, NodeId, Payload, Role, Term, Ticket};
@@ -37,6 +37,8 @@ pub struct Checker {
     last: BTreeMap<NodeId, Seen>,
     /// For reads under way, how much was committed anywhere when they came.
     reads: BTreeMap<Ticket, LogIndex>,
+    /// Nodes whose disk was wiped by hand: they do not keep what they acknowledged.
+    wiped: BTreeSet<NodeId>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -64,6 +66,7 @@ impl Checker {
             committed: Vec::new(),
             last: BTreeMap::new(),
             reads: BTreeMap::new(),
+            wiped: BTreeSet::new(),
         }
     }
 
@@ -74,6 +77,10 @@ impl Checker {
 
     pub fn booted(&mut self, id: NodeId) {
         self.last.remove(&id);
+    }
+
+    pub fn wiped(&mut self, id: NodeId) {
+        self.wiped.insert(id);
     }
 
     pub fn read_asked(&mut self, ticket: Ticket) {
@@ -119,7 +126,7 @@ impl Checker {
         self.commits(id, &view, hosts)?;
         self.leader_completeness(id, &view)?;
         let compared = self.state_machine_safety(id, &view, seen.compared)?;
-        acknowledged_is_durable(id, &view, hosts)?;
+        self.acknowledged_is_durable(id, &view, hosts)?;
         let led = (view.role == Role::Leader).then(|| {
             (
                 view.log.to_vec(),
@@ -269,6 +276,34 @@ impl Checker {
         }
         Ok(applied.len())
     }
+
+    /// What a leader holds for replicated is on the follower's disk, as long as both are in the same term.
+    fn acknowledged_is_durable(
+        &self,
+        id: NodeId,
+        view: &raft_core::View<'_, super::world::Journal>,
+        hosts: &BTreeMap<NodeId, Host>,
+    ) -> Result<(), Violation> {
+        for progress in view
+            .progress
+            .iter()
+            .filter(|progress| !self.wiped.contains(&progress.id))
+        {
+            let host = &hosts[&progress.id];
+            let Some(core) = &host.core else { continue };
+            let same_term = core.view().term == view.term;
+            let count = progress.match_index.0 as usize;
+            if same_term
+                && (host.disk.log.len() < count
+                    || view.log.len() < count
+                    || host.disk.log[..count] != view.log[..count])
+            {
+                let detail = format!("{id} believes that {} has {count} entries durably", progress.id);
+                return violated("acknowledged entries are durable", detail);
+            }
+        }
+        Ok(())
+    }
 }
 
 fn monotonic(id: NodeId, seen: &Seen, view: &raft_core::View<'_, super::world::Journal>) -> Result<(), Violation> {
@@ -293,27 +328,6 @@ fn log_matching(id: NodeId, log: &[Entry<String>], hosts: &BTreeMap<NodeId, Host
                 "Log Matching",
                 format!("{id} and {other} agree on the term at {}, not before", place + 1),
             );
-        }
-    }
-    Ok(())
-}
-
-/// What a leader holds for replicated is on the follower's disk, as long as both are in the same term.
-fn acknowledged_is_durable(
-    id: NodeId,
-    view: &raft_core::View<'_, super::world::Journal>,
-    hosts: &BTreeMap<NodeId, Host>,
-) -> Result<(), Violation> {
-    for progress in view.progress {
-        let host = &hosts[&progress.id];
-        let Some(core) = &host.core else { continue };
-        let same_term = core.view().term == view.term;
-        let count = progress.match_index.0 as usize;
-        if same_term
-            && (host.disk.log.len() < count || view.log.len() < count || host.disk.log[..count] != view.log[..count])
-        {
-            let detail = format!("{id} believes that {} has {count} entries durably", progress.id);
-            return violated("acknowledged entries are durable", detail);
         }
     }
     Ok(())

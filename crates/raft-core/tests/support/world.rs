@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use raft_core::{
-    Config, Duration, Entry, HardState, Input, Instant, LogIndex, Machine, Message, NodeId, Outbox, Outcome, Payload,
-    Persist, Raft, Recovered, Role, Rules, Ticket, Timing,
+    Config, Duration, Entry, Event, HardState, Input, Instant, LogIndex, Machine, Message, NodeId, Outbox, Outcome,
+    Payload, Persist, Raft, Recovered, Role, Rules, Ticket, Timing,
 };
 
 use super::checker::{Checker, Violation};
@@ -100,8 +100,10 @@ pub struct World {
     pub tickets: u64,
     /// Names of requests, for traces.
     pub names: BTreeMap<Ticket, String>,
-    /// Messages that were sent into a cut, or to a node that is down, since someone looked.
-    pub lost: Vec<Packet>,
+    /// Whether disks that are not held complete each write as soon as it is asked for.
+    pub disks_at_once: bool,
+    /// What happened since someone looked, a line each, if someone wants to look.
+    pub trace: Option<Vec<String>>,
     members: Vec<NodeId>,
 }
 
@@ -131,7 +133,8 @@ impl World {
             seed,
             tickets: 0,
             names: BTreeMap::new(),
-            lost: Vec::new(),
+            disks_at_once: false,
+            trace: None,
             members,
         }
     }
@@ -142,6 +145,10 @@ impl World {
 
     pub fn core(&self, id: NodeId) -> Option<&Core> {
         self.hosts[&id].core.as_ref()
+    }
+
+    pub fn host(&mut self, id: NodeId) -> &mut Host {
+        self.hosts.get_mut(&id).expect("a member")
     }
 
     pub fn role(&self, id: NodeId) -> Option<Role> {
@@ -175,6 +182,7 @@ impl World {
         let core = Raft::boot(config, recovered, Journal::default(), host.now, &mut out);
         host.core = Some(core.expect("a disk that a core has written boots"));
         self.checker.booted(id);
+        self.tell(id, &out);
         self.check(id, &out)?;
         Ok(out)
     }
@@ -198,21 +206,20 @@ impl World {
         }
         core.flush(&mut out);
         assert!(out.persist.len() <= 1, "at most one write for a run of inputs");
+        let at_once = self.disks_at_once && !host.disk_held;
         host.writes.extend(out.persist.iter().cloned());
+        self.tell(id, &out);
         for (to, message) in out.messages.iter().cloned() {
             self.checker.sent(id, to, &message)?;
-            self.send(Packet { from: id, to, message });
+            if !self.cuts.contains(&(id, to)) {
+                self.network.push_back(Packet { from: id, to, message });
+            }
         }
         self.check(id, &out)?;
-        Ok(out)
-    }
-
-    fn send(&mut self, packet: Packet) {
-        if self.cuts.contains(&(packet.from, packet.to)) {
-            self.lost.push(packet);
-        } else {
-            self.network.push_back(packet);
+        if at_once {
+            self.complete_writes(id, usize::MAX)?;
         }
+        Ok(out)
     }
 
     /// Delivers the message at `place`, unless its way has been cut or its receiver is down.
@@ -221,7 +228,8 @@ impl World {
             return Ok(Out::default());
         };
         if self.cuts.contains(&(packet.from, packet.to)) || self.core(packet.to).is_none() {
-            self.lost.push(packet);
+            let Packet { from, to, message } = packet;
+            self.note(|| format!("{}×{} {message}", from.0, to.0));
             return Ok(Out::default());
         }
         self.step(
@@ -237,7 +245,7 @@ impl World {
     pub fn complete_writes(&mut self, id: NodeId, count: usize) -> Result<Out, Violation> {
         let host = self.hosts.get_mut(&id).expect("a member");
         let mut last = None;
-        for _ in 0..count {
+        for _ in 0..count.min(host.writes.len()) {
             let Some(write) = host.writes.pop_front() else { break };
             last = Some(write.id);
             host.disk.write(write);
@@ -324,6 +332,47 @@ impl World {
         Ok(())
     }
 
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(line());
+        }
+    }
+
+    /// Adds to the trace what came of a step.
+    fn tell(&mut self, id: NodeId, out: &Out) {
+        let Some(mut trace) = self.trace.take() else { return };
+        let waits = !self.disks_at_once || self.hosts[&id].disk_held;
+        let told = out.events.iter().filter(|event| match event {
+            Event::ElectionTimerSet { .. } | Event::PersistRequested { .. } => false,
+            Event::PersistCompleted { .. } => waits,
+            _ => true,
+        });
+        trace.extend(told.map(|event| format!("{}   {event}", id.0)));
+        for (ticket, outcome) in &out.outcomes {
+            trace.push(format!(
+                "{}   answers {}: {outcome}",
+                id.0,
+                shortened(&self.names[ticket])
+            ));
+        }
+        for write in &out.persist {
+            let when = if waits { "begins to write" } else { "writes" };
+            trace.push(format!("{}   {when} {}", id.0, write_text(write)));
+        }
+        let mut messages = out.messages.iter().peekable();
+        while let Some((to, message)) = messages.next() {
+            let text = message.to_string();
+            let arrow = |to: &NodeId| if self.cuts.contains(&(id, *to)) { "×" } else { "→" };
+            let mut line = format!("{}{}{}", id.0, arrow(to), to.0);
+            let alike = |next: &&(NodeId, Message<String>)| arrow(&next.0) == arrow(to) && next.1.to_string() == text;
+            while let Some((also, _)) = messages.next_if(alike) {
+                line += &format!(",{}", also.0);
+            }
+            trace.push(format!("{line} {text}"));
+        }
+        self.trace = Some(trace);
+    }
+
     fn check(&mut self, id: NodeId, out: &Out) -> Result<(), Violation> {
         for (ticket, outcome) in &out.outcomes {
             if let Outcome::ReadReady { applied } = outcome {
@@ -332,6 +381,23 @@ impl World {
         }
         self.checker.look(id, &self.hosts)
     }
+}
+
+/// What a write does, as a trace shows it.
+fn write_text(write: &Persist<String>) -> String {
+    let mut parts = Vec::new();
+    if let Some(HardState { term, voted_for }) = write.hard_state {
+        let vote = voted_for.map_or("no vote".into(), |id| format!("vote for {id}"));
+        parts.push(format!("{term}, {vote}"));
+    }
+    if let Some(from) = write.truncate_from {
+        parts.push(format!("drop from {from}"));
+    }
+    if !write.append.is_empty() {
+        let first = write.id.last_index.0 + 1 - write.append.len() as u64;
+        parts.push(format!("entries {first} to {}", write.id.last_index));
+    }
+    format!("#{}: {}", write.id.sequence, parts.join("; "))
 }
 
 /// An entry as a trace shows it: its term and what it holds.
