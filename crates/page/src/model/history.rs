@@ -102,21 +102,41 @@ pub struct Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkKind {
     /// It recovered and takes part.
-    Booted { last_index: LogIndex },
+    Booted {
+        /// Where its log ended.
+        last_index: LogIndex,
+    },
     /// It was crashed, or died.
     Crashed,
     /// Its disk was emptied.
     Wiped,
     /// It stands for election.
-    Candidate { term: Term },
+    Candidate {
+        /// In which term.
+        term: Term,
+    },
     /// It won.
-    Elected { term: Term, votes: u8 },
+    Elected {
+        /// The term it leads.
+        term: Term,
+        /// How many voted for it.
+        votes: u8,
+    },
     /// It follows a leader of a newer term after it led itself.
-    Deposed { term: Term },
+    Deposed {
+        /// The newer term.
+        term: Term,
+    },
     /// A leader committed up to here.
-    Committed { to: LogIndex },
+    Committed {
+        /// The last entry of them.
+        to: LogIndex,
+    },
     /// Entries were dropped for a leader's.
-    Truncated { from: LogIndex },
+    Truncated {
+        /// The first entry of them.
+        from: LogIndex,
+    },
 }
 
 /// A stretch of one role and term.

@@ -45,6 +45,15 @@ impl Palette {
     }
 }
 
+/// Which colours hold: what the person chose, and what the system says. Colours are read anew when it differs.
+pub(super) fn theme() -> String {
+    let window = wall::window();
+    let root = wall::document().document_element();
+    let chosen = root.and_then(|root| root.get_attribute("data-theme")).unwrap_or_default();
+    let dark = window.match_media("(prefers-color-scheme: dark)").ok().flatten().is_some_and(|query| query.matches());
+    format!("{chosen} {dark}")
+}
+
 /// A term's hue as the style sheet names it.
 pub(super) fn term_variable(term: Term) -> String {
     format!("var(--t{})", term.0 % 5)

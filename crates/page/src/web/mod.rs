@@ -1,5 +1,8 @@
 //! The page in a browser.
 
+// The component macro makes what it writes `pub`, whatever the component itself says.
+#![allow(unreachable_pub)]
+
 mod announce;
 mod app;
 mod canvas;
@@ -11,6 +14,7 @@ mod fleet;
 mod home;
 mod keys;
 mod load;
+mod inspector;
 mod logs;
 mod queues;
 mod ring;
