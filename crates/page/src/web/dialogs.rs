@@ -17,8 +17,17 @@ thread_local! {
     static WIPING: Cell<Option<RwSignal<NodeId>>> = const { Cell::new(None) };
 }
 
-/// Opens a dialog.
-pub(super) fn open(id: &str) {
+/// Opens the settings.
+pub(super) fn open_settings() {
+    open("settings-dialog");
+}
+
+/// Opens the list of keys.
+pub(super) fn open_help() {
+    open("help-dialog");
+}
+
+fn open(id: &str) {
     if let Some(dialog) = dialog(id)
         && !dialog.open()
     {

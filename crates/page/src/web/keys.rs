@@ -98,9 +98,9 @@ fn pressed(event: &KeyboardEvent) -> bool {
         "0" => app().set_rate(1.0),
         "/" => focus("[aria-label=Command]"),
         "l" => open_load(),
-        "e" => dialogs::open("settings-dialog"),
+        "e" => dialogs::open_settings(),
         "t" => click("#theme-button"),
-        "?" => dialogs::open("help-dialog"),
+        "?" => dialogs::open_help(),
         _ => return false,
     }
     true

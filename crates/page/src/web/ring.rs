@@ -1,10 +1,11 @@
 //! The cluster as a ring: nodes to crash, links to cut, messages on their way.
 
+use std::cell::{Cell, RefCell};
 use std::f64::consts::{PI, TAU};
 
 use leptos::html::Canvas;
 use leptos::prelude::*;
-use raft_core::{Instant, LogIndex, NodeId, Role, Term};
+use raft_core::{Duration, Instant, NodeId, Role, Term};
 
 use super::app::{App, Selection, app};
 use super::canvas::{self, Palette};
@@ -22,6 +23,20 @@ const FLIGHTS_SHOWN_MAX: usize = 300;
 /// With more messages than this on the way, they carry no label.
 const LABELS_MAX: usize = 14;
 
+/// A node that is down has its cross in the middle and its number where the letter of its role was.
+const NUMERALS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+/// Pictures further apart than this in virtual time show only what flies at the later one, and what flew this long before.
+const GAP_MAX: Duration = Duration::from_millis(60);
+/// Messages are drawn this much later than they fly, in wall milliseconds: word of them must have come from their senders.
+const LAG_MS: f64 = 40.0;
+
+thread_local! {
+    /// The colours, with the theme that they belong to.
+    static PALETTE: RefCell<(String, Option<Palette>)> = const { RefCell::new((String::new(), None)) };
+    /// The instant that the last picture showed.
+    static SHOWN: Cell<Instant> = const { Cell::new(Instant(0)) };
+}
+
 /// What is drawn of one node: compared, so that the page is touched only where something differs.
 #[derive(Clone, Debug, PartialEq)]
 struct NodeLook {
@@ -32,7 +47,6 @@ struct NodeLook {
     up: bool,
     paused: bool,
     failure: Option<String>,
-    log: LogIndex,
 }
 
 /// The panel.
@@ -84,7 +98,8 @@ fn NodeButton(id: NodeId) -> impl IntoView {
                 data-node=id.0 on:click=move |_| app().toggle(id)
                 on:focus=move |_| app().selected.set(Selection::Node(id))
                 on:contextmenu=move |event| { event.prevent_default(); view::toggle_popover(&format!("menu-{}", id.0)); }>
-                <span aria-hidden="true">{move || look.get().letter}</span>
+                <span aria-hidden="true">{move || if look.get().up { id.0.to_string() } else { "✕".to_owned() }}</span>
+                <span class="letter" aria-hidden="true">{move || look.get().letter}</span>
             </button>
             <div class="node-text" aria-hidden="true">
                 {move || if look.get().role == "leader" { "★ leader" } else { look.get().role }}
@@ -188,7 +203,7 @@ fn look(app: &App, id: NodeId) -> NodeLook {
         name: node.label(),
         role: node.role_name(),
         letter: match (&node.power, node.role()) {
-            (Power::Off | Power::Failed(_), _) => "✕",
+            (Power::Off | Power::Failed(_), _) => NUMERALS[usize::from(id.0) % NUMERALS.len()],
             (_, Some(Role::Leader)) => "L",
             (_, Some(Role::Candidate)) => "C",
             _ => "F",
@@ -200,7 +215,6 @@ fn look(app: &App, id: NodeId) -> NodeLook {
             Power::Failed(why) => Some(why.clone()),
             _ => None,
         },
-        log: LogIndex(node.log.len() as u64),
     }
 }
 
@@ -216,8 +230,20 @@ fn place(id: NodeId, count: usize) -> (f64, f64) {
 /// Draws what moves: links, timers, messages.
 fn paint(canvas: &web_sys::HtmlCanvasElement) {
     let Some((context, width, _)) = canvas::ready(canvas) else { return };
+    let theme = canvas::theme();
+    PALETTE.with_borrow_mut(|(of, palette)| {
+        if palette.is_none() || *of != theme {
+            *palette = Some(Palette::read());
+            *of = theme;
+        }
+        if let Some(palette) = palette {
+            paint_with(&context, width, palette);
+        }
+    });
+}
+
+fn paint_with(context: &web_sys::CanvasRenderingContext2d, width: f64, palette: &Palette) {
     let app = app();
-    let palette = Palette::read();
     let now = app.now();
     let members = app.members();
     let at = |id: NodeId| {
@@ -229,11 +255,11 @@ fn paint(canvas: &web_sys::HtmlCanvasElement) {
             let cut = app.is_cut(one, other) || app.is_cut(other, one);
             context.set_stroke_style_str(if cut { &palette.faint } else { &palette.line });
             context.set_line_width(1.4);
-            canvas::dashes(&context, if cut { &[3.0, 5.0] } else { &[] });
-            canvas::line(&context, at(one), at(other));
+            canvas::dashes(context, if cut { &[3.0, 5.0] } else { &[] });
+            canvas::line(context, at(one), at(other));
         }
     }
-    canvas::dashes(&context, &[]);
+    canvas::dashes(context, &[]);
     let model = app.model.borrow();
     for node in model.nodes() {
         let Some(status) = node.status.as_ref().filter(|_| node.is_up()) else { continue };
@@ -251,7 +277,7 @@ fn paint(canvas: &web_sys::HtmlCanvasElement) {
         let part = if status.role == Role::Leader { 1.0 } else { left.clamp(0.0, 1.0) };
         arc(palette.term(status.term), part);
     }
-    paint_flights(&context, &palette, &app, now, width, &at);
+    paint_flights(context, palette, &app, now, width, &at);
 }
 
 fn paint_flights(
@@ -263,24 +289,35 @@ fn paint_flights(
     at: &impl Fn(NodeId) -> (f64, f64),
 ) {
     let model = app.model.borrow();
-    let flying: Vec<&Flight> =
-        model.history.flights(now, now).filter(|flight| flight.ends > flight.sent).take(FLIGHTS_SHOWN_MAX).collect();
+    let rate = if app.stands() { 0.0 } else { app.settings.get_untracked().rate };
+    let now = Instant(now.0.saturating_sub((LAG_MS * rate * 1000.0) as u64));
+    // A message that flew between two pictures is drawn in one of them all the same.
+    let before = SHOWN.replace(now).clamp(Instant(now.0.saturating_sub(GAP_MAX.0)), now);
+    let flying: Vec<&Flight> = model
+        .history
+        .flights(before, now)
+        .filter(|flight| flight.ends > flight.sent)
+        .take(FLIGHTS_SHOWN_MAX)
+        .collect();
     context.set_font("10.5px system-ui, sans-serif");
     let radius = (width * 0.0125).clamp(3.0, 6.0);
     for flight in &flying {
         let part = now.since(flight.sent).0 as f64 / flight.ends.since(flight.sent).0 as f64;
         let stops = if flight.end == FlightEnd::Arrives { 1.0 } else { 0.5 };
-        if part > stops {
-            continue;
-        }
+        let part = part.min(stops);
         let ((x0, y0), (x1, y1)) = (at(flight.id.from), at(flight.to));
         let (x, y) = (x0 + (x1 - x0) * part, y0 + (y1 - y0) * part);
         let colour = palette.term(flight.term());
         context.set_stroke_style_str(colour);
         context.set_fill_style_str(if flight.is_reply() { &palette.panel } else { colour });
         context.set_line_width(2.0);
-        context.begin_path();
         let size = if flight.is_heartbeat() { radius * 0.6 } else { radius };
+        if part >= stops && flight.end != FlightEnd::Arrives {
+            canvas::line(context, (x - size, y - size), (x + size, y + size));
+            canvas::line(context, (x - size, y + size), (x + size, y - size));
+            continue;
+        }
+        context.begin_path();
         let _ = context.arc(x, y, size, 0.0, TAU);
         context.fill();
         context.stroke();

@@ -36,8 +36,9 @@ pub(super) fn Transport() -> impl IntoView {
                     }
                 } />
         </label>
-        <b class="num speed-value">{move || format!("{} ×", rate_text(settings.get().rate))}</b>
-        <button title="Real time" on:click=|_| app().set_rate(1.0)>"1 ×"</button>
+        <button class="num speed-value" title="Back to real time (0)" on:click=|_| app().set_rate(1.0)>
+            {move || format!("{} ×", rate_text(settings.get().rate))}
+        </button>
     }
 }
 

@@ -48,13 +48,29 @@ where
     })
 }
 
-/// Opens or closes a popover, and moves the focus to its first item.
+/// Opens or closes a popover beside the element that it belongs to, and moves the focus to its first item.
 pub(super) fn toggle_popover(id: &str) {
     let Some(popover) = popover(id) else { return };
-    let _ = popover.toggle_popover();
+    if !popover.toggle_popover().unwrap_or(false) {
+        return;
+    }
+    put_beside_parent(&popover);
     if let Ok(Some(item)) = popover.query_selector("[role=menuitem]:not([disabled])") {
         let _ = item.unchecked_into::<HtmlElement>().focus();
     }
+}
+
+/// Below and right of its parent, but inside the window.
+fn put_beside_parent(popover: &HtmlElement) {
+    const MARGIN: f64 = 8.0;
+    let Some(parent) = popover.parent_element() else { return };
+    let (around, own) = (parent.get_bounding_client_rect(), popover.get_bounding_client_rect());
+    let size = |value: Result<wasm_bindgen::JsValue, _>| value.ok().and_then(|value| value.as_f64()).unwrap_or(f64::MAX);
+    let window = wall::window();
+    let left = (around.left() + 30.0).min(size(window.inner_width()) - own.width() - MARGIN).max(MARGIN);
+    let top = (around.top() - 10.0).min(size(window.inner_height()) - own.height() - MARGIN).max(MARGIN);
+    let _ = popover.style().set_property("left", &format!("{left}px"));
+    let _ = popover.style().set_property("top", &format!("{top}px"));
 }
 
 /// Closes a popover.
