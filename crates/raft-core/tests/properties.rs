@@ -11,7 +11,7 @@ use support::schedule::{Action, actions, play};
 use support::world::World;
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Election Safety, Leader Append-Only, Log Matching, Leader Completeness, State Machine Safety and the rest of the
     /// checkers, after each event; then liveness.

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use raft_core::{Entry, LogIndex, Message, NodeId, Payload, Role, Term, Ticket};
+use raft_core::{Entry, LogIndex, Message, NodeId, Payload, Role, Term, Ticket, View};
 
-use super::world::Host;
+use super::world::{Host, Journal};
 
 /// A property that does not hold, and how it shows.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +47,10 @@ struct Seen {
     vote: Option<NodeId>,
     commit_index: LogIndex,
     last_applied: LogIndex,
-    /// If it led: its log then, and what it held of each follower.
-    led: Option<(Vec<Entry<String>>, BTreeMap<NodeId, LogIndex>)>,
+    /// If it led, its log then.
+    led: Option<Vec<Entry<String>>>,
+    /// If it led, what it held of each follower.
+    matched: BTreeMap<NodeId, LogIndex>,
     /// How many of the machine's commands have been compared.
     compared: usize,
 }
@@ -120,28 +122,28 @@ impl Checker {
         let view = core.view();
         let seen = self.last.remove(&id).unwrap_or_default();
         monotonic(id, &seen, &view)?;
+        terms_rise(id, &view)?;
         self.election_safety(id, view.role, view.term)?;
         self.leader_append_only(id, &seen, &view)?;
         log_matching(id, view.log, hosts)?;
         self.commits(id, &view, hosts)?;
         self.leader_completeness(id, &view)?;
+        self.commits_last(hosts)?;
         let compared = self.state_machine_safety(id, &view, seen.compared)?;
         self.acknowledged_is_durable(id, &view, hosts)?;
-        let led = (view.role == Role::Leader).then(|| {
-            (
-                view.log.to_vec(),
-                view.progress
-                    .iter()
-                    .map(|progress| (progress.id, progress.match_index))
-                    .collect(),
-            )
-        });
+        let led = (view.role == Role::Leader).then(|| view.log.to_vec());
+        let matched = view
+            .progress
+            .iter()
+            .map(|progress| (progress.id, progress.match_index))
+            .collect();
         let seen = Seen {
             term: view.term,
             vote: view.voted_for,
             commit_index: view.commit_index,
             last_applied: view.last_applied,
             led,
+            matched,
             compared,
         };
         self.last.insert(id, seen);
@@ -158,17 +160,9 @@ impl Checker {
         Ok(())
     }
 
-    fn leader_append_only(
-        &self,
-        id: NodeId,
-        seen: &Seen,
-        view: &raft_core::View<'_, super::world::Journal>,
-    ) -> Result<(), Violation> {
-        let Some((log, matched)) = seen
-            .led
-            .as_ref()
-            .filter(|_| view.role == Role::Leader && view.term == seen.term)
-        else {
+    fn leader_append_only(&self, id: NodeId, seen: &Seen, view: &View<'_, Journal>) -> Result<(), Violation> {
+        let still_leads = view.role == Role::Leader && view.term == seen.term;
+        let Some(log) = seen.led.as_ref().filter(|_| still_leads) else {
             return Ok(());
         };
         if !view.log.starts_with(log) {
@@ -178,7 +172,7 @@ impl Checker {
             );
         }
         for progress in view.progress {
-            if progress.match_index < matched[&progress.id] {
+            if progress.match_index < seen.matched[&progress.id] {
                 let detail = format!("{id} took back what {} has, to {}", progress.id, progress.match_index);
                 return violated("match index monotonic", detail);
             }
@@ -190,7 +184,7 @@ impl Checker {
     fn commits(
         &mut self,
         id: NodeId,
-        view: &raft_core::View<'_, super::world::Journal>,
+        view: &View<'_, Journal>,
         hosts: &BTreeMap<NodeId, Host>,
     ) -> Result<(), Violation> {
         if view.commit_index.0 > view.log.len() as u64 || view.last_applied > view.commit_index {
@@ -227,11 +221,32 @@ impl Checker {
         Ok(())
     }
 
-    fn leader_completeness(
-        &self,
-        id: NodeId,
-        view: &raft_core::View<'_, super::world::Journal>,
-    ) -> Result<(), Violation> {
+    /// What was committed stays on the disks of a majority.
+    fn commits_last(&self, hosts: &BTreeMap<NodeId, Host>) -> Result<(), Violation> {
+        if !self.wiped.is_empty() {
+            return Ok(());
+        }
+        let copies = |place: usize, entry| {
+            hosts
+                .values()
+                .filter(|host| host.disk.log.get(place) == Some(entry))
+                .count()
+        };
+        let lost = self
+            .committed
+            .iter()
+            .enumerate()
+            .find(|(place, (entry, _))| copies(*place, entry) * 2 <= self.size);
+        match lost {
+            Some((place, _)) => violated(
+                "committed entries are on a majority of disks",
+                format!("entry {} was committed, and is not there any more", place + 1),
+            ),
+            None => Ok(()),
+        }
+    }
+
+    fn leader_completeness(&self, id: NodeId, view: &View<'_, Journal>) -> Result<(), Violation> {
         if view.role != Role::Leader {
             return Ok(());
         }
@@ -250,12 +265,7 @@ impl Checker {
     }
 
     /// Every machine applies the committed commands, in order, each once.
-    fn state_machine_safety(
-        &self,
-        id: NodeId,
-        view: &raft_core::View<'_, super::world::Journal>,
-        compared: usize,
-    ) -> Result<usize, Violation> {
+    fn state_machine_safety(&self, id: NodeId, view: &View<'_, Journal>, compared: usize) -> Result<usize, Violation> {
         let applied = &view.machine.applied;
         let mut after = if compared == 0 {
             LogIndex::ZERO
@@ -281,7 +291,7 @@ impl Checker {
     fn acknowledged_is_durable(
         &self,
         id: NodeId,
-        view: &raft_core::View<'_, super::world::Journal>,
+        view: &View<'_, Journal>,
         hosts: &BTreeMap<NodeId, Host>,
     ) -> Result<(), Violation> {
         for progress in view
@@ -306,7 +316,18 @@ impl Checker {
     }
 }
 
-fn monotonic(id: NodeId, seen: &Seen, view: &raft_core::View<'_, super::world::Journal>) -> Result<(), Violation> {
+/// The terms in a log never fall, and none is of the future.
+fn terms_rise(id: NodeId, view: &View<'_, Journal>) -> Result<(), Violation> {
+    let rising = view.log.windows(2).all(|pair| pair[0].term <= pair[1].term);
+    match view.log.last() {
+        Some(last) if !rising || last.term > view.term => {
+            violated("terms in a log never fall", format!("they do on {id}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn monotonic(id: NodeId, seen: &Seen, view: &View<'_, Journal>) -> Result<(), Violation> {
     if view.term < seen.term || view.commit_index < seen.commit_index || view.last_applied < seen.last_applied {
         return violated("term, commit and applied are monotonic", format!("{id} went back"));
     }
