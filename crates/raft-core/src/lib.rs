@@ -43,6 +43,52 @@
 //! Whatever arrives, it does not panic: a message that no correct node can have sent is refused before it changes anything.
 //! Every decision is reported as an [`Event`] with its reason, and [`Raft::view`] shows the whole state.
 //!
+//! A cluster of one, whose disk is a vector:
+//!
+//! ```
+//! use raft_core::*;
+//!
+//! #[derive(Debug)]
+//! struct Sum(u64);
+//!
+//! impl Machine for Sum {
+//!     type Command = u64;
+//!     type Output = u64;
+//!
+//!     fn apply(&mut self, _: LogIndex, command: &u64) -> u64 {
+//!         self.0 += command;
+//!         self.0
+//!     }
+//!
+//!     fn wire_bytes(_: &u64) -> usize {
+//!         8
+//!     }
+//! }
+//!
+//! let id = NodeId(1);
+//! let config = Config { id, members: vec![id], timing: Timing::default(), seed: 1, rules: Rules::default() };
+//! let recovered = Recovered { hard_state: HardState::default(), log: Vec::new() };
+//! let mut out = Outbox::default();
+//! let mut raft = Raft::boot(config, recovered, Sum(0), Instant(0), &mut out)?;
+//!
+//! let mut disk = Vec::new();
+//! let mut write = |raft: &mut Raft<Sum>, out: &mut Outbox<u64, u64>| {
+//!     for persist in std::mem::take(&mut out.persist) {
+//!         disk.extend(persist.append);
+//!         raft.step(Instant(0), Input::Persisted(persist.id), out);
+//!     }
+//! };
+//! raft.step(raft.deadline(), Input::Tick, &mut out); // Nobody leads, so it stands for election, and writes down its vote,
+//! write(&mut raft, &mut out); // which is a majority,
+//! write(&mut raft, &mut out); // and opens its term with an entry that does nothing.
+//! raft.step(Instant(0), Input::Propose { ticket: Ticket(7), command: 42 }, &mut out);
+//! write(&mut raft, &mut out);
+//! let applied = Outcome::Applied { index: LogIndex(2), output: 42 };
+//! assert_eq!(out.outcomes.last(), Some(&(Ticket(7), applied)));
+//! assert_eq!(disk.len(), 2);
+//! # Ok::<(), BootError>(())
+//! ```
+//!
 //! # Caveats
 //!
 //! - The log is never compacted: there are no snapshots yet. The set of members is fixed.

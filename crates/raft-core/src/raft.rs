@@ -270,7 +270,8 @@ impl<M: Machine> Raft<M> {
         }
     }
 
-    /// The first committed entry that an append would change, were it taken.
+    /// The first committed entry that an append would change, were it taken. Looked for before anything else is done with
+    /// the message, since a node that contradicts what is committed is not to be followed in its term either.
     fn contradiction(&self, append: &AppendEntries<M::Command>) -> Option<LogIndex> {
         if append.term < self.hard_state.term && self.config.rules.refuse_stale_append {
             return None; // It is refused for its term.
@@ -306,6 +307,8 @@ impl<M: Machine> Raft<M> {
         self.advance_commit(out);
         self.apply(out);
         self.serve_reads(out);
+        debug_assert!(self.last_applied <= self.commit_index && self.commit_index <= self.log.last_index());
+        debug_assert!(self.disk.durable_index <= self.log.last_index());
     }
 
     fn ignore(&mut self, from: NodeId, reason: IgnoreReason, out: &mut Out<M>) {
