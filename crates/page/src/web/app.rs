@@ -494,6 +494,17 @@ impl App {
         self.serve_clients();
     }
 
+    /// Gives up every operation that has no answer yet. What was sent may have been applied, or may be yet.
+    pub(super) fn give_up(&self) {
+        let now = self.now();
+        let cancelled = self.clients.borrow_mut().cancel(now);
+        for (answer, returned) in cancelled {
+            answer(returned);
+        }
+        self.serve_clients();
+        self.touch();
+    }
+
     fn file_operation(&self, returned: &Returned) {
         let done = &returned.done;
         self.model.borrow_mut().history.operation(ClientOperation {

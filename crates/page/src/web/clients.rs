@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use cluster::client::{Client, Done};
+use cluster::client::{Client, Done, Failure};
 use cluster::host::{Reply, Request, RequestId};
 use ftqueue::Operation;
 use raft_core::{Instant, NodeId, Term};
@@ -15,7 +15,7 @@ pub(super) const CLIENTS_MAX: u16 = 64;
 pub(super) const WAITING_MAX: usize = 10_000;
 
 /// Says what came of an operation.
-type Answer = Box<dyn FnOnce(Returned)>;
+pub(super) type Answer = Box<dyn FnOnce(Returned)>;
 
 /// The clients, and what they have still to do.
 pub(super) struct Clients {
@@ -62,9 +62,10 @@ impl Clients {
         Clients { down: members.clone(), members, leader: None, desks: Vec::new(), waiting: VecDeque::new() }
     }
 
-    /// How many operations have not come to their end.
-    pub(super) fn pending(&self) -> usize {
-        self.waiting.len() + self.desks.iter().filter(|desk| desk.job.is_some()).count()
+    /// How many operations were submitted before then and have not come to their end.
+    pub(super) fn waiting_since(&self, wall_ms: f64) -> usize {
+        let jobs = self.waiting.iter().chain(self.desks.iter().filter_map(|desk| desk.job.as_ref()));
+        jobs.filter(|job| job.submitted_wall_ms < wall_ms).count()
     }
 
     /// Takes an operation, to be done as soon as a client is free. Says whether there was room in line.
@@ -130,10 +131,22 @@ impl Clients {
         self.desks.iter().map(|desk| desk.client.deadline()).min().unwrap_or(Instant::NEVER)
     }
 
-    /// Gives up everything in line and under way; what is under way may still be applied.
-    pub(super) fn cancel(&mut self, now: Instant) {
-        self.waiting.clear();
+    /// Gives up everything in line and under way. What is under way may still be applied, and its answer says so; that
+    /// comes with the next [`Clients::work`]. What was in line is answered right here.
+    pub(super) fn cancel(&mut self, now: Instant) -> Vec<(Answer, Returned)> {
         self.desks.iter_mut().for_each(|desk| desk.client.cancel(now));
+        let in_line = self.waiting.drain(..).map(|job| {
+            let done = Done {
+                operation: job.operation,
+                result: Err(Failure::Cancelled),
+                tries: 0,
+                leaders: Vec::new(),
+                invoked: now,
+                returned: now,
+            };
+            (job.answer, Returned { done, client: 0, wall_ms: wall::wall_ms() - job.submitted_wall_ms })
+        });
+        in_line.collect()
     }
 
     fn take_job(&mut self, now: Instant) -> bool {

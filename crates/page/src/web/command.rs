@@ -1,19 +1,26 @@
 //! The command line, its buttons, and what came of each operation.
 
 use std::cell::RefCell;
+use std::iter;
 use std::rc::Rc;
 
 use cluster::command_line::{self, History};
-use ftqueue::{Label, Operation, QueueId};
+use ftqueue::{Argument, LABEL_MAX, Label, Operation, OperationHelp, QueueId};
 use leptos::html::{Input, Ol};
 use leptos::prelude::*;
 
 use super::app::{App, ResultLine, app};
 use super::load::Load;
 use super::settings;
+use super::wall::wall_ms;
 
 /// Where the history of commands is kept for the next visit.
 const HISTORY_KEY: &str = "ftqueue-history";
+
+/// After this long without an answer a person is offered to give up, in wall milliseconds.
+const PATIENCE_MS: f64 = 2_000.0;
+/// How many completions are shown at once.
+const COMPLETIONS_SHOWN_MAX: usize = 6;
 
 /// Results, command line, buttons.
 #[component]
@@ -74,29 +81,57 @@ pub(super) fn Commands() -> impl IntoView {
     };
     view! {
         <Results />
+        <UnderWay />
         <Load />
         <div class="op-buttons" role="group" aria-label="Operations">
             {Operation::HELP.iter().map(|help| view! {
                 <button title=format!("{} — {}", help.usage, help.help) on:click=move |_| {
-                    line.set(format!("{} ", help.name));
+                    line.set(example(help));
                     focus();
                 }>{help.name}</button>
             }).collect_view()}
         </div>
         <div class="cmd">
             <input node_ref=input aria-label="Command" placeholder="push 1 42" autocomplete="off" autocapitalize="off"
-                spellcheck="false" aria-describedby="command-hint" list="completions" prop:value=move || line.get()
+                spellcheck="false" aria-describedby="command-hint" prop:value=move || line.get()
                 on:input=move |event| line.set(event_target_value(&event)) on:keydown=on_key />
-            <datalist id="completions">
-                {move || {
-                    let now = line.get();
-                    let found = if now.is_empty() { Vec::new() } else { command_line::completions(&now, &queues(&app())) };
-                    found.into_iter().map(|completion| view! { <option value=completion.line></option> }).collect_view()
-                }}
-            </datalist>
             <button on:click=move |_| run()>"Run"</button>
         </div>
         <p class="hint" id="command-hint">{hint}</p>
+        <Completions line focus />
+    }
+}
+
+/// Operations that have waited for an answer for a while, and the way to give them up.
+#[component]
+fn UnderWay() -> impl IntoView {
+    let waiting = super::view::watch(|app| app.clients.borrow().waiting_since(wall_ms() - PATIENCE_MS));
+    view! {
+        <Show when=move || { waiting.get() > 0 }>
+            <p class="under-way" role="status">
+                {move || format!("{} under way: no answer yet", waiting.get())}
+                <button on:click=|_| app().give_up()>"Give up"</button>
+            </p>
+        </Show>
+    }
+}
+
+/// What the last word may become, to be clicked.
+#[component]
+fn Completions(line: RwSignal<String>, focus: impl Fn() + Copy + Send + Sync + 'static) -> impl IntoView {
+    view! {
+        <div class="completions" aria-hidden="true">
+            {move || {
+                let typed = line.get();
+                let found =
+                    if typed.is_empty() { Vec::new() } else { command_line::completions(&typed, &queues(&app())) };
+                found.into_iter().filter(|found| found.line != typed).take(COMPLETIONS_SHOWN_MAX).map(|found| view! {
+                    <button tabindex="-1" title=found.help on:click=move |_| { line.set(found.line.clone()); focus(); }>
+                        {found.word}
+                    </button>
+                }).collect_view()
+            }}
+        </div>
     }
 }
 
@@ -150,6 +185,22 @@ fn queues(app: &App) -> Vec<(Label, QueueId)> {
     let applied = |node: &&crate::model::Node| node.status.as_ref().map(|status| status.last_applied);
     let knows_most = model.leader().or_else(|| model.nodes().max_by_key(applied));
     knows_most.map(|node| node.queues.queues.iter().map(|queue| (queue.label, queue.qid)).collect()).unwrap_or_default()
+}
+
+/// A line that does something with the queues there are: Enter runs it as it stands.
+fn example(help: &OperationHelp) -> String {
+    let queues = queues(&app());
+    let Some(&(label, qid)) = queues.last() else { return help.example.to_owned() };
+    let words = help.arguments.iter().map(|argument| match argument {
+        Argument::Label if help.name == "create_queue" => {
+            let unused = (label.0..=LABEL_MAX).find(|&next| queues.iter().all(|(taken, _)| taken.0 != next));
+            unused.unwrap_or(label.0).to_string()
+        }
+        Argument::Label => label.0.to_string(),
+        Argument::Qid => qid.0.to_string(),
+        Argument::Item => "42".to_owned(),
+    });
+    iter::once(help.name.to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 fn restored() -> History {

@@ -117,7 +117,7 @@ fn pressed_on_node(id: NodeId, key: &str) -> bool {
             let isolated = app.is_isolated(id);
             app.set_isolated(id, !isolated);
         }
-        "m" => super::view::toggle_popover(&format!("menu-{}", id.0)),
+        "m" => super::view::open_menu(&format!("menu-{}", id.0)),
         "ArrowRight" | "ArrowDown" => focus_neighbour(id, 1),
         "ArrowLeft" | "ArrowUp" => focus_neighbour(id, -1),
         _ => return false,

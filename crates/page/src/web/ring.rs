@@ -97,7 +97,7 @@ fn NodeButton(id: NodeId) -> impl IntoView {
             <button class=class aria-label=move || look.get().name title=title
                 data-node=id.0 on:click=move |_| app().toggle(id)
                 on:focus=move |_| app().selected.set(Selection::Node(id))
-                on:contextmenu=move |event| { event.prevent_default(); view::toggle_popover(&format!("menu-{}", id.0)); }>
+                on:contextmenu=move |event| { event.prevent_default(); view::open_menu(&format!("menu-{}", id.0)); }>
                 <span aria-hidden="true">{move || if look.get().up { id.0.to_string() } else { "✕".to_owned() }}</span>
                 <span class="letter" aria-hidden="true">{move || look.get().letter}</span>
             </button>
@@ -106,8 +106,8 @@ fn NodeButton(id: NodeId) -> impl IntoView {
                 {move || if look.get().paused { " (paused)" } else { "" }} " · "
                 <span class="term">{move || look.get().term.to_string()}</span>
             </div>
-            <button class="menu-button" aria-label=format!("Menu of {id}") aria-haspopup="menu"
-                on:click={let menu_id = menu_id.clone(); move |_| view::toggle_popover(&menu_id)}>"⋯"</button>
+            <button class="menu-button" aria-label=format!("Menu of {id}") aria-haspopup="menu" popovertarget=menu_id.clone()
+                on:click={let menu_id = menu_id.clone(); move |_| view::place_menu(&menu_id)}>"⋯"</button>
             <NodeMenu id menu_id look />
         </div>
     }
@@ -133,7 +133,7 @@ fn NodeMenu(id: NodeId, menu_id: String, look: Memo<NodeLook>) -> impl IntoView 
     let fixed = |text: &'static str| Signal::derive(move || text);
     view! {
         <div id=menu_id popover="auto" role="menu" class="menu" aria-label=format!("Menu of {id}")
-            on:keydown=|event| view::move_in_menu(&event)>
+            on:toggle=|event| view::focus_menu(&event) on:keydown=|event| view::move_in_menu(&event)>
             {item(Signal::derive(move || if look.get().up { "Crash" } else { "Restart" }), |id| app().toggle(id), always)}
             {item(
                 Signal::derive(move || if look.get().paused { "Resume" } else { "Pause" }),
@@ -157,9 +157,15 @@ fn LinkHandle(one: NodeId, other: NodeId) -> impl IntoView {
     let state = view::watch(move |app| (app.is_cut(one, other), app.is_cut(other, one)));
     let count = app().members().len();
     let ((x0, y0), (x1, y1)) = (place(one, count), place(other, count));
-    // Not in the middle, where the links of opposite nodes would lie on one another.
-    let at = 0.42;
-    let (x, y) = (x0 + (x1 - x0) * at, y0 + (y1 - y0) * at);
+    let (across, down) = (x1 - x0, y1 - y0);
+    // As long as the line that can be seen between the nodes, and turned like it.
+    let style = format!(
+        "left:{:.3}%;top:{:.3}%;width:{:.3}%;rotate:{:.4}rad",
+        (x0 + x1) * 50.0,
+        (y0 + y1) * 50.0 / ASPECT,
+        (across.hypot(down) - 2.6 * NODE_RADIUS).max(0.05) * 100.0,
+        down.atan2(across),
+    );
     let name = move || {
         let state = match state.get() {
             (false, false) => "open".to_owned(),
@@ -171,8 +177,7 @@ fn LinkHandle(one: NodeId, other: NodeId) -> impl IntoView {
     };
     view! {
         <button class=move || if state.get() == (false, false) { "link" } else { "link cut" }
-            style=format!("left:{:.3}%;top:{:.3}%", x * 100.0, y / ASPECT * 100.0)
-            aria-label=name title=move || format!("{}. Click to cut it both ways, then one way, then the other, then mend it.", name())
+            style=style aria-label=name title=move || format!("{}. Click to cut it both ways, then one way, then the other, then mend it.", name())
             on:click=move |_| {
                 let app = app();
                 let (there, back) = match (app.is_cut(one, other), app.is_cut(other, one)) {
@@ -187,8 +192,8 @@ fn LinkHandle(one: NodeId, other: NodeId) -> impl IntoView {
             <span aria-hidden="true">{move || match state.get() {
                 (false, false) => "",
                 (true, true) => "//",
-                (true, false) => "/→",
-                (false, true) => "←/",
+                (true, false) => "/ ▸",
+                (false, true) => "◂ /",
             }}</span>
         </button>
     }

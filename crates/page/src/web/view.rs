@@ -48,29 +48,38 @@ where
     })
 }
 
-/// Opens or closes a popover beside the element that it belongs to, and moves the focus to its first item.
-pub(super) fn toggle_popover(id: &str) {
-    let Some(popover) = popover(id) else { return };
-    if !popover.toggle_popover().unwrap_or(false) {
-        return;
-    }
-    put_beside_parent(&popover);
-    if let Ok(Some(item)) = popover.query_selector("[role=menuitem]:not([disabled])") {
-        let _ = item.unchecked_into::<HtmlElement>().focus();
+/// Opens a menu.
+pub(super) fn open_menu(id: &str) {
+    place_menu(id);
+    if let Some(menu) = popover(id) {
+        let _ = menu.show_popover();
     }
 }
 
-/// Below and right of its parent, but inside the window.
-fn put_beside_parent(popover: &HtmlElement) {
+/// Puts a menu that is about to open beside the element that it belongs to, but inside the window.
+pub(super) fn place_menu(id: &str) {
+    /// About as large as a menu is; it has no size before it is shown.
+    const SIZE: (f64, f64) = (180.0, 190.0);
     const MARGIN: f64 = 8.0;
-    let Some(parent) = popover.parent_element() else { return };
-    let (around, own) = (parent.get_bounding_client_rect(), popover.get_bounding_client_rect());
+    let Some(menu) = popover(id) else { return };
+    let Some(parent) = menu.parent_element() else { return };
+    let around = parent.get_bounding_client_rect();
     let size = |value: Result<wasm_bindgen::JsValue, _>| value.ok().and_then(|value| value.as_f64()).unwrap_or(f64::MAX);
     let window = wall::window();
-    let left = (around.left() + 30.0).min(size(window.inner_width()) - own.width() - MARGIN).max(MARGIN);
-    let top = (around.top() - 10.0).min(size(window.inner_height()) - own.height() - MARGIN).max(MARGIN);
-    let _ = popover.style().set_property("left", &format!("{left}px"));
-    let _ = popover.style().set_property("top", &format!("{top}px"));
+    let left = (around.left() + 30.0).min(size(window.inner_width()) - SIZE.0 - MARGIN).max(MARGIN);
+    let top = (around.top() - 10.0).min(size(window.inner_height()) - SIZE.1 - MARGIN).max(MARGIN);
+    let _ = menu.style().set_property("left", &format!("{left}px"));
+    let _ = menu.style().set_property("top", &format!("{top}px"));
+}
+
+/// A menu has opened or closed: in an open one, the first item has the focus.
+pub(super) fn focus_menu(event: &web_sys::Event) {
+    let Some(menu) = event.current_target().and_then(|target| target.dyn_into::<HtmlElement>().ok()) else { return };
+    if menu.matches(":popover-open").unwrap_or(false)
+        && let Ok(Some(item)) = menu.query_selector("[role=menuitem]:not([disabled])")
+    {
+        let _ = item.unchecked_into::<HtmlElement>().focus();
+    }
 }
 
 /// Closes a popover.
@@ -145,6 +154,8 @@ fn Header() -> impl IntoView {
         })
     });
     let slot = app().home.slot;
+    let settings = app().settings;
+    let warned = Memo::new(move |_| settings.with(|settings| settings.warning().is_some()));
     view! {
         <header class="top">
             <h1>"FT" <b>"Queue"</b></h1>
@@ -157,6 +168,9 @@ fn Header() -> impl IntoView {
             </Show>
             <Show when=move || { slot > 0 }>
                 <span class="pill" title="Another tab has the first cluster. This one is its own.">{format!("cluster {}", slot + 1)}</span>
+            </Show>
+            <Show when=move || warned.get()>
+                <button class="pill warn" title="Timers and links do not go together" on:click=|_| dialogs::open_settings()>"timers too short"</button>
             </Show>
             <span class="grow"></span>
             <button on:click=|_| app().start_all() disabled=move || { let (up, all) = up.get(); up == all }>"Start all"</button>
