@@ -1,0 +1,86 @@
+//! The site under test, served on this machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use xtask::server::{Server, serve_under};
+
+/// The built site, at some path of a server of its own.
+#[derive(Debug)]
+pub struct Site {
+    folder: PathBuf,
+    path: &'static str,
+    server: std::cell::RefCell<Option<Server>>,
+    port: std::cell::Cell<u16>,
+    is_copy: bool,
+}
+
+impl Site {
+    /// The site as it was built, at the root of its server.
+    pub fn built() -> Site {
+        Site::under("/")
+    }
+
+    /// The site as it was built, under a path.
+    pub fn under(path: &'static str) -> Site {
+        Site::serve(built_folder(), path, false)
+    }
+
+    /// A copy with JavaScript that every node's Worker runs before its own.
+    pub fn with_worker_script(name: &str, script: &str) -> Site {
+        let folder = std::env::temp_dir().join(format!("ftqueue-site-{name}-{}", std::process::id()));
+        copy(&built_folder(), &folder);
+        let worker = folder.join("worker.js");
+        let own = fs::read_to_string(&worker).expect("the site has a worker.js");
+        fs::write(&worker, format!("{own}\n{script}\n")).expect("a copy can be written");
+        Site::serve(folder, "/", true)
+    }
+
+    /// Where the page is.
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}{}", self.port.get(), self.path)
+    }
+
+    /// Ends the server, as if the network were gone.
+    pub fn go_offline(&self) {
+        self.server.borrow_mut().take();
+    }
+
+    fn serve(folder: PathBuf, path: &'static str, is_copy: bool) -> Site {
+        let (port, server) = serve_under(&folder, path).expect("a port is free");
+        Site {
+            folder,
+            path,
+            server: Some(server).into(),
+            port: port.into(),
+            is_copy,
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if self.is_copy {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+fn built_folder() -> PathBuf {
+    let folder = std::env::var_os("FTQUEUE_SITE").expect(
+        "run `cargo xtask test --only browser`, or set FTQUEUE_SITE to a folder that `cargo xtask dist` has written",
+    );
+    PathBuf::from(folder)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder for temporary files");
+    for entry in fs::read_dir(from).expect("the built site").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a copy can be written");
+        }
+    }
+}

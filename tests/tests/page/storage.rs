@@ -1,0 +1,98 @@
+//! What was acknowledged is kept, whatever crashes.
+
+use tests::{Page, drive, eventually};
+
+#[test]
+fn two_crashes_lose_nothing() {
+    const PUSHES: i64 = 200;
+    drive("", |page| {
+        page.leader_within(5.0);
+        let qid = page.value_of("create_queue 7");
+        page.eval(&format!(
+            "window.acknowledged = [];
+             window.pushing = (async () => {{
+               for (let item = 0; item < {PUSHES}; item++) {{
+                 const outcome = await ftqueue.submit(`push {qid} ${{item}}`);
+                 if (!outcome.ok) throw new Error(`push ${{item}}: ${{outcome.text}}`);
+                 window.acknowledged.push(item);
+               }}
+             }})();"
+        ));
+        let acknowledged = || page.eval("return window.acknowledged.length").as_i64().unwrap();
+        let wait_for = |count: i64| eventually(30.0, "pushes go on", || (acknowledged() >= count).then_some(()));
+        wait_for(20);
+        let leader = page.leader_within(5.0);
+        page.crash(leader);
+        wait_for(60);
+        let other = page.status().up().find(|node| node.role == "follower").unwrap().id;
+        page.crash(other);
+        wait_for(110);
+        page.restart(leader);
+        page.restart(other);
+        page.eval("await window.pushing");
+        let expected: Vec<i64> = (0..PUSHES).collect();
+        all_nodes_have(page, &expected);
+        assert_eq!(page.value_of(&format!("qsize {qid}")), PUSHES);
+        assert_eq!(page.pop_all(qid), expected, "every one, in order, once");
+    });
+}
+
+#[test]
+fn restart_all() {
+    drive("", |page| {
+        page.leader_within(5.0);
+        let (first, second) = (page.value_of("create_queue 1"), page.value_of("create_queue 2"));
+        for item in [10, -20, i64::MAX] {
+            page.value_of(&format!("push {first} {item}"));
+        }
+        page.value_of(&format!("push {second} 5"));
+        page.value_of(&format!("pop {first}"));
+        for id in 1..=5 {
+            page.crash(id);
+        }
+        assert_eq!(page.status().up().count(), 0);
+        for id in 1..=5 {
+            page.restart(id);
+        }
+        page.leader_within(5.0);
+        assert_eq!(page.value_of("get_qid 2"), second);
+        assert_eq!(page.value_of(&format!("pop {second}")), 5);
+        assert_eq!(page.value_of(&format!("pop {first}")), -20);
+        let greatest = page.submit(&format!("pop {first}"));
+        assert_eq!(
+            greatest.value,
+            serde_json::json!(i64::MAX.to_string()),
+            "beyond what a JavaScript number holds, it is text"
+        );
+        assert_eq!(page.value_of(&format!("qsize {first}")), 0);
+    });
+}
+
+#[test]
+fn reload() {
+    drive("", |page| {
+        page.leader_within(5.0);
+        let cluster = page.status().cluster;
+        let qid = page.value_of("create_queue 7");
+        for item in 0..30 {
+            page.value_of(&format!("push {qid} {item}"));
+        }
+        page.reload();
+        page.leader_within(10.0);
+        assert_eq!(page.status().cluster, cluster, "the page comes back to its own cluster");
+        assert_eq!(page.value_of("get_qid 7"), qid);
+        assert_eq!(page.pop_all(qid), (0..30).collect::<Vec<_>>());
+    });
+}
+
+/// Every node has applied one queue with these items, if it tells them all.
+fn all_nodes_have(page: &Page, items: &[i64]) {
+    eventually(10.0, "every node has applied every push", || {
+        let status = page.status();
+        let has = |node: &tests::Node| {
+            let [queue] = &node.queues[..] else { return false };
+            queue.size == items.len() as u64 && items.starts_with(&queue.items)
+        };
+        (status.up().count() == 5 && status.nodes.iter().all(has)).then_some(())
+    });
+}
