@@ -82,8 +82,11 @@ fn state(known: &Known) -> impl IntoView + use<> {
     view! {
         {failure.map(|why| view! { <p class="bad">{why}</p> })}
         {known.status.as_ref().map(|status| view! {
-            {durable(status, known.storage.as_ref())}
-            {volatile(status, known.left_ms, gone)}
+            <div class="halves">
+                <div>{durable(status, known.storage.as_ref())}</div>
+                <div>{volatile(status, known.left_ms, gone)}</div>
+            </div>
+            {(status.role == Role::Leader).then(|| followers(&status.progress))}
         })}
         {known.recovery.as_ref().map(recovery)}
     }
@@ -129,7 +132,6 @@ fn volatile(status: &Status, left_ms: Option<u64>, gone: bool) -> impl IntoView 
             <dt>"sessions"</dt><dd>{status.sessions}</dd>
             <dt>"bad frames"</dt><dd>{status.bad_frames}</dd>
         </dl>
-        {leads.then(|| followers(&status.progress))}
     }
 }
 

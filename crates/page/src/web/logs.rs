@@ -40,6 +40,8 @@ struct Handle {
     canvas: NodeRef<Canvas>,
     follows: RwSignal<bool>,
     drawn: StoredValue<Drawn, LocalStorage>,
+    /// Where the picture was scrolled to by itself: left of it, a person has scrolled away.
+    placed: StoredValue<i32>,
 }
 
 /// What the last drawing rested on.
@@ -69,6 +71,7 @@ pub(super) fn Logs() -> impl IntoView {
         canvas: NodeRef::new(),
         follows: RwSignal::new(true),
         drawn: StoredValue::new_local(Drawn::default()),
+        placed: StoredValue::new(0),
     };
     app().on_frame(move || handle.paint());
     let length = watch(|app| app.model.borrow().nodes().map(|node| node.log.len()).max().unwrap_or(0));
@@ -147,7 +150,9 @@ impl Handle {
     fn scrolled(self) {
         if let Some(scroller) = self.scroller.get_untracked() {
             let end = scroller.scroll_width() - scroller.client_width();
-            let follows = scroller.scroll_left() >= end - 4;
+            // The end may have moved on since the picture was put there, so only a step back is a person's.
+            let at_end = if self.follows.get_untracked() { end.min(self.placed.get_value()) } else { end };
+            let follows = scroller.scroll_left() >= at_end - 4;
             if follows != self.follows.get_untracked() {
                 self.follows.set(follows);
             }
@@ -162,12 +167,13 @@ impl Handle {
         let (x, y) = (f64::from(event.offset_x()), f64::from(event.offset_y()));
         let length = longest(&model);
         let offset = offset_px(&scroller, &canvas, length);
-        let node = model.nodes().nth(((y - TOP) / ROW).max(0.0) as usize);
-        if x < LEFT || y < TOP {
-            return;
-        }
-        let index = LogIndex(((x - LEFT + offset) / COLUMN) as u64 + 1);
-        let chosen = node.and_then(|node| node.entry(index).map(|entry| about(&model, node, index, entry)));
+        let Some(node) = model.nodes().nth(((y - TOP) / ROW).max(0.0) as usize).filter(|_| y >= TOP) else { return };
+        let index = LogIndex(((x - LEFT + offset).max(0.0) / COLUMN) as u64 + 1);
+        let chosen = if x < LEFT {
+            Some(Selection::Node(node.id))
+        } else {
+            node.entry(index).map(|entry| about(&model, node, index, entry))
+        };
         drop(model);
         if let Some(selection) = chosen {
             app.selected.set(selection);
@@ -182,6 +188,7 @@ impl Handle {
             let end = scroller.scroll_width() - scroller.client_width();
             if scroller.scroll_left() < end {
                 scroller.set_scroll_left(end);
+                self.placed.set_value(scroller.scroll_left());
             }
         }
         let next = Drawn {
@@ -389,7 +396,7 @@ fn why(model: &Model, now: Instant) -> Option<Why> {
             held: false,
             term: status.term,
             title: format!("All {} entries are committed.", status.last_index),
-            text: format!("{} has each of them on a majority, and one of its own {} after them.", leader.id, status.term),
+            text: format!("Each is on the disks of a majority, and the last is of the {} that {} leads.", status.term, leader.id),
             paper: "Raft §5.3, §5.4.2",
         });
     }

@@ -51,6 +51,11 @@ impl Layout {
         &self.members
     }
 
+    /// The node whose lane is at this height.
+    pub(super) fn node_at(&self, y: f64) -> Option<NodeId> {
+        self.members.iter().copied().find(|&node| (self.lane(node) - y).abs() <= LANE / 2.0)
+    }
+
     /// The middle of a node's lane.
     pub(super) fn lane(&self, node: NodeId) -> f64 {
         let row = self.members.iter().position(|&member| member == node).unwrap_or(0);

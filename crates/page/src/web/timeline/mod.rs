@@ -10,7 +10,7 @@ mod paint;
 use leptos::ev;
 use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
-use raft_core::{Instant, Role};
+use raft_core::{Instant, NodeId, Role};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 use web_sys::{HtmlCanvasElement, HtmlElement, KeyboardEvent, PointerEvent, WheelEvent};
@@ -124,6 +124,18 @@ pub(super) fn Timeline() -> impl IntoView {
             {move || handle.tip.get().map(tip)}
         </div>
         <div class="timeline-tools" role="group" aria-label="Timeline view">
+            <select aria-label="Inspect" title="A node's state, durable and volatile" on:change=move |event| {
+                if let Ok(node) = event_target_value(&event).parse() {
+                    app().selected.set(Selection::Node(NodeId(node)));
+                }
+            } prop:value=move || inspected(&app().selected.get())>
+                <option value="">"inspect"</option>
+                <For each=move || members.get() key=|id| *id let:id>
+                    <option value=id.0.to_string()>{id.to_string()}</option>
+                </For>
+            </select>
+            <button aria-label="Event before" title="Event before (,)" on:click=move |_| handle.neighbour(false)>"‹"</button>
+            <button aria-label="Next event" title="Next event (.)" on:click=move |_| handle.neighbour(true)>"›"</button>
             <button aria-label="Zoom in" title="Zoom in (W)" on:click=move |_| handle.zoom_middle(1.0 / ZOOM_STEP)>"+"</button>
             <button aria-label="Zoom out" title="Zoom out (S)" on:click=move |_| handle.zoom_middle(ZOOM_STEP)>"−"</button>
             <button title="Show everything (F)" on:click=move |_| handle.fit()>"fit"</button>
@@ -140,6 +152,14 @@ fn tip(tip: Tip) -> impl IntoView {
     let side = if tip.left { format!("right: calc(100% - {}px)", tip.x - 12.0) } else { format!("left: {}px", tip.x + 12.0) };
     let style = format!("{side}; top: {}px", tip.y + 12.0);
     view! { <div class="tip" style=style aria-hidden="true"><b>{tip.title}</b><small>{tip.when}</small></div> }
+}
+
+/// The node that is inspected, as the list of them names it.
+fn inspected(selection: &Selection) -> String {
+    match selection {
+        Selection::Node(node) => node.0.to_string(),
+        Selection::Leader | Selection::Event { .. } => String::new(),
+    }
 }
 
 /// Asks for a drawing whenever the picture has another size.
@@ -337,6 +357,11 @@ impl Handle {
         let clicked = whole && pointer.is_some_and(|pointer| pointer.travelled_px < CLICK_PX);
         if clicked {
             let (x, y) = (f64::from(event.offset_x()), f64::from(event.offset_y()));
+            let app = app();
+            let named = (x < LEFT).then(|| Layout::new(app.members()).node_at(y)).flatten();
+            if let Some(node) = named {
+                return app.selected.set(Selection::Node(node));
+            }
             let subject = self.view.with_value(|view| view.shapes.at(x, y).cloned());
             self.choose(subject);
         }

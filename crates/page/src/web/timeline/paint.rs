@@ -184,7 +184,11 @@ impl Painter<'_> {
         self.context.fill_rect(b - 1.5, y, 1.5, 16.0);
         let left = a.max(LEFT);
         if b - left > 34.0 {
-            self.text_within(&operation.text, left + 6.0, y + 12.0, b - left - 10.0);
+            // The answer goes first where there is no room for both.
+            let room = b - left - 10.0;
+            let fits = operation.text.chars().count() as f64 * LETTER_PX <= room;
+            let asked = operation.text.split(" → ").next().unwrap_or_default();
+            self.text_within(if fits { &operation.text } else { asked }, left + 6.0, y + 12.0, room);
         }
         self.shapes.area(a, y, b - a, 16.0, Subject::Operation(operation.clone()));
     }
