@@ -239,8 +239,17 @@ impl History {
     /// Files a fact.
     pub fn record(&mut self, at: Instant, node: NodeId, boot: u32, fact: Fact) {
         match &fact {
-            Fact::Sent { message, to, summary, fate } => self.fly(at, *message, *to, *summary, *fate),
-            Fact::Dropped { message: Some(message), why: DropReason::Cut, .. } => self.arrived(*message, at, FlightEnd::Cut),
+            Fact::Sent {
+                message,
+                to,
+                summary,
+                fate,
+            } => self.fly(at, *message, *to, *summary, *fate),
+            Fact::Dropped {
+                message: Some(message),
+                why: DropReason::Cut,
+                ..
+            } => self.arrived(*message, at, FlightEnd::Cut),
             Fact::Received { message } => self.arrived(*message, at, FlightEnd::Arrives),
             Fact::Raft(event) => {
                 if let Some(kind) = self.mark_of(node, event) {
@@ -252,7 +261,12 @@ impl History {
             }
             _ => {}
         }
-        push_bounded(&mut self.facts, Record { at, node, boot, fact }, FACTS_MAX, &mut self.dropped);
+        push_bounded(
+            &mut self.facts,
+            Record { at, node, boot, fact },
+            FACTS_MAX,
+            &mut self.dropped,
+        );
     }
 
     /// A point in time.
@@ -270,7 +284,17 @@ impl History {
             Some(last) if last.until.is_none() => last.until = Some(at.max(last.from)),
             _ => {}
         }
-        push_bounded(spans, Span { from: at, until: None, role, term }, MARKS_MAX, &mut self.dropped);
+        push_bounded(
+            spans,
+            Span {
+                from: at,
+                until: None,
+                role,
+                term,
+            },
+            MARKS_MAX,
+            &mut self.dropped,
+        );
     }
 
     /// The node runs no longer.
@@ -289,7 +313,12 @@ impl History {
     /// A fault begins. One of the same key that lasts is ended first.
     pub fn begin_fault(&mut self, key: &str, at: Instant, text: String) {
         self.end_fault(key, at);
-        self.faults.push(Fault { key: key.to_owned(), from: at, until: None, text });
+        self.faults.push(Fault {
+            key: key.to_owned(),
+            from: at,
+            until: None,
+            text,
+        });
         if self.faults.len() > MARKS_MAX {
             self.faults.remove(0);
             self.dropped += 1;
@@ -298,7 +327,12 @@ impl History {
 
     /// A fault is over.
     pub fn end_fault(&mut self, key: &str, at: Instant) {
-        if let Some(fault) = self.faults.iter_mut().rev().find(|fault| fault.key == key && fault.until.is_none()) {
+        if let Some(fault) = self
+            .faults
+            .iter_mut()
+            .rev()
+            .find(|fault| fault.key == key && fault.until.is_none())
+        {
             fault.until = Some(at);
         }
     }
@@ -352,19 +386,26 @@ impl History {
 
     /// The event that a mark stands for, as the node told it.
     pub fn event_of(&self, mark: &Mark) -> Option<&Event> {
-        self.facts.iter().rev().filter(|record| record.node == mark.node && record.at == mark.at).find_map(|record| {
-            match &record.fact {
-                Fact::Raft(event) if self.mark_of(mark.node, event).is_some_and(|kind| kind == mark.kind) => Some(event),
+        self.facts
+            .iter()
+            .rev()
+            .filter(|record| record.node == mark.node && record.at == mark.at)
+            .find_map(|record| match &record.fact {
+                Fact::Raft(event) if self.mark_of(mark.node, event).is_some_and(|kind| kind == mark.kind) => {
+                    Some(event)
+                }
                 _ => None,
-            }
-        })
+            })
     }
 
     /// What the receiver of a message decided upon it.
     pub fn consequences(&self, message: MessageId, receiver: NodeId) -> Vec<&Event> {
         let of_receiver = |record: &&Record| record.node == receiver;
-        let is_it = |record: &&Record| matches!(record.fact, Fact::Received { message: received } if received == message);
-        let Some(place) = self.facts.iter().rposition(|record| is_it(&record)) else { return Vec::new() };
+        let is_it =
+            |record: &&Record| matches!(record.fact, Fact::Received { message: received } if received == message);
+        let Some(place) = self.facts.iter().rposition(|record| is_it(&record)) else {
+            return Vec::new();
+        };
         self.facts
             .range(place + 1..)
             .filter(of_receiver)
@@ -377,7 +418,10 @@ impl History {
     }
 
     fn fly(&mut self, sent: Instant, id: MessageId, to: NodeId, summary: MessageSummary, fate: Fate) {
-        let usual_us = self.messages.back().map_or(FLIGHT_US_DEFAULT, |last| last.ends.since(last.sent).0);
+        let usual_us = self
+            .messages
+            .back()
+            .map_or(FLIGHT_US_DEFAULT, |last| last.ends.since(last.sent).0);
         let nominal = Instant(sent.0.saturating_add(usual_us));
         let (ends, end) = match fate {
             Fate::Arrives { at_us, .. } if self.is_down(to, Instant(at_us)) => (Instant(at_us), FlightEnd::Down),
@@ -388,7 +432,18 @@ impl History {
         let routine = self.says_nothing_new(id.from, to, &summary);
         self.flight_us_max = self.flight_us_max.max(ends.since(sent).0);
         let place = place_by_time(&self.messages, sent, |flight| flight.sent);
-        self.messages.insert(place, Flight { id, to, sent, ends, end, summary, routine });
+        self.messages.insert(
+            place,
+            Flight {
+                id,
+                to,
+                sent,
+                ends,
+                end,
+                summary,
+                routine,
+            },
+        );
         drop_oldest(&mut self.messages, MESSAGES_MAX, &mut self.dropped);
     }
 
@@ -411,7 +466,12 @@ impl History {
     }
 
     fn arrived(&mut self, id: MessageId, at: Instant, end: FlightEnd) {
-        let known = self.messages.iter_mut().rev().take(LOOK_BACK_MESSAGES).find(|flight| flight.id == id);
+        let known = self
+            .messages
+            .iter_mut()
+            .rev()
+            .take(LOOK_BACK_MESSAGES)
+            .find(|flight| flight.id == id);
         // The link has said when it arrives; a duplicate, or a receiver that stood still, takes it later.
         if let Some(flight) = known.filter(|flight| flight.end != end) {
             flight.end = end;
@@ -421,14 +481,22 @@ impl History {
 
     fn mark_of(&self, node: NodeId, event: &Event) -> Option<MarkKind> {
         let leads = || {
-            self.spans.get(&node).and_then(VecDeque::back).is_some_and(|span| span.until.is_none() && span.role == Role::Leader)
+            self.spans
+                .get(&node)
+                .and_then(VecDeque::back)
+                .is_some_and(|span| span.until.is_none() && span.role == Role::Leader)
         };
         Some(match event {
             Event::BecameCandidate { term } => MarkKind::Candidate { term: *term },
-            Event::BecameLeader { term, votes } => MarkKind::Elected { term: *term, votes: votes.len() as u8 },
-            Event::BecameFollower { term, reason: FollowReason::NewerTerm { .. }, .. } if leads() => {
-                MarkKind::Deposed { term: *term }
-            }
+            Event::BecameLeader { term, votes } => MarkKind::Elected {
+                term: *term,
+                votes: votes.len() as u8,
+            },
+            Event::BecameFollower {
+                term,
+                reason: FollowReason::NewerTerm { .. },
+                ..
+            } if leads() => MarkKind::Deposed { term: *term },
             Event::CommitAdvanced { to, copies, .. } if !copies.is_empty() => MarkKind::Committed { to: *to },
             Event::Truncated { from, .. } => MarkKind::Truncated { from: *from },
             _ => return None,
@@ -461,5 +529,8 @@ fn drop_oldest<T>(items: &mut VecDeque<T>, max: usize, dropped: &mut u64) {
 /// Where something of this time belongs. Reports of different nodes interleave, each only slightly late, so that the
 /// place is near the end.
 fn place_by_time<T>(items: &VecDeque<T>, at: Instant, time: impl Fn(&T) -> Instant) -> usize {
-    items.iter().rposition(|earlier| time(earlier) <= at).map_or(0, |place| place + 1)
+    items
+        .iter()
+        .rposition(|earlier| time(earlier) <= at)
+        .map_or(0, |place| place + 1)
 }

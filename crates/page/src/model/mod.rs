@@ -1,6 +1,8 @@
 //! What the page knows of the cluster: what the nodes have reported, filed for the ring, the logs and the timeline.
 
 mod history;
+#[cfg(test)]
+mod tests;
 mod viewport;
 
 use std::collections::BTreeMap;
@@ -61,7 +63,10 @@ pub enum Power {
 impl Model {
     /// A cluster of which nothing is known.
     pub fn new(members: impl IntoIterator<Item = NodeId>) -> Model {
-        Model { nodes: members.into_iter().map(|id| (id, Node::new(id))).collect(), history: History::default() }
+        Model {
+            nodes: members.into_iter().map(|id| (id, Node::new(id))).collect(),
+            history: History::default(),
+        }
     }
 
     /// The nodes, in rising order.
@@ -76,7 +81,9 @@ impl Model {
 
     /// The running leader of the greatest term, if one is known.
     pub fn leader(&self) -> Option<&Node> {
-        self.nodes().filter(|node| node.role() == Some(Role::Leader)).max_by_key(|node| node.term())
+        self.nodes()
+            .filter(|node| node.role() == Some(Role::Leader))
+            .max_by_key(|node| node.term())
     }
 
     /// The greatest term that any node has reported.
@@ -86,7 +93,11 @@ impl Model {
 
     /// The greatest commit index that any node has reported.
     pub fn commit_index(&self) -> LogIndex {
-        self.nodes().filter_map(|node| node.status.as_ref()).map(|status| status.commit_index).max().unwrap_or_default()
+        self.nodes()
+            .filter_map(|node| node.status.as_ref())
+            .map(|status| status.commit_index)
+            .max()
+            .unwrap_or_default()
     }
 
     /// A Worker is being started for a node.
@@ -104,7 +115,13 @@ impl Model {
         node.log.clear();
         node.hold = None;
         node.status = None;
-        self.history.mark(at, id, MarkKind::Booted { last_index: recovery.last_index });
+        self.history.mark(
+            at,
+            id,
+            MarkKind::Booted {
+                last_index: recovery.last_index,
+            },
+        );
         node.storage = Some(storage);
         node.recovery = Some(recovery);
     }
@@ -123,16 +140,23 @@ impl Model {
     /// A node's disk has been emptied: nothing is known of it any more.
     pub fn wiped(&mut self, id: NodeId, at: Instant) {
         if let Some(node) = self.nodes.get_mut(&id) {
-            *node = Node { boot: node.boot, ..Node::new(id) };
+            *node = Node {
+                boot: node.boot,
+                ..Node::new(id)
+            };
             self.history.mark(at, id, MarkKind::Wiped);
         }
     }
 
     /// A node reports.
     pub fn report(&mut self, id: NodeId, report: Report) {
-        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.power == Power::On) else { return };
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.power == Power::On) else {
+            return;
+        };
         if let Some(patch) = report.log {
-            let keep = usize::try_from(patch.from.0.saturating_sub(1)).unwrap_or(usize::MAX).min(node.log.len());
+            let keep = usize::try_from(patch.from.0.saturating_sub(1))
+                .unwrap_or(usize::MAX)
+                .min(node.log.len());
             node.log.truncate(keep);
             node.log.extend(patch.entries);
         }
@@ -143,7 +167,8 @@ impl Model {
             node.learn(at, &fact);
             self.history.record(at, id, node.boot, fact);
         }
-        self.history.span(id, report.now, report.status.role, report.status.term);
+        self.history
+            .span(id, report.now, report.status.role, report.status.term);
         node.status = Some(report.status);
     }
 }
@@ -176,7 +201,11 @@ impl Node {
 
     /// Its latest term.
     pub fn term(&self) -> Term {
-        self.status.as_ref().map(|status| status.term).or(self.recovery.as_ref().map(|found| found.hard_state.term)).unwrap_or_default()
+        self.status
+            .as_ref()
+            .map(|status| status.term)
+            .or(self.recovery.as_ref().map(|found| found.hard_state.term))
+            .unwrap_or_default()
     }
 
     /// Its role as people and screen readers are told it.

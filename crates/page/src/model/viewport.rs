@@ -30,7 +30,12 @@ pub struct Tick {
 impl Viewport {
     /// Follows now with one second in view.
     pub fn new() -> Viewport {
-        Viewport { start_us: 0.0, span_us: 1_000_000.0, width_px: 1.0, follows: true }
+        Viewport {
+            start_us: 0.0,
+            span_us: 1_000_000.0,
+            width_px: 1.0,
+            follows: true,
+        }
     }
 
     /// Whether it moves along with now.
@@ -128,13 +133,20 @@ impl Viewport {
     /// The lines of the axis, at least `apart_px` from each other, at round numbers of seconds.
     pub fn ticks(&self, apart_px: f64) -> Vec<Tick> {
         let step_us = round_step(apart_px * self.us_per_px());
-        let decimals = if step_us >= 1e6 { 0 } else { (6.0 - step_us.log10().floor()) as usize };
+        let decimals = if step_us >= 1e6 {
+            0
+        } else {
+            (6.0 - step_us.log10().floor()) as usize
+        };
         let first = (self.start_us.max(0.0) / step_us).ceil() as u64;
         let last = ((self.start_us + self.span_us) / step_us).floor().max(0.0) as u64;
         (first..=last)
             .map(|number| {
                 let us = number as f64 * step_us;
-                Tick { x: (us - self.start_us) / self.us_per_px(), label: format!("{:.decimals$}", us / 1e6) }
+                Tick {
+                    x: (us - self.start_us) / self.us_per_px(),
+                    label: format!("{:.decimals$}", us / 1e6),
+                }
             })
             .collect()
     }
@@ -159,7 +171,11 @@ impl Default for Viewport {
 /// The least of 1, 2, 5, 10, 20… that is not less.
 fn round_step(least_us: f64) -> f64 {
     let power = 10f64.powf(least_us.max(1.0).log10().floor());
-    [1.0, 2.0, 5.0, 10.0].into_iter().map(|digit| digit * power).find(|&step| step >= least_us).unwrap_or(power * 10.0)
+    [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|digit| digit * power)
+        .find(|&step| step >= least_us)
+        .unwrap_or(power * 10.0)
 }
 
 #[cfg(test)]

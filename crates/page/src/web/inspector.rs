@@ -69,7 +69,11 @@ fn look(app: &App, id: NodeId) -> Option<Known> {
         status: node.status.clone(),
         recovery: node.recovery.clone(),
         storage: node.storage.clone(),
-        left_ms: node.status.as_ref().filter(|status| status.deadline != Instant::NEVER).map(left),
+        left_ms: node
+            .status
+            .as_ref()
+            .filter(|status| status.deadline != Instant::NEVER)
+            .map(left),
     })
 }
 
@@ -118,7 +122,11 @@ fn volatile(status: &Status, left_ms: Option<u64>, gone: bool) -> impl IntoView 
         None => "stopped".to_owned(),
     };
     let leads = status.role == Role::Leader;
-    let note = if gone { "lost in the crash" } else { "a crash forgets it" };
+    let note = if gone {
+        "lost in the crash"
+    } else {
+        "a crash forgets it"
+    };
     view! {
         <h3>"Volatile" <small>{note}</small></h3>
         <dl class="volatile">
@@ -136,13 +144,15 @@ fn volatile(status: &Status, left_ms: Option<u64>, gone: bool) -> impl IntoView 
 }
 
 fn followers(progress: &[Progress]) -> impl IntoView + use<> {
-    let rows = progress.iter().map(|follower| view! {
-        <tr>
-            <th scope="row">{follower.id.to_string()}</th>
-            <td>{follower.next_index.0}</td>
-            <td>{follower.match_index.0}</td>
-            <td>{follower.inflight_bytes}</td>
-        </tr>
+    let rows = progress.iter().map(|follower| {
+        view! {
+            <tr>
+                <th scope="row">{follower.id.to_string()}</th>
+                <td>{follower.next_index.0}</td>
+                <td>{follower.match_index.0}</td>
+                <td>{follower.inflight_bytes}</td>
+            </tr>
+        }
     });
     view! {
         <table>

@@ -25,8 +25,11 @@ const ROW: f64 = 30.0;
 const CELL_HEIGHT: f64 = 26.0;
 /// Where the first node's row begins.
 const TOP: f64 = 28.0;
-/// How many letters fit into an entry.
-const LETTERS_MAX: usize = 9;
+/// How many letters fit into an entry as they are, and how many if they are small.
+const LETTERS: usize = 9;
+const LETTERS_MAX: usize = 11;
+const FONT: &str = "11px ui-monospace, 'DejaVu Sans Mono', monospace";
+const SMALL: &str = "9px ui-monospace, 'DejaVu Sans Mono', monospace";
 /// Browsers make nothing wider than this that scrolls. Logs that are longer scroll faster.
 const SCROLL_PX_MAX: f64 = 16_000_000.0;
 /// An entry is not said to be held before it has been for as long, in wall milliseconds: else the line would flicker.
@@ -151,7 +154,11 @@ impl Handle {
         if let Some(scroller) = self.scroller.get_untracked() {
             let end = scroller.scroll_width() - scroller.client_width();
             // The end may have moved on since the picture was put there, so only a step back is a person's.
-            let at_end = if self.follows.get_untracked() { end.min(self.placed.get_value()) } else { end };
+            let at_end = if self.follows.get_untracked() {
+                end.min(self.placed.get_value())
+            } else {
+                end
+            };
             let follows = scroller.scroll_left() >= at_end - 4;
             if follows != self.follows.get_untracked() {
                 self.follows.set(follows);
@@ -161,13 +168,21 @@ impl Handle {
     }
 
     fn click(self, event: &MouseEvent) {
-        let (Some(scroller), Some(canvas)) = (self.scroller.get_untracked(), self.canvas.get_untracked()) else { return };
+        let (Some(scroller), Some(canvas)) = (self.scroller.get_untracked(), self.canvas.get_untracked()) else {
+            return;
+        };
         let app = app();
         let model = app.model.borrow();
         let (x, y) = (f64::from(event.offset_x()), f64::from(event.offset_y()));
         let length = longest(&model);
         let offset = offset_px(&scroller, &canvas, length);
-        let Some(node) = model.nodes().nth(((y - TOP) / ROW).max(0.0) as usize).filter(|_| y >= TOP) else { return };
+        let Some(node) = model
+            .nodes()
+            .nth(((y - TOP) / ROW).max(0.0) as usize)
+            .filter(|_| y >= TOP)
+        else {
+            return;
+        };
         let index = LogIndex(((x - LEFT + offset).max(0.0) / COLUMN) as u64 + 1);
         let chosen = if x < LEFT {
             Some(Selection::Node(node.id))
@@ -182,7 +197,9 @@ impl Handle {
     }
 
     fn paint(self) {
-        let (Some(scroller), Some(canvas)) = (self.scroller.get_untracked(), self.canvas.get_untracked()) else { return };
+        let (Some(scroller), Some(canvas)) = (self.scroller.get_untracked(), self.canvas.get_untracked()) else {
+            return;
+        };
         let app = app();
         if self.follows.get_untracked() {
             let end = scroller.scroll_width() - scroller.client_width();
@@ -205,10 +222,18 @@ impl Handle {
         let style = HtmlElement::style(&canvas);
         let _ = style.set_property("width", &format!("{}px", next.size.0));
         let _ = style.set_property("height", &format!("{height}px"));
-        let Some((context, width, _)) = canvas::ready(&canvas) else { return };
+        let Some((context, width, _)) = canvas::ready(&canvas) else {
+            return;
+        };
         let palette = Palette::read();
         let offset = offset_px(&scroller, &canvas, longest(&model));
-        Painter { context: &context, palette: &palette, width, offset }.paint(&model);
+        Painter {
+            context: &context,
+            palette: &palette,
+            width,
+            offset,
+        }
+        .paint(&model);
         self.drawn.set_value(next);
     }
 }
@@ -255,10 +280,12 @@ impl Painter<'_> {
         self.context.begin_path();
         self.context.rect(LEFT, 0.0, (self.width - LEFT).max(0.0), 4_000.0);
         self.context.clip();
-        self.context.set_font("11px ui-monospace, 'DejaVu Sans Mono', monospace");
+        self.context.set_font(FONT);
         self.context.set_fill_style_str(&self.palette.faint);
         for place in first..last.min(longest(model)) {
-            let _ = self.context.fill_text(&(place + 1).to_string(), self.x(place) + 1.0, 13.0);
+            let _ = self
+                .context
+                .fill_text(&(place + 1).to_string(), self.x(place) + 1.0, 13.0);
         }
         self.context.set_text_align("center");
         for (row, node) in model.nodes().enumerate() {
@@ -283,7 +310,11 @@ impl Painter<'_> {
                 None => " ✕",
                 _ => "",
             };
-            let _ = self.context.fill_text(&format!("{}{sign}", node.id), 12.0, TOP + row as f64 * ROW + CELL_HEIGHT / 2.0);
+            let _ = self.context.fill_text(
+                &format!("{}{sign}", node.id),
+                12.0,
+                TOP + row as f64 * ROW + CELL_HEIGHT / 2.0,
+            );
         }
         if longest(model) == 0 {
             let _ = self.context.fill_text("The logs are empty.", LEFT, 13.0);
@@ -291,8 +322,10 @@ impl Painter<'_> {
     }
 
     fn log(&self, node: &Node, y: f64, first: usize, last: usize) {
-        let (commit, applied) =
-            node.status.as_ref().map_or((0, 0), |status| (status.commit_index.0, status.last_applied.0));
+        let (commit, applied) = node
+            .status
+            .as_ref()
+            .map_or((0, 0), |status| (status.commit_index.0, status.last_applied.0));
         let alpha = if node.is_up() { 1.0 } else { 0.45 };
         self.context.set_global_alpha(alpha);
         self.context.set_line_width(1.4);
@@ -312,26 +345,40 @@ impl Painter<'_> {
                 }
                 self.context.set_fill_style_str(&self.palette.panel);
             } else {
-                let _ = self.context.round_rect_with_f64(x + 0.7, y + 0.7, CELL - 1.4, CELL_HEIGHT - 1.4, 4.0);
+                let _ = self
+                    .context
+                    .round_rect_with_f64(x + 0.7, y + 0.7, CELL - 1.4, CELL_HEIGHT - 1.4, 4.0);
                 dashes(self.context, &[4.0, 3.0]);
                 self.context.set_stroke_style_str(colour);
                 self.context.stroke();
                 dashes(self.context, &[]);
                 self.context.set_fill_style_str(colour);
             }
-            let _ = self.context.fill_text(&short(entry), x + CELL / 2.0, y + CELL_HEIGHT / 2.0);
+            let text = short(entry);
+            let small = text.chars().count() > LETTERS;
+            if small {
+                self.context.set_font(SMALL);
+            }
+            let _ = self.context.fill_text(&text, x + CELL / 2.0, y + CELL_HEIGHT / 2.0);
+            if small {
+                self.context.set_font(FONT);
+            }
         }
         self.context.set_global_alpha(1.0);
     }
 
     /// What the leader knows of each follower: a full triangle below what matches, an open one below what is sent next.
     fn positions(&self, model: &Model) {
-        let Some(Status { progress, .. }) = model.leader().and_then(|leader| leader.status.as_ref()) else { return };
+        let Some(Status { progress, .. }) = model.leader().and_then(|leader| leader.status.as_ref()) else {
+            return;
+        };
         self.context.set_fill_style_str(&self.palette.ink);
         self.context.set_stroke_style_str(&self.palette.ink);
         self.context.set_line_width(1.0);
         for (row, node) in model.nodes().enumerate() {
-            let Some(known) = progress.iter().find(|progress| progress.id == node.id) else { continue };
+            let Some(known) = progress.iter().find(|progress| progress.id == node.id) else {
+                continue;
+            };
             let y = TOP + row as f64 * ROW + CELL_HEIGHT - 3.0;
             let matched = LEFT + known.match_index.0 as f64 * COLUMN - self.offset - 3.0 - 6.0;
             let next = LEFT + known.next_index.0.saturating_sub(1) as f64 * COLUMN - self.offset + 6.0;
@@ -362,7 +409,10 @@ fn short(entry: &Entry<Command>) -> String {
     let text = match &entry.payload {
         Payload::NoOp => return "no-op".to_owned(),
         Payload::Command(Command::OpenSession { .. }) => return "session".to_owned(),
-        Payload::Command(Command::Write { write: Write::CreateQueue { label }, .. }) => format!("create {label}"),
+        Payload::Command(Command::Write {
+            write: Write::CreateQueue { label },
+            ..
+        }) => format!("create {label}"),
         Payload::Command(Command::Write { write, .. }) => write.to_string(),
     };
     if text.chars().count() <= LETTERS_MAX {
@@ -375,28 +425,43 @@ fn short(entry: &Entry<Command>) -> String {
 /// All there is to say about an entry.
 fn about(model: &Model, node: &Node, index: LogIndex, entry: &Entry<Command>) -> Selection {
     let same = |other: &Node| other.entry(index).is_some_and(|theirs| theirs == entry);
-    let holders: Vec<String> = model.nodes().filter(|other| same(other)).map(|other| other.id.to_string()).collect();
+    let holders: Vec<String> = model
+        .nodes()
+        .filter(|other| same(other))
+        .map(|other| other.id.to_string())
+        .collect();
     let mut lines = vec![entry.to_string(), format!("made by the leader of {}", entry.term)];
     if let Some(status) = &node.status {
         let says = |yes: bool, what: &str| format!("{} {what}", if yes { "✓" } else { "not" });
         lines.push(says(index <= status.durable_index, "durable here (figure 2)"));
-        lines.push(says(index <= status.commit_index, "known to be committed here (§5.3, §5.4.2)"));
+        lines.push(says(
+            index <= status.commit_index,
+            "known to be committed here (§5.3, §5.4.2)",
+        ));
         lines.push(says(index <= status.last_applied, "applied here (§5.3)"));
     }
     lines.push(format!("in the logs of {}", holders.join(", ")));
-    Selection::Event { title: format!("Entry {index} of {}", node.id), lines }
+    Selection::Event {
+        title: format!("Entry {index} of {}", node.id),
+        lines,
+    }
 }
 
 /// Why the last entry of the leader is not committed, from what nodes have said.
 fn why(model: &Model, now: Instant) -> Option<Why> {
-    let Some(leader) = model.leader() else { return Some(leaderless(model)) };
+    let Some(leader) = model.leader() else {
+        return Some(leaderless(model));
+    };
     let status = leader.status.as_ref()?;
     if status.commit_index >= status.last_index {
         return Some(Why {
             held: false,
             term: status.term,
             title: format!("All {} entries are committed.", status.last_index),
-            text: format!("Each is on the disks of a majority, and the last is of the {} that {} leads.", status.term, leader.id),
+            text: format!(
+                "Each is on the disks of a majority, and the last is of the {} that {} leads.",
+                status.term, leader.id
+            ),
             paper: "Raft §5.3, §5.4.2",
         });
     }
@@ -406,7 +471,10 @@ fn why(model: &Model, now: Instant) -> Option<Why> {
     let event = Event::CommitHeld { index, reason };
     let mut text = match reason {
         CommitHold::LacksCopies { copies, needed } => {
-            format!("{} has it durably on {copies} of the {needed} nodes that a majority needs.", leader.id)
+            format!(
+                "{} has it durably on {copies} of the {needed} nodes that a majority needs.",
+                leader.id
+            )
         }
         CommitHold::OlderTerm { .. } => format!("{}: {reason}.", leader.id),
     };
@@ -419,7 +487,10 @@ fn why(model: &Model, now: Instant) -> Option<Why> {
         title: format!("Why is entry {index} not committed?"),
         text,
         paper: match event {
-            Event::CommitHeld { reason: CommitHold::OlderTerm { .. }, .. } => "Raft §5.4.2, figure 8",
+            Event::CommitHeld {
+                reason: CommitHold::OlderTerm { .. },
+                ..
+            } => "Raft §5.4.2, figure 8",
             _ => "Raft §5.3, §5.4.2",
         },
     })
@@ -434,13 +505,26 @@ fn leaderless(model: &Model) -> Why {
     } else {
         "A candidate needs the votes of a majority first.".to_owned()
     };
-    Why { held: true, term: model.term(), title: "No leader, so nothing is committed.".to_owned(), text, paper: "Raft §5.2" }
+    Why {
+        held: true,
+        term: model.term(),
+        title: "No leader, so nothing is committed.".to_owned(),
+        text,
+        paper: "Raft §5.2",
+    }
 }
 
 fn counted(model: &Model, status: &Status, index: LogIndex) -> CommitHold {
-    let followers = status.progress.iter().filter(|progress| progress.match_index >= index).count();
+    let followers = status
+        .progress
+        .iter()
+        .filter(|progress| progress.match_index >= index)
+        .count();
     let own = usize::from(status.durable_index >= index);
-    CommitHold::LacksCopies { copies: (followers + own) as u8, needed: (model.nodes().count() / 2 + 1) as u8 }
+    CommitHold::LacksCopies {
+        copies: (followers + own) as u8,
+        needed: (model.nodes().count() / 2 + 1) as u8,
+    }
 }
 
 /// What keeps one node from having an entry.
@@ -449,7 +533,11 @@ fn lacking(node: &Node, leader: &Status, index: LogIndex, now: Instant) -> Strin
     if !node.is_up() {
         return format!(" {id} is down.");
     }
-    let Some(known) = leader.progress.iter().find(|progress| progress.id == id && progress.match_index < index) else {
+    let Some(known) = leader
+        .progress
+        .iter()
+        .find(|progress| progress.id == id && progress.match_index < index)
+    else {
         return String::new();
     };
     match &node.refusal {

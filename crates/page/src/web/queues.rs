@@ -7,6 +7,9 @@ use raft_core::{LogIndex, NodeId};
 use super::app::{App, Selection};
 use super::view::watch;
 
+/// How many items of a queue are shown.
+const ITEMS_MAX: usize = 13;
+
 /// What is shown.
 #[derive(Clone, PartialEq)]
 struct Shown {
@@ -23,7 +26,11 @@ pub(super) fn Queues() -> impl IntoView {
     let shown = watch(move |app| look(app, chosen.get()));
     let members = watch(App::members);
     let of = move || match shown.get() {
-        Shown { node: Some(node), applied, .. } => format!("as applied by {node}, up to entry {applied}"),
+        Shown {
+            node: Some(node),
+            applied,
+            ..
+        } => format!("as applied by {node}, up to entry {applied}"),
         _ => "no node has applied any yet".to_owned(),
     };
     view! {
@@ -55,14 +62,17 @@ fn look(app: &App, chosen: Option<NodeId>) -> Shown {
     };
     let wanted = chosen.or(selected).and_then(|id| model.node(id));
     let most_applied = || {
-        let applied = |node: &&crate::model::Node| node.status.as_ref().map(|status| (node.is_up(), status.last_applied));
+        let applied =
+            |node: &&crate::model::Node| node.status.as_ref().map(|status| (node.is_up(), status.last_applied));
         model.nodes().filter(|node| node.status.is_some()).max_by_key(applied)
     };
     let node = wanted.or_else(|| model.leader()).or_else(most_applied);
     Shown {
         node: node.map(|node| node.id),
         up: node.is_some_and(|node| node.is_up()),
-        applied: node.and_then(|node| node.status.as_ref()).map_or(LogIndex::ZERO, |status| status.last_applied),
+        applied: node
+            .and_then(|node| node.status.as_ref())
+            .map_or(LogIndex::ZERO, |status| status.last_applied),
         queues: node.map(|node| node.queues.clone()).unwrap_or_default(),
     }
 }
@@ -80,11 +90,12 @@ fn list(shown: &Shown) -> impl IntoView + use<> {
 }
 
 fn queue(queue: &QueueSummary) -> impl IntoView + use<> {
-    let hidden = queue.size.saturating_sub(queue.items.len() as u64);
+    let shown = queue.items.len().min(ITEMS_MAX);
+    let hidden = queue.size.saturating_sub(shown as u64);
     view! {
         <div class="q">
             <b>{format!("label {} ", queue.label)}<span class="num">{format!("id {}", queue.qid)}</span></b>
-            {queue.items.iter().map(|item| view! { <i>{item.to_string()}</i> }).collect_view()}
+            {queue.items.iter().take(shown).map(|item| view! { <i>{item.to_string()}</i> }).collect_view()}
             {(queue.size == 0).then(|| view! { <span class="more">"empty"</span> })}
             {(hidden > 0).then(|| view! { <span class="more">{format!("… {hidden} more")}</span> })}
         </div>

@@ -43,7 +43,10 @@ impl Shapes {
 
     /// What is at this place: the nearest, and of those as near the one on top.
     pub(super) fn at(&self, x: f64, y: f64) -> Option<&Subject> {
-        let near = self.0.iter().map(|(outline, subject)| (outline.distance(x, y), subject));
+        let near = self
+            .0
+            .iter()
+            .map(|(outline, subject)| (outline.distance(x, y), subject));
         near.filter(|(distance, _)| *distance <= REACH_PX)
             .fold(None, |best: Option<(f64, &Subject)>, found| match best {
                 Some(best) if best.0 < found.0 => Some(best),
@@ -62,7 +65,12 @@ impl Outline {
                 let part = (((x - from.0) * dx + (y - from.1) * dy) / length).clamp(0.0, 1.0);
                 (x - from.0 - part * dx).hypot(y - from.1 - part * dy)
             }
-            Outline::Box { x: left, y: top, width, height } => {
+            Outline::Box {
+                x: left,
+                y: top,
+                width,
+                height,
+            } => {
                 let across = (left - x).max(x - left - width).max(0.0);
                 let down = (top - y).max(y - top - height).max(0.0);
                 // A bar behind a line gives way to it.
@@ -126,7 +134,11 @@ impl Subject {
         let mut lines = vec![self.when()];
         match self {
             Subject::Flight(flight) => {
-                lines.push(format!("{} (Raft {})", meaning(&flight.summary), paper(&flight.summary)));
+                lines.push(format!(
+                    "{} (Raft {})",
+                    meaning(&flight.summary),
+                    paper(&flight.summary)
+                ));
                 for event in model.history.consequences(flight.id, flight.to) {
                     lines.push(format!("{}: {event} (Raft {})", flight.to, event.paper()));
                 }
@@ -170,16 +182,22 @@ fn happened(kind: MarkKind) -> String {
 
 fn explained(kind: MarkKind) -> Option<&'static str> {
     match kind {
-        MarkKind::Booted { .. } => Some("It read its term, vote and log from its disk; everything else starts anew (Raft figure 2)"),
+        MarkKind::Booted { .. } => {
+            Some("It read its term, vote and log from its disk; everything else starts anew (Raft figure 2)")
+        }
         MarkKind::Crashed => Some("It lost everything but its term, its vote and its log (Raft figure 2)"),
-        MarkKind::Wiped => Some("Raft rests on stable storage: a node that forgets its vote or its log breaks what it promised (Raft §5.2)"),
+        MarkKind::Wiped => Some(
+            "Raft rests on stable storage: a node that forgets its vote or its log breaks what it promised (Raft §5.2)",
+        ),
         _ => None,
     }
 }
 
 fn role_meaning(role: Role) -> &'static str {
     match role {
-        Role::Follower => "It answers leaders and candidates, and stands for election when it hears from none (Raft §5.1)",
+        Role::Follower => {
+            "It answers leaders and candidates, and stands for election when it hears from none (Raft §5.1)"
+        }
         Role::Candidate => "It asks the others for their votes; a majority makes it the leader (Raft §5.2)",
         Role::Leader => "It takes the clients' commands into its log and replicates them (Raft §5.3)",
     }

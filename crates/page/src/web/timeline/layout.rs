@@ -43,7 +43,16 @@ impl Layout {
         let heartbeats = lanes + members.len() as f64 * LANE + 6.0;
         let faults = heartbeats + HEARTBEATS;
         let height = faults + FAULT_ROWS as f64 * FAULT_ROW + 8.0;
-        Layout { axis: AXIS, term, clients, heartbeats, faults, height, members, first_lane: lanes + LANE / 2.0 }
+        Layout {
+            axis: AXIS,
+            term,
+            clients,
+            heartbeats,
+            faults,
+            height,
+            members,
+            first_lane: lanes + LANE / 2.0,
+        }
     }
 
     /// The members, from the top.
@@ -53,7 +62,10 @@ impl Layout {
 
     /// The node whose lane is at this height.
     pub(super) fn node_at(&self, y: f64) -> Option<NodeId> {
-        self.members.iter().copied().find(|&node| (self.lane(node) - y).abs() <= LANE / 2.0)
+        self.members
+            .iter()
+            .copied()
+            .find(|&node| (self.lane(node) - y).abs() <= LANE / 2.0)
     }
 
     /// The middle of a node's lane.

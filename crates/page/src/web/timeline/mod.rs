@@ -149,7 +149,11 @@ pub(super) fn Timeline() -> impl IntoView {
 }
 
 fn tip(tip: Tip) -> impl IntoView {
-    let side = if tip.left { format!("right: calc(100% - {}px)", tip.x - 12.0) } else { format!("left: {}px", tip.x + 12.0) };
+    let side = if tip.left {
+        format!("right: calc(100% - {}px)", tip.x - 12.0)
+    } else {
+        format!("left: {}px", tip.x + 12.0)
+    };
     let style = format!("{side}; top: {}px", tip.y + 12.0);
     view! { <div class="tip" style=style aria-hidden="true"><b>{tip.title}</b><small>{tip.when}</small></div> }
 }
@@ -195,7 +199,9 @@ impl Handle {
     }
 
     fn paint(self) {
-        let Some(canvas) = self.canvas.get_untracked() else { return };
+        let Some(canvas) = self.canvas.get_untracked() else {
+            return;
+        };
         let app = app();
         let now = app.now();
         self.view.update_value(|view| {
@@ -229,7 +235,13 @@ impl Handle {
 
     fn speak(self) {
         let now = app().now();
-        let at = self.view.with_value(|view| if view.viewport.follows() { now } else { view.viewport.middle() });
+        let at = self.view.with_value(|view| {
+            if view.viewport.follows() {
+                now
+            } else {
+                view.viewport.middle()
+            }
+        });
         self.value.set((at.0 / 1_000) as f64 / 1_000.0);
         self.spoken.set(self.words());
     }
@@ -291,7 +303,9 @@ impl Handle {
         let found = {
             let app = app();
             let model = app.model.borrow();
-            let at = self.view.with_value(|view| view.chosen.as_ref().map_or(view.viewport.middle(), Subject::at));
+            let at = self
+                .view
+                .with_value(|view| view.chosen.as_ref().map_or(view.viewport.middle(), Subject::at));
             neighbour(&model, at, later)
         };
         if let Some(mark) = found {
@@ -304,7 +318,10 @@ impl Handle {
         let app = app();
         let selection = subject.as_ref().map(|subject| {
             let model = app.model.borrow();
-            Selection::Event { title: subject.title(), lines: subject.lines(&model) }
+            Selection::Event {
+                title: subject.title(),
+                lines: subject.lines(&model),
+            }
         });
         self.view.update_value(|view| view.chosen = subject);
         app.selected.set(selection.unwrap_or_default());
@@ -319,13 +336,19 @@ impl Handle {
         if let Some(canvas) = self.canvas.get_untracked() {
             let _ = canvas.set_pointer_capture(event.pointer_id());
         }
-        let pointer = Pointer { id: event.pointer_id(), x: f64::from(event.offset_x()), travelled_px: 0.0 };
+        let pointer = Pointer {
+            id: event.pointer_id(),
+            x: f64::from(event.offset_x()),
+            travelled_px: 0.0,
+        };
         self.view.update_value(|view| view.pointers.push(pointer));
     }
 
     fn drag(self, event: &PointerEvent) {
         let (x, y) = (f64::from(event.offset_x()), f64::from(event.offset_y()));
-        let pressed = self.view.with_value(|view| view.pointers.iter().any(|pointer| pointer.id == event.pointer_id()));
+        let pressed = self
+            .view
+            .with_value(|view| view.pointers.iter().any(|pointer| pointer.id == event.pointer_id()));
         if !pressed {
             return self.hover(x, y);
         }
@@ -368,10 +391,18 @@ impl Handle {
     }
 
     fn hover(self, x: f64, y: f64) {
-        let Some(canvas) = self.canvas.get_untracked() else { return };
+        let Some(canvas) = self.canvas.get_untracked() else {
+            return;
+        };
         let left = x > f64::from(canvas.client_width()) * 0.6;
         let tip = self.view.with_value(|view| {
-            view.shapes.at(x, y).map(|subject| Tip { left, x, y, title: subject.title(), when: subject.when() })
+            view.shapes.at(x, y).map(|subject| Tip {
+                left,
+                x,
+                y,
+                title: subject.title(),
+                when: subject.when(),
+            })
         });
         if self.tip.get_untracked() != tip {
             self.tip.set(tip);
@@ -381,7 +412,11 @@ impl Handle {
     fn wheel(self, event: &WheelEvent) {
         event.prevent_default();
         // Some browsers count lines, most count pixels.
-        let unit = if event.delta_mode() == WheelEvent::DOM_DELTA_LINE { 20.0 } else { 1.0 };
+        let unit = if event.delta_mode() == WheelEvent::DOM_DELTA_LINE {
+            20.0
+        } else {
+            1.0
+        };
         let (dx, dy) = (event.delta_x() * unit, event.delta_y() * unit);
         let x = f64::from(event.offset_x()) - LEFT;
         self.tip.set(None);
@@ -406,7 +441,9 @@ impl View {
             self.palette = Some((theme, Palette::read()));
         }
         let Some((_, palette)) = &self.palette else { return };
-        let Some((context, width, _)) = canvas::ready(canvas) else { return };
+        let Some((context, width, _)) = canvas::ready(canvas) else {
+            return;
+        };
         let model = app.model.borrow();
         let layout = Layout::new(app.members());
         let mut painter = Painter {
@@ -423,7 +460,12 @@ impl View {
     }
 
     fn move_pointer(&mut self, id: i32, x: f64) -> Option<Gesture> {
-        let others: Vec<f64> = self.pointers.iter().filter(|pointer| pointer.id != id).map(|pointer| pointer.x).collect();
+        let others: Vec<f64> = self
+            .pointers
+            .iter()
+            .filter(|pointer| pointer.id != id)
+            .map(|pointer| pointer.x)
+            .collect();
         let pointer = self.pointers.iter_mut().find(|pointer| pointer.id == id)?;
         let before = pointer.x;
         pointer.x = x;
@@ -431,7 +473,10 @@ impl View {
         match others.first() {
             Some(&other) => {
                 let factor = (before - other).abs().max(1.0) / (x - other).abs().max(1.0);
-                Some(Gesture::Pinch { factor, middle: (x + other) / 2.0 })
+                Some(Gesture::Pinch {
+                    factor,
+                    middle: (x + other) / 2.0,
+                })
             }
             None => (pointer.travelled_px >= CLICK_PX).then_some(Gesture::Pan(x - before)),
         }
@@ -459,9 +504,18 @@ fn neighbour(model: &Model, at: Instant, later: bool) -> Option<Mark> {
     let telling = |mark: &&Mark| !matches!(mark.kind, MarkKind::Committed { .. });
     let history = &model.history;
     if later {
-        history.marks_between(Instant(at.0.saturating_add(1)), Instant::NEVER).find(telling).cloned()
+        history
+            .marks_between(Instant(at.0.saturating_add(1)), Instant::NEVER)
+            .find(telling)
+            .cloned()
     } else {
-        history.marks.iter().rev().filter(telling).find(|mark| mark.at < at).cloned()
+        history
+            .marks
+            .iter()
+            .rev()
+            .filter(telling)
+            .find(|mark| mark.at < at)
+            .cloned()
     }
 }
 
@@ -474,7 +528,10 @@ fn spoken(view: &View, model: &Model, now: Instant) -> String {
     }
     let mut leader = None;
     for node in model.nodes() {
-        let led = model.history.spans_between(node.id, at, at).find(|span| span.role == Role::Leader);
+        let led = model
+            .history
+            .spans_between(node.id, at, at)
+            .find(|span| span.role == Role::Leader);
         leader = leader.max(led.map(|span| (span.term, node.id)));
     }
     let who = match leader {
@@ -482,10 +539,17 @@ fn spoken(view: &View, model: &Model, now: Instant) -> String {
         None => "no leader".to_owned(),
     };
     let count = |wanted: fn(&MarkKind) -> bool| {
-        model.history.marks_between(viewport.start(), viewport.end()).filter(|mark| wanted(&mark.kind)).count()
+        model
+            .history
+            .marks_between(viewport.start(), viewport.end())
+            .filter(|mark| wanted(&mark.kind))
+            .count()
     };
     let commits = count(|kind| matches!(kind, MarkKind::Committed { .. }));
     let elections = count(|kind| matches!(kind, MarkKind::Elected { .. }));
     let crashes = count(|kind| matches!(kind, MarkKind::Crashed));
-    format!("{}{place}: {who}; in view {commits} commits, {elections} elections, {crashes} crashes", seconds(at))
+    format!(
+        "{}{place}: {who}; in view {commits} commits, {elections} elections, {crashes} crashes",
+        seconds(at)
+    )
 }

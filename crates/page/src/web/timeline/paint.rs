@@ -44,7 +44,8 @@ impl Painter<'_> {
         self.names();
         self.context.save();
         self.context.begin_path();
-        self.context.rect(LEFT, 0.0, (self.width - LEFT - RIGHT).max(0.0), self.layout.height);
+        self.context
+            .rect(LEFT, 0.0, (self.width - LEFT - RIGHT).max(0.0), self.layout.height);
         self.context.clip();
         self.terms();
         self.clients();
@@ -92,7 +93,8 @@ impl Painter<'_> {
         for tick in self.viewport.ticks(86.0) {
             let x = LEFT + tick.x;
             self.fill(&self.palette.line);
-            self.context.fill_rect(x.round(), self.layout.axis - 4.0, 1.0, bottom - self.layout.axis);
+            self.context
+                .fill_rect(x.round(), self.layout.axis - 4.0, 1.0, bottom - self.layout.axis);
             self.fill(&self.palette.faint);
             let width = tick.label.len() as f64 * 6.0;
             if x - width / 2.0 > LEFT - 30.0 {
@@ -119,7 +121,11 @@ impl Painter<'_> {
         let (from, until) = (self.viewport.start(), self.viewport.end());
         let mut reigns: Vec<(NodeId, Span)> = Vec::new();
         for &node in self.layout.members() {
-            let led = self.model.history.spans_between(node, from, until).filter(|span| span.role == Role::Leader);
+            let led = self
+                .model
+                .history
+                .spans_between(node, from, until)
+                .filter(|span| span.role == Role::Leader);
             reigns.extend(led.map(|span| (node, *span)));
         }
         reigns.sort_by_key(|(_, span)| (span.from, span.term));
@@ -134,7 +140,12 @@ impl Painter<'_> {
             self.context.fill_rect(a, y, (b - a).max(1.0), 14.0);
             self.context.set_global_alpha(1.0);
             let left = a.max(LEFT);
-            self.text_within(&format!("{} · {node}", span.term), left + 6.0, y + 11.0, b - left - 10.0);
+            self.text_within(
+                &format!("{} · {node}", span.term),
+                left + 6.0,
+                y + 11.0,
+                b - left - 10.0,
+            );
             self.shapes.area(a, y, b - a, 14.0, Subject::Span(node, span));
         }
         self.gap(free_from, self.now.min(until));
@@ -163,7 +174,12 @@ impl Painter<'_> {
                 continue;
             };
             taken[row] = b.max(a + 2.0) + 1.0;
-            self.operation(operation, a, b.max(a + 2.0), self.layout.clients + row as f64 * CLIENT_ROW);
+            self.operation(
+                operation,
+                a,
+                b.max(a + 2.0),
+                self.layout.clients + row as f64 * CLIENT_ROW,
+            );
         }
         if left_out > 0 {
             self.fill(&self.palette.faint);
@@ -175,7 +191,11 @@ impl Painter<'_> {
     }
 
     fn operation(&mut self, operation: &ClientOperation, a: f64, b: f64, y: f64) {
-        let colour = if operation.ok { &self.palette.accent } else { &self.palette.dim };
+        let colour = if operation.ok {
+            &self.palette.accent
+        } else {
+            &self.palette.dim
+        };
         self.fill(colour);
         self.context.set_global_alpha(0.18);
         self.context.fill_rect(a, y, b - a, 16.0);
@@ -190,7 +210,8 @@ impl Painter<'_> {
             let asked = operation.text.split(" → ").next().unwrap_or_default();
             self.text_within(if fits { &operation.text } else { asked }, left + 6.0, y + 12.0, room);
         }
-        self.shapes.area(a, y, b - a, 16.0, Subject::Operation(operation.clone()));
+        self.shapes
+            .area(a, y, b - a, 16.0, Subject::Operation(operation.clone()));
     }
 
     /// Each node's lane: its role by thickness, its term by hue; dashed while it is down.
@@ -202,7 +223,10 @@ impl Painter<'_> {
             self.down(node, y, &spans);
             let mut drawn_to = f64::MIN;
             for span in spans {
-                let (a, b) = (self.x(span.from), self.x(span.until.unwrap_or(self.now)).max(self.x(span.from) + 1.0));
+                let (a, b) = (
+                    self.x(span.from),
+                    self.x(span.until.unwrap_or(self.now)).max(self.x(span.from) + 1.0),
+                );
                 // Where many elections share a pixel, the first stands for all.
                 if b <= drawn_to + 0.5 {
                     continue;
@@ -217,13 +241,18 @@ impl Painter<'_> {
                 self.context.set_global_alpha(alpha);
                 self.context.fill_rect(a, y - height / 2.0, b - a, height);
                 self.context.set_global_alpha(1.0);
-                self.shapes.area(a, y - height / 2.0, b - a, height, Subject::Span(node, span));
+                self.shapes
+                    .area(a, y - height / 2.0, b - a, height, Subject::Span(node, span));
             }
         }
     }
 
     fn down(&self, node: NodeId, y: f64, spans: &[Span]) {
-        let up = |at: Instant| spans.iter().any(|span| span.from <= at && span.until.is_none_or(|until| until > at));
+        let up = |at: Instant| {
+            spans
+                .iter()
+                .any(|span| span.from <= at && span.until.is_none_or(|until| until > at))
+        };
         self.stroke(&self.palette.faint, 1.0);
         dashes(self.context, &[3.0, 4.0]);
         let mut free_from = self.viewport.start();
@@ -268,17 +297,20 @@ impl Painter<'_> {
         for (bin, &count) in beats.iter().enumerate().filter(|(_, count)| **count > 0) {
             let height = (f64::from(count) / most * 11.0).max(2.0);
             let y = self.layout.heartbeats + 10.0 - height;
-            self.context.fill_rect(LEFT + bin as f64 * BIN_PX, y, BIN_PX - 1.0, height);
+            self.context
+                .fill_rect(LEFT + bin as f64 * BIN_PX, y, BIN_PX - 1.0, height);
         }
         self.context.set_global_alpha(1.0);
     }
 
     fn arrows(&mut self, flights: &[Flight]) {
         let drawn = self.thinned(flights);
-        let by_term = drawn.iter().fold(BTreeMap::<Term, Vec<Flight>>::new(), |mut terms, flight| {
-            terms.entry(flight.term()).or_default().push(*flight);
-            terms
-        });
+        let by_term = drawn
+            .iter()
+            .fold(BTreeMap::<Term, Vec<Flight>>::new(), |mut terms, flight| {
+                terms.entry(flight.term()).or_default().push(*flight);
+                terms
+            });
         let alpha = if drawn.len() > 900 { 0.45 } else { 0.95 };
         for (term, flights) in by_term {
             let colour = self.palette.term(term);
@@ -357,7 +389,8 @@ impl Painter<'_> {
         let angle = (to.1 - from.1).atan2(to.0 - from.0);
         self.context.move_to(to.0, to.1);
         for turn in [-0.4, 0.4] {
-            self.context.line_to(to.0 - 7.0 * (angle + turn).cos(), to.1 - 7.0 * (angle + turn).sin());
+            self.context
+                .line_to(to.0 - 7.0 * (angle + turn).cos(), to.1 - 7.0 * (angle + turn).sin());
         }
         self.context.close_path();
     }
@@ -375,7 +408,9 @@ impl Painter<'_> {
             let (dx, dy) = (to.0 - from.0, to.1 - from.1);
             let need = label.chars().count() as f64 * LETTER_PX;
             let middle = (from.0 + dx / 2.0, from.1 + dy / 2.0);
-            let clear = taken.iter().all(|(x, y, reach)| (x - middle.0).hypot(y - middle.1) > reach.max(need) * 0.5 + 9.0);
+            let clear = taken
+                .iter()
+                .all(|(x, y, reach)| (x - middle.0).hypot(y - middle.1) > reach.max(need) * 0.5 + 9.0);
             if label.is_empty() || dx.hypot(dy) < need + 18.0 || dx.abs() < 5.0 || !clear {
                 continue;
             }
@@ -395,16 +430,20 @@ impl Painter<'_> {
     fn marks(&mut self) {
         let (from, until) = (self.viewport.start(), self.viewport.end());
         let mut last: BTreeMap<(NodeId, u8), f64> = BTreeMap::new();
-        let marks: Vec<_> = self.model.history.marks_between(from, until).cloned().collect();
-        for mark in marks {
+        let model = self.model;
+        for mark in model.history.marks_between(from, until) {
             let (x, y) = (self.x(mark.at), self.layout.lane(mark.node));
             let kind = shape_of(mark.kind);
             // Marks of one kind that would cover one another are drawn once.
-            if last.insert((mark.node, kind as u8), x).is_some_and(|before| x - before < 1.5) {
+            if last
+                .insert((mark.node, kind as u8), x)
+                .is_some_and(|before| x - before < 1.5)
+            {
                 continue;
             }
             self.mark(kind, x, y);
-            self.shapes.area(x - 3.0, y - 9.0, 6.0, 12.0, Subject::Mark(mark));
+            self.shapes
+                .area(x - 3.0, y - 9.0, 6.0, 12.0, Subject::Mark(mark.clone()));
         }
     }
 
@@ -452,7 +491,10 @@ impl Painter<'_> {
         let faults: Vec<Fault> = self.model.history.faults.iter().filter(in_view).cloned().collect();
         let mut taken = [f64::MIN; FAULT_ROWS];
         for fault in faults {
-            let (a, b) = (self.x(fault.from), self.x(fault.until.unwrap_or(self.now)).max(self.x(fault.from) + 2.0));
+            let (a, b) = (
+                self.x(fault.from),
+                self.x(fault.until.unwrap_or(self.now)).max(self.x(fault.from) + 2.0),
+            );
             let free = taken.iter().position(|&end| end <= a);
             let row = free.unwrap_or(FAULT_ROWS - 1);
             taken[row] = b + 1.0;
@@ -485,7 +527,11 @@ impl Painter<'_> {
             }
             Subject::Span(node, span) => {
                 let y = self.layout.lane(*node) + 9.0;
-                line(self.context, (self.x(span.from), y), (self.x(span.until.unwrap_or(self.now)), y));
+                line(
+                    self.context,
+                    (self.x(span.from), y),
+                    (self.x(span.until.unwrap_or(self.now)), y),
+                );
             }
             Subject::Operation(_) | Subject::Fault(_) => {
                 let x = self.x(subject.at());
@@ -497,8 +543,13 @@ impl Painter<'_> {
     fn now_line(&self) {
         let x = self.x(self.now).round();
         self.fill(&self.palette.ink);
-        self.context.fill_rect(x, self.layout.axis - 2.0, 1.5, self.layout.height - self.layout.axis);
-        self.polygon(&[(x - 5.0, self.layout.axis - 8.0), (x + 6.5, self.layout.axis - 8.0), (x + 0.75, self.layout.axis)]);
+        self.context
+            .fill_rect(x, self.layout.axis - 2.0, 1.5, self.layout.height - self.layout.axis);
+        self.polygon(&[
+            (x - 5.0, self.layout.axis - 8.0),
+            (x + 6.5, self.layout.axis - 8.0),
+            (x + 0.75, self.layout.axis),
+        ]);
     }
 }
 
