@@ -7,7 +7,7 @@ use cluster::ActivityLine;
 use cluster::client::Failure;
 use cluster::clock::{Clock, ClockSetting};
 use cluster::host::{Boot, Fact, FromNode, Storage, ToNode};
-use ftqueue::{Answer, Operation};
+use ftqueue::{Answer, Operation, QueueError, Read, Write};
 use js_sys::Promise;
 use leptos::prelude::*;
 use raft_core::{Duration, Event, Instant, NodeId, Rules};
@@ -468,7 +468,13 @@ impl App {
             then(outcome);
         };
         match line.parse::<Operation>() {
-            Ok(operation) => self.submit(operation, move |returned| finish(outcome_of(&returned))),
+            Ok(operation) => self.submit(operation, move |returned| {
+                let mut outcome = outcome_of(&returned);
+                if let Err(Failure::Queue(error)) = &returned.done.result {
+                    outcome.text = self::app().explain(&operation, error).unwrap_or(outcome.text);
+                }
+                finish(outcome);
+            }),
             Err(error) => finish(ResultOutcome {
                 ok: false,
                 text: error.to_string(),
@@ -492,6 +498,29 @@ impl App {
             self.notify("Too many operations wait in line; this one was not sent.".to_owned());
         }
         self.serve_clients();
+    }
+
+    /// An error about a queue that is not there, with what there is instead.
+    fn explain(&self, operation: &Operation, error: &QueueError) -> Option<String> {
+        const NAMED_MAX: usize = 8;
+        let model = self.model.borrow();
+        let queues = &model.leader()?.queues;
+        let (what, asked, there): (_, _, Vec<String>) = match (operation, error) {
+            (
+                Operation::Write(Write::Push { qid, .. } | Write::Pop { qid }) | Operation::Read(Read::Top { qid } | Read::Qsize { qid }),
+                QueueError::NoSuchQueue,
+            ) => ("id", qid.to_string(), queues.queues.iter().map(|queue| queue.qid.to_string()).collect()),
+            (Operation::Read(Read::GetQid { label }), QueueError::NoSuchLabel) => {
+                ("label", label.to_string(), queues.queues.iter().map(|queue| queue.label.to_string()).collect())
+            }
+            _ => return None,
+        };
+        let more = if queues.count as usize > NAMED_MAX { ", …" } else { "" };
+        Some(match there.len() {
+            0 => format!("no queue has {what} {asked}; there is none yet: create_queue makes one"),
+            1 => format!("no queue has {what} {asked}; the only one has {}", there[0]),
+            _ => format!("no queue has {what} {asked}; {what}s are {}{more}", there[..there.len().min(NAMED_MAX)].join(", ")),
+        })
     }
 
     /// Gives up every operation that has no answer yet. What was sent may have been applied, or may be yet.

@@ -1,26 +1,24 @@
 //! `window.ftqueue`: the cluster from the browser's console, from tests and from scripts. Every call returns a promise of plain
 //! data.
 
-use cluster::host::Storage;
-use js_sys::{Error, Object, Promise, Reflect};
+use cluster::host::{QueueSummary, Status, Storage};
+use js_sys::{Array, Error, Object, Promise, Reflect};
 use leptos::prelude::GetUntracked;
-use raft_core::NodeId;
-use serde::Serialize;
-use serde_json::{Value, json};
+use raft_core::{LogIndex, NodeId};
 use wasm_bindgen::prelude::*;
 
-use super::app::{ResultOutcome, app};
+use super::app::{App, ResultOutcome, app};
 use super::wall;
-use crate::model::Power;
+use crate::model::{Node, Power};
 
 /// Makes `window.ftqueue`.
 pub(super) fn install() {
     let api = Object::new();
-    put(&api, "status", Closure::<dyn Fn() -> Promise>::new(|| resolved(&status())).into_js_value());
+    put(&api, "status", Closure::<dyn Fn() -> Promise>::new(|| Promise::resolve(&status())).into_js_value());
     put(&api, "submit", Closure::<dyn Fn(JsValue) -> Promise>::new(submit).into_js_value());
     put(&api, "crash", Closure::<dyn Fn(JsValue) -> Promise>::new(crash).into_js_value());
     put(&api, "restart", Closure::<dyn Fn(JsValue) -> Promise>::new(restart).into_js_value());
-    put(&api, "trace", Closure::<dyn Fn() -> Promise>::new(|| resolved(&trace())).into_js_value());
+    put(&api, "trace", Closure::<dyn Fn() -> Promise>::new(|| Promise::resolve(&trace())).into_js_value());
     put(&wall::window(), "ftqueue", api.into());
 }
 
@@ -28,61 +26,90 @@ fn put(object: &JsValue, name: &str, value: JsValue) {
     let _ = Reflect::set(object, &name.into(), &value);
 }
 
-fn plain(value: &Value) -> JsValue {
-    let serializer = serde_wasm_bindgen::Serializer::json_compatible();
-    value.serialize(&serializer).unwrap_or(JsValue::NULL)
+/// A plain object of these fields.
+fn object<const N: usize>(fields: [(&str, JsValue); N]) -> JsValue {
+    let object = Object::new();
+    for (name, value) in fields {
+        put(&object, name, value);
+    }
+    object.into()
 }
 
-fn resolved(value: &Value) -> Promise {
-    Promise::resolve(&plain(value))
+fn list(items: impl Iterator<Item = JsValue>) -> JsValue {
+    items.collect::<Array>().into()
+}
+
+/// A count or a place: far below where a JavaScript number loses digits.
+fn number(value: u64) -> JsValue {
+    JsValue::from_f64(value as f64)
+}
+
+/// An item may be any 64-bit integer: a number if JavaScript has it exactly, else text.
+fn integer(value: i128) -> JsValue {
+    const SAFE_MAX: i128 = (1 << 53) - 1;
+    if value.abs() <= SAFE_MAX { JsValue::from_f64(value as f64) } else { value.to_string().into() }
+}
+
+fn or_null<T>(value: Option<T>, plain: impl Fn(T) -> JsValue) -> JsValue {
+    value.map_or(JsValue::NULL, plain)
 }
 
 fn rejected(why: &str) -> Promise {
     Promise::reject(&Error::new(why))
 }
 
-fn status() -> Value {
+fn status() -> JsValue {
     let app = app();
     let now_ms = app.now().0 as f64 / 1000.0;
     let model = app.model.borrow();
-    let nodes: Vec<Value> = model
-        .nodes()
-        .map(|node| {
-            let status = node.status.as_ref();
-            let index = |of: fn(&cluster::host::Status) -> raft_core::LogIndex| status.map_or(0, |status| of(status).0);
-            json!({
-                "id": node.id.0,
-                "role": node.role_name(),
-                "up": node.is_up(),
-                "term": node.term().0,
-                "voted_for": status.and_then(|status| status.voted_for).map(|id| id.0),
-                "leader": status.and_then(|status| status.leader).map(|id| id.0),
-                "commit_index": index(|status| status.commit_index),
-                "last_applied": index(|status| status.last_applied),
-                "last_index": index(|status| status.last_index),
-                "durable_index": index(|status| status.durable_index),
-                "boot": node.boot,
-                "paused": app.fleet.borrow().is_paused(node.id),
-                "isolated": app.is_isolated(node.id),
-                "bad_frames": status.map_or(0, |status| status.bad_frames),
-                "error": match &node.power { Power::Failed(why) => Some(why.clone()), _ => None },
-                "queues": node.queues.queues.iter().map(|queue| json!({
-                    "label": queue.label.0, "qid": queue.qid.0, "size": queue.size, "items": queue.items,
-                })).collect::<Vec<_>>(),
-            })
-        })
-        .collect();
     let in_memory = model.nodes().any(|node| matches!(node.storage, Some(Storage::Memory { .. })));
-    json!({
-        "cluster": app.home.cluster(nodes.len()),
-        "now_ms": now_ms,
-        "rate": if app.stands() { 0.0 } else { app.settings.get_untracked().rate },
-        "leader": model.leader().map(|leader| leader.id.0),
-        "term": model.leader().map_or(model.term(), |leader| leader.term()).0,
-        "commit_index": model.commit_index().0,
-        "storage": if in_memory { "memory" } else { "opfs" },
-        "nodes": nodes,
-    })
+    let rate = if app.stands() { 0.0 } else { app.settings.get_untracked().rate };
+    object([
+        ("cluster", app.home.cluster(model.nodes().count()).into()),
+        ("now_ms", now_ms.into()),
+        ("rate", rate.into()),
+        ("leader", or_null(model.leader(), |leader| leader.id.0.into())),
+        ("term", number(model.leader().map_or(model.term(), |leader| leader.term()).0)),
+        ("commit_index", number(model.commit_index().0)),
+        ("storage", if in_memory { "memory" } else { "opfs" }.into()),
+        ("nodes", list(model.nodes().map(|node| node_status(&app, node)))),
+    ])
+}
+
+fn node_status(app: &App, node: &Node) -> JsValue {
+    let status = node.status.as_ref();
+    let index = |of: fn(&Status) -> LogIndex| number(status.map_or(0, |status| of(status).0));
+    let error = match &node.power {
+        Power::Failed(why) => Some(why.as_str()),
+        _ => None,
+    };
+    object([
+        ("id", node.id.0.into()),
+        ("role", node.role_name().into()),
+        ("up", node.is_up().into()),
+        ("term", number(node.term().0)),
+        ("voted_for", or_null(status.and_then(|status| status.voted_for), |id| id.0.into())),
+        ("leader", or_null(status.and_then(|status| status.leader), |id| id.0.into())),
+        ("commit_index", index(|status| status.commit_index)),
+        ("last_applied", index(|status| status.last_applied)),
+        ("last_index", index(|status| status.last_index)),
+        ("durable_index", index(|status| status.durable_index)),
+        ("boot", node.boot.into()),
+        ("paused", app.fleet.borrow().is_paused(node.id).into()),
+        ("isolated", app.is_isolated(node.id).into()),
+        ("bad_frames", number(status.map_or(0, |status| status.bad_frames))),
+        ("error", or_null(error, JsValue::from)),
+        ("queues", list(node.queues.queues.iter().map(queue))),
+    ])
+}
+
+fn queue(queue: &QueueSummary) -> JsValue {
+    object([
+        ("label", integer(queue.label.0.into())),
+        ("qid", number(queue.qid.0)),
+        ("size", number(queue.size)),
+        ("items", list(queue.items.iter().map(|&item| integer(item.into())))),
+    ])
 }
 
 fn submit(text: JsValue) -> Promise {
@@ -90,28 +117,23 @@ fn submit(text: JsValue) -> Promise {
         return rejected("submit takes a command as text, as in submit(\"push 1 42\")");
     };
     Promise::new(&mut |resolve, _| {
-        app().enter(&text, move |outcome| {
-            let _ = resolve.call1(&JsValue::NULL, &plain(&outcome_json(&outcome)));
+        app().enter(&text, move |returned| {
+            let _ = resolve.call1(&JsValue::NULL, &outcome(&returned));
         });
     })
 }
 
-fn outcome_json(outcome: &ResultOutcome) -> Value {
-    /// The greatest integer that a JavaScript number holds exactly.
-    const SAFE_MAX: i128 = (1 << 53) - 1;
-    json!({
-        "ok": outcome.ok,
-        "text": outcome.text,
-        "value": outcome.value.map(|value| match i64::try_from(value) {
-            Ok(number) if value.abs() <= SAFE_MAX => json!(number),
-            _ => json!(value.to_string()),
-        }),
-        "error": if outcome.ok { None } else { Some(&outcome.text) },
-        "tries": outcome.tries,
-        "leaders": outcome.leaders,
-        "wall_ms": outcome.wall_ms,
-        "virtual_ms": outcome.virtual_ms,
-    })
+fn outcome(outcome: &ResultOutcome) -> JsValue {
+    object([
+        ("ok", outcome.ok.into()),
+        ("text", outcome.text.as_str().into()),
+        ("value", or_null(outcome.value, integer)),
+        ("error", if outcome.ok { JsValue::NULL } else { outcome.text.as_str().into() }),
+        ("tries", outcome.tries.into()),
+        ("leaders", list(outcome.leaders.iter().map(|&leader| leader.into()))),
+        ("wall_ms", outcome.wall_ms.into()),
+        ("virtual_ms", outcome.virtual_ms.into()),
+    ])
 }
 
 /// A node by its number, as a person gives it.
@@ -123,7 +145,7 @@ fn node(number: &JsValue) -> Result<NodeId, String> {
 
 fn crash(number: JsValue) -> Promise {
     match node(&number).and_then(|id| app().crash(id)) {
-        Ok(()) => resolved(&json!({ "id": number.as_f64(), "role": "crashed" })),
+        Ok(()) => Promise::resolve(&object([("id", number), ("role", "crashed".into())])),
         Err(why) => rejected(&why),
     }
 }
@@ -140,24 +162,24 @@ fn restart(number: JsValue) -> Promise {
     }
 }
 
-fn trace() -> Value {
+fn trace() -> JsValue {
     let app = app();
     let model = app.model.borrow();
-    let facts: Vec<Value> = model
-        .history
-        .facts
-        .iter()
-        .map(|record| {
-            json!({
-                "at_us": record.at.0,
-                "node": record.node.0,
-                "boot": record.boot,
-                "kind": kind(&record.fact),
-                "text": record.fact.to_string(),
-            })
-        })
-        .collect();
-    json!({ "version": 1, "cluster": app.home.cluster(app.members().len()), "facts": facts, "dropped": model.history.dropped })
+    let facts = model.history.facts.iter().map(|record| {
+        object([
+            ("at_us", number(record.at.0)),
+            ("node", record.node.0.into()),
+            ("boot", record.boot.into()),
+            ("kind", kind(&record.fact).into()),
+            ("text", record.fact.to_string().into()),
+        ])
+    });
+    object([
+        ("version", 1.into()),
+        ("cluster", app.home.cluster(model.nodes().count()).into()),
+        ("facts", list(facts)),
+        ("dropped", number(model.history.dropped)),
+    ])
 }
 
 fn kind(fact: &cluster::host::Fact) -> &'static str {

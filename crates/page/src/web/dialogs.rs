@@ -178,7 +178,7 @@ fn Number(
         <label class="row"><span>{name}</span>
             <input type="number" min="0" step=step aria-label=name prop:value=move || settings.with(read)
                 on:change=move |event| {
-                    if let Ok(value) = event_target_value(&event).parse::<f64>() {
+                    if let Some(value) = wall::number(&event_target_value(&event)) {
                         app().change_settings(|settings| write(settings, value.max(0.0)));
                     }
                     // What was typed may have been out of range: show what holds.

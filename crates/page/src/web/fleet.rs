@@ -17,7 +17,7 @@ use super::wall;
 /// The build that page and Workers must share.
 const BUILD: &str = match option_env!("FTQUEUE_BUILD") {
     Some(build) => build,
-    None => "unversioned",
+    None => "development",
 };
 
 /// The Workers of a cluster.

@@ -2,13 +2,12 @@
 
 use netem::LinkSettings;
 use raft_core::{Duration, MEMBERS_MAX, Timing};
-use serde::{Deserialize, Serialize};
+use web_sys::UrlSearchParams;
 
 use super::wall;
 
 /// What a person has set.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Settings {
     /// How many nodes.
     pub(super) nodes: usize,
@@ -48,27 +47,56 @@ impl Settings {
     /// What was set at the last visit, with what the address says laid over it.
     pub(super) fn load(slot: u32) -> Settings {
         let stored = storage().and_then(|storage| storage.get_item(&key(slot)).ok().flatten());
-        let mut settings: Settings =
-            stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        let query = |name: &str| query(name);
-        if let Some(nodes) = query("nodes").and_then(|text| text.parse().ok()) {
-            settings.nodes = nodes;
-        }
-        match query("start").as_deref() {
-            Some("none") => settings.start_all = false,
-            Some("all") => settings.start_all = true,
-            _ => {}
-        }
-        if let Some(rate) = query("speed").and_then(|text| text.parse().ok()) {
-            settings.rate = rate;
+        let mut settings = Settings::default();
+        for text in [stored, wall::window().location().search().ok()].into_iter().flatten() {
+            if let Ok(fields) = UrlSearchParams::new_with_str(&text) {
+                settings = settings.with(&fields);
+            }
         }
         settings.clamped()
     }
 
-    /// Keeps them for the next visit; silently not, where the browser keeps nothing.
+    /// Keeps them for the next visit; silently not, where the browser keeps nothing. They are kept as they could stand in the
+    /// address.
     pub(super) fn store(&self, slot: u32) {
-        if let (Some(storage), Ok(text)) = (storage(), serde_json::to_string(self)) {
+        let text = format!(
+            "nodes={}&start={}&election_min={}&election_max={}&heartbeat={}&delay={}&jitter={}&loss={}&speed={}",
+            self.nodes,
+            if self.start_all { "all" } else { "none" },
+            self.election_ms.0,
+            self.election_ms.1,
+            self.heartbeat_ms,
+            self.delay_ms,
+            self.jitter_ms,
+            self.loss_percent,
+            self.rate,
+        );
+        if let Some(storage) = storage() {
             let _ = storage.set_item(&key(slot), &text);
+        }
+    }
+
+    /// The same with what these fields say; a field that is missing or makes no sense changes nothing.
+    fn with(self, fields: &UrlSearchParams) -> Settings {
+        let number = |name: &str, otherwise: f64| {
+            fields.get(name).as_deref().and_then(wall::number).filter(|value| *value >= 0.0).unwrap_or(otherwise)
+        };
+        Settings {
+            nodes: number("nodes", self.nodes as f64) as usize,
+            start_all: match fields.get("start").as_deref() {
+                Some("none") => false,
+                Some("all") => true,
+                _ => self.start_all,
+            },
+            election_ms: (
+                number("election_min", self.election_ms.0 as f64) as u64,
+                number("election_max", self.election_ms.1 as f64) as u64,
+            ),
+            heartbeat_ms: number("heartbeat", self.heartbeat_ms as f64) as u64,
+            delay_ms: number("delay", self.delay_ms),
+            jitter_ms: number("jitter", self.jitter_ms),
+            loss_percent: number("loss", self.loss_percent),
+            rate: number("speed", self.rate),
         }
     }
 
@@ -127,12 +155,6 @@ impl Settings {
             None
         }
     }
-}
-
-/// A value of the address's query.
-pub(super) fn query(name: &str) -> Option<String> {
-    let search = wall::window().location().search().ok()?;
-    web_sys::UrlSearchParams::new_with_str(&search).ok()?.get(name)
 }
 
 /// The browser's store, if it has one that may be used.

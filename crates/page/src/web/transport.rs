@@ -4,7 +4,7 @@ use cluster::clock::{RATE_MAX, RATE_MIN};
 use leptos::prelude::*;
 
 use super::app::{STEP, app};
-use super::view;
+use super::{view, wall};
 
 /// The bar's left part.
 #[component]
@@ -31,7 +31,7 @@ pub(super) fn Transport() -> impl IntoView {
                 aria-valuetext=move || format!("{} times", rate_text(settings.get().rate))
                 prop:value=move || settings.get().rate.log10().to_string()
                 on:input=|event| {
-                    if let Ok(power) = event_target_value(&event).parse::<f64>() {
+                    if let Some(power) = wall::number(&event_target_value(&event)) {
                         app().set_rate(snapped(10_f64.powf(power)));
                     }
                 } />

@@ -40,6 +40,12 @@ pub(super) fn next_frame(then: impl FnOnce() + 'static) {
     let _ = window().request_animation_frame(closure.unchecked_ref());
 }
 
+/// The number with which a text begins, if it does and the number is finite. The browser's parser is there already; Rust's
+/// would have to be fetched.
+pub(super) fn number(text: &str) -> Option<f64> {
+    Some(js_sys::parse_float(text)).filter(|number| number.is_finite())
+}
+
 /// A value of a plain object; undefined if it has none of that name.
 pub(super) fn get(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
