@@ -28,7 +28,13 @@ impl Driver {
         let port: u16 = output
             .lines()
             .map_while(Result::ok)
-            .find_map(|line| line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok())
+            .find_map(|line| {
+                line.split("successfully on port ")
+                    .nth(1)?
+                    .trim_end_matches('.')
+                    .parse()
+                    .ok()
+            })
             .expect("chromedriver says its port");
         Driver {
             process,
@@ -48,7 +54,9 @@ impl Driver {
             capabilities.add_arg(argument).expect("arguments are text");
         }
         let log = serde_json::json!({ "browser": "ALL" });
-        capabilities.set("goog:loggingPrefs", log).expect("a capability is JSON");
+        capabilities
+            .set("goog:loggingPrefs", log)
+            .expect("a capability is JSON");
         let browser = WebDriver::new(&self.address, capabilities)
             .await
             .expect("chromedriver starts a Chromium");

@@ -1,6 +1,6 @@
 //! The page, as a person and as a script use it.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -291,20 +291,22 @@ impl Page {
         });
     }
 
+    /// Clicks the element of this selector that shows this text.
+    #[track_caller]
+    pub fn click_text(&self, selector: &str, text: &str) {
+        eventually(5.0, &format!("a click on {text:?}"), || {
+            let found = self.runtime.block_on(self.browser.find_all(By::Css(selector))).ok()?;
+            let shows = |element: &WebElement| self.runtime.block_on(element.text()).is_ok_and(|shown| shown == text);
+            let wanted = found.into_iter().find(shows)?;
+            self.runtime.block_on(wanted.click()).ok()
+        });
+    }
+
     /// Chooses from a node's menu.
     #[track_caller]
     pub fn choose(&self, node: u8, item: &str) {
         self.click_named(&format!("Menu of Node {node}"));
-        eventually(5.0, &format!("{item} in the menu of Node {node}"), || {
-            let items = self
-                .runtime
-                .block_on(self.browser.find_all(By::Css(format!("#menu-{node} [role=menuitem]"))))
-                .ok()?;
-            let wanted = items
-                .into_iter()
-                .find(|found| self.runtime.block_on(found.text()).is_ok_and(|text| text == item))?;
-            self.runtime.block_on(wanted.click()).ok()
-        });
+        self.click_text(&format!("#menu-{node} [role=menuitem]"), item);
     }
 
     /// Types into the element of this selector.
@@ -340,6 +342,18 @@ impl Page {
         serde_json::from_value(names).expect("every one has a name")
     }
 
+    /// The role that assistive technology sees for what has this name.
+    #[track_caller]
+    pub fn role_of(&self, name: &str) -> String {
+        let tree = self.command("Accessibility.getFullAXTree", serde_json::json!({}));
+        let nodes = tree["nodes"].as_array().expect("the accessibility tree has nodes");
+        let found = nodes
+            .iter()
+            .find(|node| node["name"]["value"] == name && node["ignored"] != true);
+        let role = found.unwrap_or_else(|| panic!("nothing is named {name}"))["role"]["value"].as_str();
+        role.unwrap_or_default().to_owned()
+    }
+
     /// Opens a second tab of the same browser at the page, does something there, and comes back.
     pub fn in_another_tab(&self, address: &str, act: impl FnOnce()) {
         let first = self.runtime.block_on(self.browser.window()).expect("a window");
@@ -371,19 +385,21 @@ impl Page {
     }
 
     /// Where downloads go from now on.
-    pub fn download_to(&self, folder: &std::path::Path) {
+    pub fn download_to(&self, folder: &Path) {
         let way = serde_json::json!({ "behavior": "allow", "downloadPath": folder });
         self.command("Browser.setDownloadBehavior", way);
     }
 
     /// Makes a picture of the page.
-    pub fn picture(&self, path: &PathBuf) {
+    pub fn picture(&self, path: &Path) {
         self.runtime
             .block_on(self.browser.screenshot(path))
             .expect("a picture can be written");
     }
 
-    fn command(&self, name: &str, parameters: Value) {
-        self.runtime.block_on(self.browser.cdp().send_raw(name, parameters)).expect("Chromium knows the command");
+    fn command(&self, name: &str, parameters: Value) -> Value {
+        self.runtime
+            .block_on(self.browser.cdp().send_raw(name, parameters))
+            .expect("Chromium knows the command")
     }
 }

@@ -1,4 +1,8 @@
 //! The page in a real Chromium, from outside. Every test has a browser with a fresh profile and a cluster of its own.
 
+mod controls;
 mod elections;
+mod input;
+mod looks;
+mod site;
 mod storage;

@@ -96,3 +96,63 @@ fn all_nodes_have(page: &Page, items: &[i64]) {
         (status.up().count() == 5 && status.nodes.iter().all(has)).then_some(())
     });
 }
+
+#[test]
+fn a_damaged_log_is_refused_with_the_place_and_can_be_wiped() {
+    drive("?nodes=3", |page| {
+        page.leader_within(5.0);
+        let qid = page.value_of("create_queue 7");
+        for item in 0..20 {
+            page.value_of(&format!("push {qid} {item}"));
+        }
+        let follower = page
+            .status()
+            .nodes
+            .iter()
+            .find(|node| node.role == "follower")
+            .unwrap()
+            .id;
+        page.crash(follower);
+        let cluster = page.status().cluster;
+        page.eval(&format!(
+            "let place = await navigator.storage.getDirectory();
+             for (const part of ['ftqueue', '{cluster}']) place = await place.getDirectoryHandle(part);
+             const handle = await place.getFileHandle('node-{follower}.wal');
+             const bytes = new Uint8Array(await (await handle.getFile()).arrayBuffer());
+             bytes[bytes.length >> 1] ^= 1;
+             for (let tries = 0; ; tries++) {{
+               try {{
+                 const file = await handle.createWritable();
+                 await file.write(bytes);
+                 await file.close();
+                 break;
+               }} catch (error) {{
+                 if (tries > 50) throw error;
+                 await new Promise((resolve) => setTimeout(resolve, 100));
+               }}
+             }}"
+        ));
+        let why = page
+            .try_eval(&format!("await ftqueue.restart({follower})"))
+            .unwrap_err();
+        assert!(
+            why.contains("byte") && why.contains("record"),
+            "what is damaged, and where: {why}"
+        );
+        let status = page.status();
+        assert_eq!(status.node(follower).role, "crashed");
+        assert_eq!(status.node(follower).error.as_deref(), Some(why.as_str()));
+        page.value_of(&format!("push {qid} 20"));
+
+        page.choose(follower, "Wipe disk…");
+        let warning = page.text("dialog[open]");
+        assert!(warning.contains("stable storage"), "{warning}");
+        page.click_text("dialog[open] button", "Wipe disk");
+        eventually(10.0, "the wiped node starts and catches up", || {
+            let _ = page.try_eval(&format!("await ftqueue.restart({follower})"));
+            let status = page.status();
+            (status.node(follower).commit_index == status.commit_index).then_some(())
+        });
+        assert_eq!(page.pop_all(qid), (0..=20).collect::<Vec<_>>());
+    });
+}

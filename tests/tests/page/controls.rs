@@ -1,0 +1,297 @@
+//! Nodes, links and time under a person's hands.
+
+use tests::{Page, drive, eventually, throughout};
+
+#[test]
+fn names_that_others_rely_on() {
+    drive("", |page| {
+        let leader = page.leader_within(5.0);
+        let term = page.status().term;
+        eventually(5.0, "the leader's name", || {
+            page.names("[data-node]")
+                .contains(&format!("Node {leader}, leader, term {term}"))
+                .then_some(())
+        });
+        assert_eq!(page.names("[data-node]").len(), 5);
+        for (role, name) in [("textbox", "Command"), ("log", "Results"), ("slider", "Timeline")] {
+            assert_eq!(page.role_of(name), role, "{name}");
+        }
+        let mut menus: Vec<String> = page.names("button[aria-haspopup=menu]");
+        menus.sort();
+        assert_eq!(
+            menus,
+            [
+                "Menu of Node 1",
+                "Menu of Node 2",
+                "Menu of Node 3",
+                "Menu of Node 4",
+                "Menu of Node 5"
+            ]
+        );
+        let links = page.names("button.link");
+        assert_eq!(links.len(), 10);
+        assert!(links.contains(&"Link Node 2 – Node 5, open".to_owned()), "{links:?}");
+        let menu = page
+            .eval("return [...document.querySelectorAll('#menu-3 [role=menuitem]')].map((e) => e.textContent.trim())");
+        let items = serde_json::json!([
+            "Crash",
+            "Pause",
+            "Isolate",
+            "Wipe disk…",
+            "Download state",
+            "Download activity log"
+        ]);
+        assert_eq!(menu, items);
+        let unnamed = page.eval(
+            "return [...document.querySelectorAll('button, input, select')]
+               .filter((e) => !e.getAttribute('aria-label') && !e.labels?.length && !e.textContent.trim()).map((e) => e.outerHTML)",
+        );
+        assert_eq!(unnamed, serde_json::json!([]), "everything that can be used has a name");
+    });
+}
+
+#[test]
+fn a_click_crashes_and_another_restarts() {
+    drive("", |page| {
+        let leader = page.leader_within(5.0);
+        let node = format!("[data-node=\"{leader}\"]");
+        page.click(&node);
+        eventually(2.0, "the node is crashed", || {
+            (page.status().node(leader).role == "crashed").then_some(())
+        });
+        page.other_leader_within(5.0, leader);
+        page.click(&node);
+        eventually(5.0, "the node follows", || {
+            (page.status().node(leader).role == "follower").then_some(())
+        });
+    });
+}
+
+#[test]
+fn keys_do_what_the_mouse_does() {
+    drive("", |page| {
+        page.leader_within(5.0);
+        page.press("2");
+        eventually(2.0, "2 crashes Node 2", || {
+            (page.status().node(2).role == "crashed").then_some(())
+        });
+        page.press("2");
+        eventually(5.0, "2 starts Node 2", || {
+            (page.status().node(2).role != "crashed").then_some(())
+        });
+        page.press("p");
+        eventually(2.0, "P pauses the node that has the focus", || {
+            page.status().node(2).paused.then_some(())
+        });
+        page.press("p");
+        page.press("i");
+        eventually(2.0, "I isolates it", || page.status().node(2).isolated.then_some(()));
+        page.press("i");
+        eventually(2.0, "and lets it rejoin", || {
+            (!page.status().node(2).isolated).then_some(())
+        });
+        page.press("/");
+        assert_eq!(
+            page.eval("return document.activeElement.getAttribute('aria-label')"),
+            "Command"
+        );
+        page.eval("document.activeElement.blur()");
+        page.press("?");
+        let help = page.text("dialog[open]");
+        assert!(help.contains("Keys"), "{help}");
+    });
+}
+
+#[test]
+fn time_stands_steps_and_runs_slowly() {
+    drive("?speed=0.1", |page| {
+        page.leader_within(20.0);
+        page.click_named("Pause");
+        let stood = eventually(2.0, "time stands", || {
+            let (one, other) = (page.status().now_ms, page.status().now_ms);
+            (one == other).then_some(one)
+        });
+        page.click_named("Step");
+        let stepped = eventually(3.0, "a step", || {
+            let now_ms = page.status().now_ms;
+            (now_ms >= stood + 9.9).then_some(now_ms)
+        });
+        throughout(0.5, || {
+            assert!(
+                page.status().now_ms - stood < 10.1,
+                "a step is 10 ms, not {}",
+                stepped - stood
+            )
+        });
+        page.click_named("Play");
+        let (before, wall) = (page.status(), std::time::Instant::now());
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let rate = (page.status().now_ms - before.now_ms) / wall.elapsed().as_secs_f64() / 1000.0;
+        assert!((0.08..0.12).contains(&rate), "a tenth of real time, not {rate:.3}");
+        assert_eq!(
+            page.status().term,
+            before.term,
+            "no election, since the nodes' time is as slow"
+        );
+    });
+}
+
+#[test]
+fn a_leader_that_is_paused_is_replaced() {
+    drive("", |page| {
+        let leader = page.leader_within(5.0);
+        page.choose(leader, "Pause");
+        eventually(2.0, "the node is paused", || {
+            page.status().node(leader).paused.then_some(())
+        });
+        let next = page.other_leader_within(5.0, leader);
+        page.choose(leader, "Resume");
+        eventually(5.0, "it follows the new leader", || {
+            let status = page.status();
+            (status.node(leader).role == "follower" && status.node(leader).term == status.node(next).term).then_some(())
+        });
+    });
+}
+
+#[test]
+fn a_link_is_cut_one_way() {
+    drive("?nodes=3", |page| {
+        let leader = page.leader_within(5.0);
+        let others: Vec<u8> = (1..=3).filter(|&id| id != leader).collect();
+        let (low, high) = (leader.min(others[0]), leader.max(others[0]));
+        let name = |state: &str| format!("Link Node {low} – Node {high}, {state}");
+        page.click_named(&name("open"));
+        page.click_named(&name("cut"));
+        page.click_named(&name(&format!("cut from Node {low} to Node {high}")));
+        page.click_named(&name(&format!("cut from Node {high} to Node {low}")));
+        eventually(2.0, "the link is open again", || {
+            page.names("button.link").contains(&name("open")).then_some(())
+        });
+
+        // A leader that is not heard by one node is still heard by the other: writes go on.
+        page.click_named(&name("open"));
+        page.click_named(&name("cut"));
+        let qid = page.value_of("create_queue 7");
+        page.value_of(&format!("push {qid} 1"));
+    });
+}
+
+#[test]
+fn load_is_served_and_stopped() {
+    drive("", |page| {
+        page.leader_within(5.0);
+        page.click("details.load summary");
+        page.click_text("button", "Start load");
+        let committed = page.status().commit_index;
+        eventually(10.0, "the load is committed", || {
+            (page.status().commit_index > committed + 100).then_some(())
+        });
+        page.click_text("button", "Stop load");
+        std::thread::sleep(std::time::Duration::from_millis(1_500));
+        let stopped = page.status().commit_index;
+        throughout(1.0, || {
+            assert_eq!(page.status().commit_index, stopped, "a stopped load is stopped")
+        });
+        assert!(page.status().nodes.iter().all(|node| node.error.is_none()));
+    });
+}
+
+#[test]
+fn settings_warn_when_a_round_trip_outlives_the_timer() {
+    drive("", |page| {
+        page.leader_within(5.0);
+        page.click_text("button", "Settings");
+        assert_eq!(page.text(".settings-warning"), "");
+        set(page, "Delay", 200);
+        let warning = eventually(2.0, "a warning", || {
+            Some(page.text(".settings-warning")).filter(|text| !text.is_empty())
+        });
+        assert!(warning.contains("round trip"), "{warning}");
+        set(page, "Delay", 8);
+        eventually(2.0, "the warning goes", || {
+            page.text(".settings-warning").is_empty().then_some(())
+        });
+    });
+}
+
+#[test]
+fn another_number_of_nodes_is_another_cluster() {
+    drive("?nodes=3", |page| {
+        page.leader_within(5.0);
+        let first = page.status().cluster;
+        let qid = page.value_of("create_queue 7");
+        page.value_of(&format!("push {qid} 1"));
+        page.go("?nodes=1");
+        page.leader_within(5.0);
+        assert_ne!(page.status().cluster, first);
+        assert!(!page.submit("get_qid 7").ok);
+        page.go("?nodes=3");
+        page.leader_within(5.0);
+        assert_eq!(page.value_of("get_qid 7"), qid, "nothing was lost");
+        page.go("?nodes=9");
+        page.leader_within(10.0);
+        assert_eq!(page.status().nodes.len(), 9);
+    });
+}
+
+#[test]
+fn a_node_tells_its_state_and_what_it_did() {
+    drive("?nodes=3", |page| {
+        let leader = page.leader_within(5.0);
+        let qid = page.value_of("create_queue 7");
+        page.value_of(&format!("push {qid} 42"));
+        let folder = std::env::temp_dir().join(format!("ftqueue-downloads-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        page.download_to(&folder);
+        let downloaded = |name: String| {
+            let path = folder.join(name);
+            eventually(10.0, "a download", || {
+                std::fs::read_to_string(&path).ok().filter(|text| !text.is_empty())
+            })
+        };
+        page.choose(leader, "Download state");
+        let state: serde_json::Value =
+            serde_json::from_str(&downloaded(format!("node-{leader}-state.json"))).expect("JSON");
+        let text = state.to_string();
+        for word in ["log", "term", "commit_index", "queues", "42"] {
+            assert!(text.contains(word), "no {word} in {text}");
+        }
+        page.choose(leader, "Download activity log");
+        let activity = downloaded(format!("node-{leader}-activity.txt"));
+        assert!(activity.lines().count() > 5, "{activity}");
+        assert!(
+            activity.lines().all(|line| line.contains(&format!("Node {leader}"))),
+            "{activity}"
+        );
+        let _ = std::fs::remove_dir_all(&folder);
+    });
+}
+
+#[test]
+fn the_trace_says_what_happened() {
+    drive("?nodes=3", |page| {
+        page.leader_within(5.0);
+        page.value_of("create_queue 7");
+        let trace = page.eval("return await ftqueue.trace()");
+        assert_eq!(trace["version"], 1);
+        assert_eq!(trace["dropped"], 0);
+        let facts = trace["facts"].as_array().expect("facts");
+        for kind in ["raft", "sent", "received", "synced"] {
+            assert!(facts.iter().any(|fact| fact["kind"] == kind), "no fact of kind {kind}");
+        }
+        assert!(
+            facts
+                .iter()
+                .all(|fact| fact["text"].as_str().is_some_and(|text| !text.is_empty()))
+        );
+    });
+}
+
+/// Types a number into a field of the settings.
+fn set(page: &Page, name: &str, value: u32) {
+    page.eval(&format!(
+        "const field = document.querySelector('dialog[open] [aria-label=\"{name}\"]');
+         field.value = '{value}';
+         field.dispatchEvent(new Event('change', {{ bubbles: true }}));"
+    ));
+}

@@ -1,0 +1,55 @@
+//! What the page looks like: on a small screen, and in the README.
+
+use std::path::PathBuf;
+
+use tests::{drive, eventually};
+
+#[test]
+fn usable_at_380_pixels() {
+    drive("", |page| {
+        page.resize(380, 800);
+        page.leader_within(5.0);
+        let (wide, shown) = (
+            page.eval("return document.documentElement.scrollWidth")
+                .as_u64()
+                .unwrap(),
+            page.eval("return document.documentElement.clientWidth")
+                .as_u64()
+                .unwrap(),
+        );
+        assert!(wide <= shown, "nobody has to scroll sideways: {wide} px in {shown} px");
+        page.click("[data-node=\"2\"]");
+        eventually(2.0, "a node can be clicked", || {
+            (page.status().node(2).role == "crashed").then_some(())
+        });
+        page.type_into("[aria-label=Command]", "create_queue 7\u{e007}");
+        eventually(5.0, "a command can be typed", || {
+            page.text("[aria-label=Results]").contains("queue 1").then_some(())
+        });
+    });
+}
+
+#[test]
+fn picture_for_the_readme() {
+    let Some(picture) = std::env::var_os("FTQUEUE_SCREENSHOT").map(PathBuf::from) else {
+        return;
+    };
+    drive("?theme=dark", |page| {
+        let first = page.leader_within(5.0);
+        let qid = page.value_of("create_queue 7");
+        for item in [42, 7, 19, 3] {
+            page.value_of(&format!("push {qid} {item}"));
+        }
+        page.crash(first);
+        page.other_leader_within(5.0, first);
+        let other = page.value_of("create_queue 8");
+        for item in [100, 200] {
+            page.value_of(&format!("push {other} {item}"));
+        }
+        page.value_of(&format!("pop {qid}"));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        page.picture(&picture);
+        let bytes = std::fs::metadata(&picture).expect("a picture").len();
+        assert!(bytes > 20_000, "a picture of {bytes} bytes shows nothing");
+    });
+}
