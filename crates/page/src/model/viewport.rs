@@ -114,6 +114,14 @@ impl Viewport {
         self.bound(now);
     }
 
+    /// Shows as much time as can be followed by eye at this rate, in virtual seconds a wall second.
+    pub fn suit(&mut self, rate: f64) {
+        const WALL_US_IN_VIEW: f64 = 6_000_000.0;
+        const US_MIN: f64 = 60_000.0;
+        const US_MAX: f64 = 1_000_000.0;
+        self.span_us = (rate * WALL_US_IN_VIEW).clamp(US_MIN, US_MAX);
+    }
+
     /// Shows everything from `first` to now.
     pub fn fit(&mut self, first: Instant, now: Instant) {
         let all = now.since(first).0 as f64;

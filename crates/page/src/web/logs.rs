@@ -4,7 +4,7 @@ use cluster::host::Status;
 use ftqueue::{Command, Write};
 use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
-use raft_core::{CommitHold, Entry, Event, Instant, LogIndex, NodeId, Payload, Role, Term};
+use raft_core::{CommitHold, Entry, Event, Instant, LogIndex, NodeId, Payload, Progress, Role, Term};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement, MouseEvent};
 
 use super::app::{Selection, app};
@@ -478,7 +478,8 @@ fn why(model: &Model, now: Instant) -> Option<Why> {
         }
         CommitHold::OlderTerm { .. } => format!("{}: {reason}.", leader.id),
     };
-    for node in model.nodes().filter(|node| node.id != leader.id) {
+    text.push_str(&down(model));
+    for node in model.nodes().filter(|node| node.is_up()) {
         text.push_str(&lacking(node, status, index, now));
     }
     Some(Why {
@@ -527,21 +528,27 @@ fn counted(model: &Model, status: &Status, index: LogIndex) -> CommitHold {
     }
 }
 
-/// What keeps one node from having an entry.
+/// Who is down, in a sentence.
+fn down(model: &Model) -> String {
+    let down: Vec<String> = model
+        .nodes()
+        .filter(|node| !node.is_up())
+        .map(|node| node.id.to_string())
+        .collect();
+    match down.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!(" {only} is down."),
+        Some((last, others)) => format!(" {} and {last} are down.", others.join(", ")),
+    }
+}
+
+/// What keeps a node that runs from having an entry.
 fn lacking(node: &Node, leader: &Status, index: LogIndex, now: Instant) -> String {
     let id: NodeId = node.id;
-    if !node.is_up() {
-        return format!(" {id} is down.");
-    }
-    let Some(known) = leader
-        .progress
-        .iter()
-        .find(|progress| progress.id == id && progress.match_index < index)
-    else {
-        return String::new();
-    };
-    match &node.refusal {
-        Some((at, words, _)) if now.since(*at).0 < REFUSAL_US_MAX => format!(" {id}: {words}."),
-        _ => format!(" {id} is known to have it up to {}.", known.match_index),
+    let behind = |progress: &&Progress| progress.id == id && progress.match_index < index;
+    match (leader.progress.iter().find(behind), &node.refusal) {
+        (None, _) => String::new(),
+        (Some(_), Some((at, words, _))) if now.since(*at).0 < REFUSAL_US_MAX => format!(" {id}: {words}."),
+        (Some(known), _) => format!(" {id} is known to have it up to {}.", known.match_index),
     }
 }

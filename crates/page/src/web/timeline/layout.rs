@@ -9,11 +9,11 @@ pub(super) const RIGHT: f64 = 14.0;
 /// How many rows client operations are packed into; what finds no place there is counted.
 pub(super) const CLIENT_ROWS: usize = 3;
 /// How many rows faults are packed into.
-pub(super) const FAULT_ROWS: usize = 2;
+pub(super) const FAULT_ROWS: usize = 3;
 /// The height of a client's row.
 pub(super) const CLIENT_ROW: f64 = 19.0;
 /// The height of a fault's row.
-pub(super) const FAULT_ROW: f64 = 15.0;
+pub(super) const FAULT_ROW: f64 = 14.0;
 
 const AXIS: f64 = 22.0;
 const TERM: f64 = 22.0;

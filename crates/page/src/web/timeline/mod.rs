@@ -35,6 +35,8 @@ const CLICK_PX: f64 = 4.0;
 /// The picture and what a person does to it.
 struct View {
     viewport: Viewport,
+    /// Whether a person has chosen the scale; until then it suits the speed of time.
+    scaled: bool,
     shapes: Shapes,
     palette: Option<(String, Palette)>,
     chosen: Option<Subject>,
@@ -181,6 +183,7 @@ impl Handle {
     fn new() -> Handle {
         let view = View {
             viewport: Viewport::new(),
+            scaled: false,
             shapes: Shapes::default(),
             palette: None,
             chosen: None,
@@ -206,6 +209,9 @@ impl Handle {
         let now = app.now();
         self.view.update_value(|view| {
             view.viewport.set_width(f64::from(canvas.client_width()) - LEFT - RIGHT);
+            if !view.scaled && view.viewport.follows() {
+                view.viewport.suit(app.settings.get_untracked().rate);
+            }
             view.viewport.come(now);
             if !matches!(app.selected.get_untracked(), Selection::Event { .. }) {
                 view.chosen = None;
@@ -227,7 +233,11 @@ impl Handle {
     fn change(self, change: impl FnOnce(&mut View, Instant)) {
         let app = app();
         let now = app.now();
-        self.view.update_value(|view| change(view, now));
+        self.view.update_value(|view| {
+            let before = view.viewport.us_per_px();
+            change(view, now);
+            view.scaled |= view.viewport.us_per_px() != before;
+        });
         self.follows.set(self.view.with_value(|view| view.viewport.follows()));
         app.touch();
         self.speak();

@@ -183,7 +183,7 @@ impl Painter<'_> {
         }
         if left_out > 0 {
             self.fill(&self.palette.faint);
-            let text = format!("+{left_out}");
+            let text = format!("+{left_out} more");
             self.context.set_text_align("right");
             self.text(&text, self.width - RIGHT - 4.0, self.layout.clients + 12.0);
             self.context.set_text_align("left");
