@@ -24,7 +24,10 @@ impl Palette {
         let root = wall::document().document_element().expect("a document has a root");
         let style = wall::window().get_computed_style(&root).ok().flatten();
         let colour = |name: &str| {
-            let value = style.as_ref().and_then(|style| style.get_property_value(name).ok()).unwrap_or_default();
+            let value = style
+                .as_ref()
+                .and_then(|style| style.get_property_value(name).ok())
+                .unwrap_or_default();
             value.trim().to_owned()
         };
         Palette {
@@ -49,8 +52,14 @@ impl Palette {
 pub(super) fn theme() -> String {
     let window = wall::window();
     let root = wall::document().document_element();
-    let chosen = root.and_then(|root| root.get_attribute("data-theme")).unwrap_or_default();
-    let dark = window.match_media("(prefers-color-scheme: dark)").ok().flatten().is_some_and(|query| query.matches());
+    let chosen = root
+        .and_then(|root| root.get_attribute("data-theme"))
+        .unwrap_or_default();
+    let dark = window
+        .match_media("(prefers-color-scheme: dark)")
+        .ok()
+        .flatten()
+        .is_some_and(|query| query.matches());
     format!("{chosen} {dark}")
 }
 
@@ -88,6 +97,9 @@ pub(super) fn line(context: &CanvasRenderingContext2d, from: (f64, f64), to: (f6
 
 /// Sets dashes, or none.
 pub(super) fn dashes(context: &CanvasRenderingContext2d, lengths: &[f64]) {
-    let list: js_sys::Array = lengths.iter().map(|&length| wasm_bindgen::JsValue::from_f64(length)).collect();
+    let list: js_sys::Array = lengths
+        .iter()
+        .map(|&length| wasm_bindgen::JsValue::from_f64(length))
+        .collect();
     let _ = context.set_line_dash(&list);
 }

@@ -59,12 +59,21 @@ pub(super) struct Work {
 impl Clients {
     /// No clients yet; none of the members is up.
     pub(super) fn new(members: Vec<NodeId>) -> Clients {
-        Clients { down: members.clone(), members, leader: None, desks: Vec::new(), waiting: VecDeque::new() }
+        Clients {
+            down: members.clone(),
+            members,
+            leader: None,
+            desks: Vec::new(),
+            waiting: VecDeque::new(),
+        }
     }
 
     /// How many operations were submitted before then and have not come to their end.
     pub(super) fn waiting_since(&self, wall_ms: f64) -> usize {
-        let jobs = self.waiting.iter().chain(self.desks.iter().filter_map(|desk| desk.job.as_ref()));
+        let jobs = self
+            .waiting
+            .iter()
+            .chain(self.desks.iter().filter_map(|desk| desk.job.as_ref()));
         jobs.filter(|job| job.submitted_wall_ms < wall_ms).count()
     }
 
@@ -73,7 +82,11 @@ impl Clients {
         if self.waiting.len() >= WAITING_MAX {
             return false;
         }
-        self.waiting.push_back(Job { operation, submitted_wall_ms: wall::wall_ms(), answer: Box::new(answer) });
+        self.waiting.push_back(Job {
+            operation,
+            submitted_wall_ms: wall::wall_ms(),
+            answer: Box::new(answer),
+        });
         true
     }
 
@@ -104,7 +117,9 @@ impl Clients {
         if self.leader.is_none_or(|(_, known)| known <= term) {
             self.leader = Some((node, term));
         }
-        self.desks.iter_mut().for_each(|desk| desk.client.leading(now, node, term));
+        self.desks
+            .iter_mut()
+            .for_each(|desk| desk.client.leading(now, node, term));
     }
 
     /// Does what is due.
@@ -116,7 +131,14 @@ impl Clients {
                 && let Some(job) = desk.job.take()
             {
                 let wall_ms = wall::wall_ms() - job.submitted_wall_ms;
-                work.answers.push((job.answer, Returned { done, client: number as u16, wall_ms }));
+                work.answers.push((
+                    job.answer,
+                    Returned {
+                        done,
+                        client: number as u16,
+                        wall_ms,
+                    },
+                ));
             }
         }
         while !self.waiting.is_empty() && self.take_job(now) {}
@@ -128,7 +150,11 @@ impl Clients {
 
     /// When to do so next.
     pub(super) fn deadline(&self) -> Instant {
-        self.desks.iter().map(|desk| desk.client.deadline()).min().unwrap_or(Instant::NEVER)
+        self.desks
+            .iter()
+            .map(|desk| desk.client.deadline())
+            .min()
+            .unwrap_or(Instant::NEVER)
     }
 
     /// Gives up everything in line and under way. What is under way may still be applied, and its answer says so; that
@@ -144,7 +170,14 @@ impl Clients {
                 invoked: now,
                 returned: now,
             };
-            (job.answer, Returned { done, client: 0, wall_ms: wall::wall_ms() - job.submitted_wall_ms })
+            (
+                job.answer,
+                Returned {
+                    done,
+                    client: 0,
+                    wall_ms: wall::wall_ms() - job.submitted_wall_ms,
+                },
+            )
         });
         in_line.collect()
     }
@@ -156,7 +189,9 @@ impl Clients {
             None if self.desks.len() < usize::from(CLIENTS_MAX) => self.hire(now),
             None => return false,
         };
-        let Some(job) = self.waiting.pop_front() else { return false };
+        let Some(job) = self.waiting.pop_front() else {
+            return false;
+        };
         let desk = &mut self.desks[place];
         let taken = desk.client.submit(now, job.operation).is_ok();
         if taken {

@@ -184,13 +184,23 @@ fn queues(app: &App) -> Vec<(Label, QueueId)> {
     let model = app.model.borrow();
     let applied = |node: &&crate::model::Node| node.status.as_ref().map(|status| status.last_applied);
     let knows_most = model.leader().or_else(|| model.nodes().max_by_key(applied));
-    knows_most.map(|node| node.queues.queues.iter().map(|queue| (queue.label, queue.qid)).collect()).unwrap_or_default()
+    knows_most
+        .map(|node| {
+            node.queues
+                .queues
+                .iter()
+                .map(|queue| (queue.label, queue.qid))
+                .collect()
+        })
+        .unwrap_or_default()
 }
 
 /// A line that does something with the queues there are: Enter runs it as it stands.
 fn example(help: &OperationHelp) -> String {
     let queues = queues(&app());
-    let Some(&(label, qid)) = queues.last() else { return help.example.to_owned() };
+    let Some(&(label, qid)) = queues.last() else {
+        return help.example.to_owned();
+    };
     let words = help.arguments.iter().map(|argument| match argument {
         Argument::Label if help.name == "create_queue" => {
             let unused = (label.0..=LABEL_MAX).find(|&next| queues.iter().all(|(taken, _)| taken.0 != next));
@@ -200,11 +210,16 @@ fn example(help: &OperationHelp) -> String {
         Argument::Qid => qid.0.to_string(),
         Argument::Item => "42".to_owned(),
     });
-    iter::once(help.name.to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+    iter::once(help.name.to_owned())
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn restored() -> History {
-    let stored = settings::storage().and_then(|storage| storage.get_item(HISTORY_KEY).ok().flatten()).unwrap_or_default();
+    let stored = settings::storage()
+        .and_then(|storage| storage.get_item(HISTORY_KEY).ok().flatten())
+        .unwrap_or_default();
     History::restore(stored.lines().map(str::to_owned))
 }
 

@@ -14,11 +14,31 @@ use crate::model::{Node, Power};
 /// Makes `window.ftqueue`.
 pub(super) fn install() {
     let api = Object::new();
-    put(&api, "status", Closure::<dyn Fn() -> Promise>::new(|| Promise::resolve(&status())).into_js_value());
-    put(&api, "submit", Closure::<dyn Fn(JsValue) -> Promise>::new(submit).into_js_value());
-    put(&api, "crash", Closure::<dyn Fn(JsValue) -> Promise>::new(crash).into_js_value());
-    put(&api, "restart", Closure::<dyn Fn(JsValue) -> Promise>::new(restart).into_js_value());
-    put(&api, "trace", Closure::<dyn Fn() -> Promise>::new(|| Promise::resolve(&trace())).into_js_value());
+    put(
+        &api,
+        "status",
+        Closure::<dyn Fn() -> Promise>::new(|| Promise::resolve(&status())).into_js_value(),
+    );
+    put(
+        &api,
+        "submit",
+        Closure::<dyn Fn(JsValue) -> Promise>::new(submit).into_js_value(),
+    );
+    put(
+        &api,
+        "crash",
+        Closure::<dyn Fn(JsValue) -> Promise>::new(crash).into_js_value(),
+    );
+    put(
+        &api,
+        "restart",
+        Closure::<dyn Fn(JsValue) -> Promise>::new(restart).into_js_value(),
+    );
+    put(
+        &api,
+        "trace",
+        Closure::<dyn Fn() -> Promise>::new(|| Promise::resolve(&trace())).into_js_value(),
+    );
     put(&wall::window(), "ftqueue", api.into());
 }
 
@@ -47,7 +67,11 @@ fn number(value: u64) -> JsValue {
 /// An item may be any 64-bit integer: a number if JavaScript has it exactly, else text.
 fn integer(value: i128) -> JsValue {
     const SAFE_MAX: i128 = (1 << 53) - 1;
-    if value.abs() <= SAFE_MAX { JsValue::from_f64(value as f64) } else { value.to_string().into() }
+    if value.abs() <= SAFE_MAX {
+        JsValue::from_f64(value as f64)
+    } else {
+        value.to_string().into()
+    }
 }
 
 fn or_null<T>(value: Option<T>, plain: impl Fn(T) -> JsValue) -> JsValue {
@@ -62,14 +86,23 @@ fn status() -> JsValue {
     let app = app();
     let now_ms = app.now().0 as f64 / 1000.0;
     let model = app.model.borrow();
-    let in_memory = model.nodes().any(|node| matches!(node.storage, Some(Storage::Memory { .. })));
-    let rate = if app.stands() { 0.0 } else { app.settings.get_untracked().rate };
+    let in_memory = model
+        .nodes()
+        .any(|node| matches!(node.storage, Some(Storage::Memory { .. })));
+    let rate = if app.stands() {
+        0.0
+    } else {
+        app.settings.get_untracked().rate
+    };
     object([
         ("cluster", app.home.cluster(model.nodes().count()).into()),
         ("now_ms", now_ms.into()),
         ("rate", rate.into()),
         ("leader", or_null(model.leader(), |leader| leader.id.0.into())),
-        ("term", number(model.leader().map_or(model.term(), |leader| leader.term()).0)),
+        (
+            "term",
+            number(model.leader().map_or(model.term(), |leader| leader.term()).0),
+        ),
         ("commit_index", number(model.commit_index().0)),
         ("storage", if in_memory { "memory" } else { "opfs" }.into()),
         ("nodes", list(model.nodes().map(|node| node_status(&app, node)))),
@@ -88,8 +121,14 @@ fn node_status(app: &App, node: &Node) -> JsValue {
         ("role", node.role_name().into()),
         ("up", node.is_up().into()),
         ("term", number(node.term().0)),
-        ("voted_for", or_null(status.and_then(|status| status.voted_for), |id| id.0.into())),
-        ("leader", or_null(status.and_then(|status| status.leader), |id| id.0.into())),
+        (
+            "voted_for",
+            or_null(status.and_then(|status| status.voted_for), |id| id.0.into()),
+        ),
+        (
+            "leader",
+            or_null(status.and_then(|status| status.leader), |id| id.0.into()),
+        ),
         ("commit_index", index(|status| status.commit_index)),
         ("last_applied", index(|status| status.last_applied)),
         ("last_index", index(|status| status.last_index)),
@@ -128,7 +167,14 @@ fn outcome(outcome: &ResultOutcome) -> JsValue {
         ("ok", outcome.ok.into()),
         ("text", outcome.text.as_str().into()),
         ("value", or_null(outcome.value, integer)),
-        ("error", if outcome.ok { JsValue::NULL } else { outcome.text.as_str().into() }),
+        (
+            "error",
+            if outcome.ok {
+                JsValue::NULL
+            } else {
+                outcome.text.as_str().into()
+            },
+        ),
         ("tries", outcome.tries.into()),
         ("leaders", list(outcome.leaders.iter().map(|&leader| leader.into()))),
         ("wall_ms", outcome.wall_ms.into()),
@@ -139,7 +185,10 @@ fn outcome(outcome: &ResultOutcome) -> JsValue {
 /// A node by its number, as a person gives it.
 fn node(number: &JsValue) -> Result<NodeId, String> {
     let members = app().members();
-    let found = members.iter().copied().find(|id| number.as_f64() == Some(f64::from(id.0)));
+    let found = members
+        .iter()
+        .copied()
+        .find(|id| number.as_f64() == Some(f64::from(id.0)));
     found.ok_or_else(|| format!("name a node by its number, from 1 to {}", members.len()))
 }
 

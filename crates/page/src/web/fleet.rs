@@ -56,7 +56,12 @@ impl Fleet {
         let response = wall::window().fetch_with_str("node_bg.wasm");
         let module = JsFuture::from(js_sys::WebAssembly::compile_streaming(&response))
             .await
-            .map_err(|error| format!("the nodes' code did not load: {}. Reload the page.", wall::words(&error)))?;
+            .map_err(|error| {
+                format!(
+                    "the nodes' code did not load: {}. Reload the page.",
+                    wall::words(&error)
+                )
+            })?;
         let mut links = BTreeMap::new();
         for &from in members {
             links.extend(members.iter().filter(|&&to| to != from).map(|&to| ((from, to), link)));
@@ -82,7 +87,9 @@ impl Fleet {
 
     /// Whether the node has been made to stand still.
     pub(super) fn is_paused(&self, id: NodeId) -> bool {
-        self.seats.get(&id).is_some_and(|seat| seat.paused && seat.running.is_some())
+        self.seats
+            .get(&id)
+            .is_some_and(|seat| seat.paused && seat.running.is_some())
     }
 
     /// Starts a Worker for a node that has none. Returns the number of the boot.
@@ -114,7 +121,12 @@ impl Fleet {
         let parcel = Object::new();
         let _ = Reflect::set(&parcel, &"module".into(), &module);
         worker.post_message(&parcel).map_err(|error| wall::words(&error))?;
-        seat.running = Some(Running { worker, ready: false, _on_message: on_message, _on_error: on_error });
+        seat.running = Some(Running {
+            worker,
+            ready: false,
+            _on_message: on_message,
+            _on_error: on_error,
+        });
         Ok(boot)
     }
 
@@ -134,7 +146,9 @@ impl Fleet {
 
     /// Whether this is the present boot of a node that runs: what an earlier one had still to say is of no interest.
     pub(super) fn is_current(&self, id: NodeId, boot: u32) -> bool {
-        self.seats.get(&id).is_some_and(|seat| seat.boot == boot && seat.running.is_some())
+        self.seats
+            .get(&id)
+            .is_some_and(|seat| seat.boot == boot && seat.running.is_some())
     }
 
     /// A Worker's code runs: tells it what to be, and joins it to every other that is ready.
@@ -147,10 +161,19 @@ impl Fleet {
         boot.boot = self.seats.get(&id).map_or(0, |seat| seat.boot);
         boot.members = self.members();
         boot.rules = Rules::default();
-        boot.links = self.links.iter().filter(|((from, _), _)| *from == id).map(|((_, to), link)| (*to, *link)).collect();
+        boot.links = self
+            .links
+            .iter()
+            .filter(|((from, _), _)| *from == id)
+            .map(|((_, to), link)| (*to, *link))
+            .collect();
         self.send(id, &ToNode::Boot(boot));
-        let cut_towards: Vec<NodeId> =
-            self.links.iter().filter(|((_, to), link)| *to == id && link.cut).map(|((from, _), _)| *from).collect();
+        let cut_towards: Vec<NodeId> = self
+            .links
+            .iter()
+            .filter(|((_, to), link)| *to == id && link.cut)
+            .map(|((from, _), _)| *from)
+            .collect();
         for peer in cut_towards {
             self.send(id, &ToNode::SetInbound { peer, cut: true });
         }
@@ -172,7 +195,9 @@ impl Fleet {
     fn join(&self, one: NodeId, other: NodeId) -> Result<(), JsValue> {
         let channel = MessageChannel::new()?;
         for (id, peer, port) in [(one, other, channel.port1()), (other, one, channel.port2())] {
-            let Some(running) = self.seats.get(&id).and_then(|seat| seat.running.as_ref()) else { continue };
+            let Some(running) = self.seats.get(&id).and_then(|seat| seat.running.as_ref()) else {
+                continue;
+            };
             let parcel = parcel(&ToNode::Connect { peer });
             Reflect::set(&parcel, &"port".into(), &port)?;
             running.worker.post_message_with_transfer(&parcel, &Array::of1(&port))?;
@@ -210,7 +235,9 @@ impl Fleet {
 
     /// Cuts one direction of a link, or mends it. Tells both ends.
     pub(super) fn set_cut(&mut self, from: NodeId, to: NodeId, cut: bool) {
-        let Some(link) = self.links.get_mut(&(from, to)) else { return };
+        let Some(link) = self.links.get_mut(&(from, to)) else {
+            return;
+        };
         link.cut = cut;
         let settings = *link;
         self.send(from, &ToNode::SetLink { peer: to, settings });
@@ -220,7 +247,10 @@ impl Fleet {
     /// Changes how every link behaves, except for what is cut.
     pub(super) fn set_links(&mut self, settings: LinkSettings) {
         for link in self.links.values_mut() {
-            *link = LinkSettings { cut: link.cut, ..settings };
+            *link = LinkSettings {
+                cut: link.cut,
+                ..settings
+            };
         }
         for (&(from, to), &settings) in &self.links {
             self.send(from, &ToNode::SetLink { peer: to, settings });
@@ -235,7 +265,12 @@ impl Fleet {
 
     /// Settles the promises of those who wait for a node.
     pub(super) fn settle(&mut self, id: NodeId, outcome: Result<(), &str>) {
-        for (resolve, reject) in self.seats.get_mut(&id).map(|seat| std::mem::take(&mut seat.waiting)).unwrap_or_default() {
+        for (resolve, reject) in self
+            .seats
+            .get_mut(&id)
+            .map(|seat| std::mem::take(&mut seat.waiting))
+            .unwrap_or_default()
+        {
             let _ = match outcome {
                 Ok(()) => resolve.call1(&JsValue::NULL, &JsValue::from(id.0)),
                 Err(why) => reject.call1(&JsValue::NULL, &js_sys::Error::new(why)),
@@ -250,7 +285,12 @@ impl Fleet {
         let promise = Promise::new(&mut |resolve, _| {
             self.descriptions.insert(request, resolve);
         });
-        self.send(id, &ToNode::Describe { request: cluster::host::RequestId(request) });
+        self.send(
+            id,
+            &ToNode::Describe {
+                request: cluster::host::RequestId(request),
+            },
+        );
         promise
     }
 
@@ -264,7 +304,9 @@ impl Fleet {
 
 /// What a Worker's message says, if it decodes.
 pub(super) fn read(data: &JsValue) -> Result<FromNode, String> {
-    let bytes = wall::get(data, "bytes").dyn_into::<Uint8Array>().map_err(|_| "not bytes".to_owned())?;
+    let bytes = wall::get(data, "bytes")
+        .dyn_into::<Uint8Array>()
+        .map_err(|_| "not bytes".to_owned())?;
     codec::decode(&bytes.to_vec()).map_err(|error| error.to_string())
 }
 
@@ -275,6 +317,10 @@ pub(super) fn no_such_node(id: NodeId, members: usize) -> String {
 
 fn parcel(message: &ToNode) -> Object {
     let parcel = Object::new();
-    let _ = Reflect::set(&parcel, &"bytes".into(), &Uint8Array::from(codec::encode(message).as_slice()));
+    let _ = Reflect::set(
+        &parcel,
+        &"bytes".into(),
+        &Uint8Array::from(codec::encode(message).as_slice()),
+    );
     parcel
 }

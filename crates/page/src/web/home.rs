@@ -26,7 +26,10 @@ impl Home {
     pub(super) async fn take() -> Home {
         let navigator = wall::window().navigator();
         if wall::get(&navigator, "locks").is_undefined() {
-            return Home { slot: 0, durable: false };
+            return Home {
+                slot: 0,
+                durable: false,
+            };
         }
         let mut waited_ms = 0;
         while waited_ms < FIRST_SLOT_PATIENCE_MS {
@@ -41,7 +44,10 @@ impl Home {
                 return Home { slot, durable: true };
             }
         }
-        Home { slot: SLOTS_MAX, durable: false }
+        Home {
+            slot: SLOTS_MAX,
+            durable: false,
+        }
     }
 
     /// The cluster's name.
@@ -61,7 +67,9 @@ async fn lock(slot: u32) -> bool {
     let locks = wall::get(&wall::window().navigator(), "locks");
     let options = Object::new();
     let _ = Reflect::set(&options, &"ifAvailable".into(), &JsValue::TRUE);
-    let Ok(request) = wall::get(&locks, "request").dyn_into::<Function>() else { return false };
+    let Ok(request) = wall::get(&locks, "request").dyn_into::<Function>() else {
+        return false;
+    };
     let granted = Promise::new(&mut |resolve, _| {
         let callback = Closure::once_into_js(move |lock: JsValue| -> JsValue {
             let _ = resolve.call1(&JsValue::NULL, &JsValue::from_bool(!lock.is_null()));

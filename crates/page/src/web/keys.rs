@@ -36,10 +36,18 @@ pub(super) const KEYS: &[(&str, &[(&str, &str)])] = &[
             ("← →", "the node before, the node after"),
         ],
     ),
-    ("On a link", &[("Enter, Space", "cut it both ways, one way, the other way, mend it")]),
+    (
+        "On a link",
+        &[("Enter, Space", "cut it both ways, one way, the other way, mend it")],
+    ),
     (
         "On the command line",
-        &[("Enter", "run"), ("Tab", "complete"), ("↑ ↓", "earlier lines, later lines"), ("Esc", "empty it")],
+        &[
+            ("Enter", "run"),
+            ("Tab", "complete"),
+            ("↑ ↓", "earlier lines, later lines"),
+            ("Esc", "empty it"),
+        ],
     ),
     (
         "On the timeline",
@@ -80,13 +88,18 @@ fn pressed(event: &KeyboardEvent) -> bool {
     {
         return true;
     }
-    if let Some(digit) = event.code().strip_prefix("Digit").and_then(|digit| digit.parse::<u8>().ok())
+    if let Some(digit) = event
+        .code()
+        .strip_prefix("Digit")
+        .and_then(|digit| digit.parse::<u8>().ok())
         && digit > 0
     {
         return pressed_digit(NodeId(digit), event.shift_key());
     }
     // A button that has the focus is pressed by the space bar.
-    let on_control = focused.as_ref().is_some_and(|element| element.matches("button, a, summary, [role=slider]").unwrap_or(false));
+    let on_control = focused
+        .as_ref()
+        .is_some_and(|element| element.matches("button, a, summary, [role=slider]").unwrap_or(false));
     match event.key().as_str() {
         " " if !on_control => {
             let stopped = leptos::prelude::GetUntracked::get_untracked(&app().stopped);
@@ -159,7 +172,9 @@ fn open_load() {
 }
 
 fn takes_text(element: &Element) -> bool {
-    element.matches("input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable]").unwrap_or(false)
+    element
+        .matches("input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable]")
+        .unwrap_or(false)
 }
 
 fn focused_node(element: &Element) -> Option<NodeId> {

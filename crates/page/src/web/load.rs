@@ -35,8 +35,11 @@ enum Mix {
 }
 
 impl Mix {
-    const ALL: [(Mix, &'static str); 3] =
-        [(Mix::Pushes, "push only"), (Mix::PushesAndPops, "push and pop"), (Mix::HalfReads, "half reads")];
+    const ALL: [(Mix, &'static str); 3] = [
+        (Mix::Pushes, "push only"),
+        (Mix::PushesAndPops, "push and pop"),
+        (Mix::HalfReads, "half reads"),
+    ];
 
     /// The `number`th operation.
     fn operation(self, number: u64, qid: QueueId) -> Operation {
@@ -103,7 +106,13 @@ pub(super) fn Load() -> impl IntoView {
         mix: RwSignal::new(Mix::PushesAndPops),
         numbers: RwSignal::new(Numbers::default()),
     };
-    let Panel { running, rate, batch, mix, numbers } = panel;
+    let Panel {
+        running,
+        rate,
+        batch,
+        mix,
+        numbers,
+    } = panel;
     let number = move |name: &'static str, value: RwSignal<u32>, max: u32| {
         view! {
             <input type="number" min="1" max=max aria-label=name prop:value=move || value.get()
@@ -136,8 +145,15 @@ pub(super) fn Load() -> impl IntoView {
 }
 
 fn summary(numbers: &Numbers) -> String {
-    let failed = if numbers.failed > 0 { format!(" · {} failed", numbers.failed) } else { String::new() };
-    format!("{:.0} ops/s · p50 {:.1} ms · p95 {:.1} ms{failed}", numbers.rate, numbers.p50_ms, numbers.p95_ms)
+    let failed = if numbers.failed > 0 {
+        format!(" · {} failed", numbers.failed)
+    } else {
+        String::new()
+    };
+    format!(
+        "{:.0} ops/s · p50 {:.0} · p95 {:.0} ms{failed}",
+        numbers.rate, numbers.p50_ms, numbers.p95_ms
+    )
 }
 
 fn toggle(panel: Panel) {
@@ -154,7 +170,12 @@ fn start(panel: Panel) {
     panel.numbers.set(Numbers::default());
     let now = wall_ms();
     let number = RUN.with_borrow_mut(|run| {
-        *run = Run { number: run.number + 1, running: true, ticked_wall_ms: now, ..Run::default() };
+        *run = Run {
+            number: run.number + 1,
+            running: true,
+            ticked_wall_ms: now,
+            ..Run::default()
+        };
         run.number
     });
     app().submit(Operation::Write(Write::CreateQueue { label: LABEL }), move |returned| {
@@ -178,7 +199,11 @@ fn start(panel: Panel) {
 
 /// Submits what is due, and comes back until the run is stopped.
 fn tick(panel: Panel, number: u64) {
-    let (rate, batch, mix) = (panel.rate.get_untracked(), panel.batch.get_untracked(), panel.mix.get_untracked());
+    let (rate, batch, mix) = (
+        panel.rate.get_untracked(),
+        panel.batch.get_untracked(),
+        panel.mix.get_untracked(),
+    );
     let operations = RUN.with_borrow_mut(|run| {
         if run.number != number || !run.running {
             return None;
@@ -225,7 +250,9 @@ impl Run {
         let first = self.submitted;
         self.submitted += count;
         self.under_way += count as u32;
-        (first..first + count).map(|number| mix.operation(number, qid)).collect()
+        (first..first + count)
+            .map(|number| mix.operation(number, qid))
+            .collect()
     }
 
     fn numbers(&mut self, now_wall_ms: f64) -> Option<Numbers> {
@@ -233,7 +260,11 @@ impl Run {
             return None;
         }
         self.shown_wall_ms = now_wall_ms;
-        while self.returned.front().is_some_and(|(at, _)| *at < now_wall_ms - WINDOW_MS) {
+        while self
+            .returned
+            .front()
+            .is_some_and(|(at, _)| *at < now_wall_ms - WINDOW_MS)
+        {
             self.returned.pop_front();
         }
         let mut took: Vec<f64> = self.returned.iter().map(|(_, took_ms)| *took_ms).collect();

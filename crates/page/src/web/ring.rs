@@ -61,7 +61,12 @@ pub(super) fn Ring() -> impl IntoView {
     let members = app().members();
     let pairs: Vec<(NodeId, NodeId)> = members
         .iter()
-        .flat_map(|&one| members.iter().filter(move |&&other| other > one).map(move |&other| (one, other)))
+        .flat_map(|&one| {
+            members
+                .iter()
+                .filter(move |&&other| other > one)
+                .map(move |&other| (one, other))
+        })
         .collect();
     view! {
         <section class="panel cluster" aria-label="Cluster">
@@ -234,7 +239,9 @@ fn place(id: NodeId, count: usize) -> (f64, f64) {
 
 /// Draws what moves: links, timers, messages.
 fn paint(canvas: &web_sys::HtmlCanvasElement) {
-    let Some((context, width, _)) = canvas::ready(canvas) else { return };
+    let Some((context, width, _)) = canvas::ready(canvas) else {
+        return;
+    };
     let theme = canvas::theme();
     PALETTE.with_borrow_mut(|(of, palette)| {
         if palette.is_none() || *of != theme {
@@ -267,7 +274,9 @@ fn paint_with(context: &web_sys::CanvasRenderingContext2d, width: f64, palette: 
     canvas::dashes(context, &[]);
     let model = app.model.borrow();
     for node in model.nodes() {
-        let Some(status) = node.status.as_ref().filter(|_| node.is_up()) else { continue };
+        let Some(status) = node.status.as_ref().filter(|_| node.is_up()) else {
+            continue;
+        };
         let (x, y) = at(node.id);
         let radius = (NODE_RADIUS + 0.016) * width;
         let arc = |colour: &str, part: f64| {
@@ -279,7 +288,11 @@ fn paint_with(context: &web_sys::CanvasRenderingContext2d, width: f64, palette: 
         context.set_line_width(3.0);
         arc(&palette.line, 1.0);
         let left = status.deadline.since(now).0 as f64 / status.timeout.0.max(1) as f64;
-        let part = if status.role == Role::Leader { 1.0 } else { left.clamp(0.0, 1.0) };
+        let part = if status.role == Role::Leader {
+            1.0
+        } else {
+            left.clamp(0.0, 1.0)
+        };
         arc(palette.term(status.term), part);
     }
     paint_flights(context, palette, &app, now, width, &at);
@@ -294,7 +307,11 @@ fn paint_flights(
     at: &impl Fn(NodeId) -> (f64, f64),
 ) {
     let model = app.model.borrow();
-    let rate = if app.stands() { 0.0 } else { app.settings.get_untracked().rate };
+    let rate = if app.stands() {
+        0.0
+    } else {
+        app.settings.get_untracked().rate
+    };
     let now = Instant(now.0.saturating_sub((LAG_MS * rate * 1000.0) as u64));
     // A message that flew between two pictures is drawn in one of them all the same.
     let before = SHOWN.replace(now).clamp(Instant(now.0.saturating_sub(GAP_MAX.0)), now);
@@ -326,7 +343,7 @@ fn paint_flights(
         let _ = context.arc(x, y, size, 0.0, TAU);
         context.fill();
         context.stroke();
-        if flying.len() <= LABELS_MAX {
+        if flying.len() <= LABELS_MAX && (0.15..0.85).contains(&part) {
             context.set_fill_style_str(&palette.dim);
             let _ = context.fill_text(&flight.label(), x + radius + 4.0, y + 4.0);
         }

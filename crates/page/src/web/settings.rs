@@ -79,7 +79,12 @@ impl Settings {
     /// The same with what these fields say; a field that is missing or makes no sense changes nothing.
     fn with(self, fields: &UrlSearchParams) -> Settings {
         let number = |name: &str, otherwise: f64| {
-            fields.get(name).as_deref().and_then(wall::number).filter(|value| *value >= 0.0).unwrap_or(otherwise)
+            fields
+                .get(name)
+                .as_deref()
+                .and_then(wall::number)
+                .filter(|value| *value >= 0.0)
+                .unwrap_or(otherwise)
         };
         Settings {
             nodes: number("nodes", self.nodes as f64) as usize,

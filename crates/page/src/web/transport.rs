@@ -13,7 +13,11 @@ pub(super) fn Transport() -> impl IntoView {
     let settings = app().settings;
     // Tenths of milliseconds change faster than anybody reads; the number is renewed with the picture.
     let now = view::watch(|app| {
-        app.model.borrow().nodes().filter_map(|node| node.status.as_ref()).count();
+        app.model
+            .borrow()
+            .nodes()
+            .filter_map(|node| node.status.as_ref())
+            .count();
         app.now().0 / 1_000
     });
     view! {

@@ -21,7 +21,9 @@ use super::wall;
 
 /// Shows the page in place of what the document says while it loads.
 pub(super) fn mount() {
-    let Some(place) = wall::document().get_element_by_id("page") else { return };
+    let Some(place) = wall::document().get_element_by_id("page") else {
+        return;
+    };
     place.set_inner_html("");
     mount_to(place.unchecked_into::<HtmlElement>(), || view! { <Page /> }).forget();
 }
@@ -29,7 +31,9 @@ pub(super) fn mount() {
 /// Says that the page could not open, and why, where the page would be.
 pub(super) fn show_failure(why: &str) {
     if let Some(place) = wall::document().get_element_by_id("page") {
-        place.set_inner_html("<section class=\"failure\" role=\"alert\"><h1>The cluster did not start</h1><p></p></section>");
+        place.set_inner_html(
+            "<section class=\"failure\" role=\"alert\"><h1>The cluster did not start</h1><p></p></section>",
+        );
         if let Ok(Some(text)) = place.query_selector("p") {
             text.set_text_content(Some(why));
         }
@@ -64,17 +68,27 @@ pub(super) fn place_menu(id: &str) {
     let Some(menu) = popover(id) else { return };
     let Some(parent) = menu.parent_element() else { return };
     let around = parent.get_bounding_client_rect();
-    let size = |value: Result<wasm_bindgen::JsValue, _>| value.ok().and_then(|value| value.as_f64()).unwrap_or(f64::MAX);
+    let size =
+        |value: Result<wasm_bindgen::JsValue, _>| value.ok().and_then(|value| value.as_f64()).unwrap_or(f64::MAX);
     let window = wall::window();
-    let left = (around.left() + 30.0).min(size(window.inner_width()) - SIZE.0 - MARGIN).max(MARGIN);
-    let top = (around.top() - 10.0).min(size(window.inner_height()) - SIZE.1 - MARGIN).max(MARGIN);
+    let left = (around.left() + 30.0)
+        .min(size(window.inner_width()) - SIZE.0 - MARGIN)
+        .max(MARGIN);
+    let top = (around.top() - 10.0)
+        .min(size(window.inner_height()) - SIZE.1 - MARGIN)
+        .max(MARGIN);
     let _ = menu.style().set_property("left", &format!("{left}px"));
     let _ = menu.style().set_property("top", &format!("{top}px"));
 }
 
 /// A menu has opened or closed: in an open one, the first item has the focus.
 pub(super) fn focus_menu(event: &web_sys::Event) {
-    let Some(menu) = event.current_target().and_then(|target| target.dyn_into::<HtmlElement>().ok()) else { return };
+    let Some(menu) = event
+        .current_target()
+        .and_then(|target| target.dyn_into::<HtmlElement>().ok())
+    else {
+        return;
+    };
     if menu.matches(":popover-open").unwrap_or(false)
         && let Ok(Some(item)) = menu.query_selector("[role=menuitem]:not([disabled])")
     {
@@ -91,8 +105,15 @@ pub(super) fn hide_popover(id: &str) {
 
 /// Arrow keys, Home and End in a menu.
 pub(super) fn move_in_menu(event: &web_sys::KeyboardEvent) {
-    let Some(menu) = event.current_target().and_then(|target| target.dyn_into::<HtmlElement>().ok()) else { return };
-    let Ok(items) = menu.query_selector_all("[role=menuitem]:not([disabled])") else { return };
+    let Some(menu) = event
+        .current_target()
+        .and_then(|target| target.dyn_into::<HtmlElement>().ok())
+    else {
+        return;
+    };
+    let Ok(items) = menu.query_selector_all("[role=menuitem]:not([disabled])") else {
+        return;
+    };
     let focused = wall::document().active_element();
     let count = items.length();
     let place = (0..count).find(|&place| items.item(place).as_ref() == focused.as_deref());

@@ -54,7 +54,9 @@ pub(super) fn get(object: &JsValue, name: &str) -> JsValue {
 /// What a thrown value says.
 pub(super) fn words(error: &JsValue) -> String {
     let message = get(error, "message").as_string();
-    message.or_else(|| error.as_string()).unwrap_or_else(|| format!("{error:?}"))
+    message
+        .or_else(|| error.as_string())
+        .unwrap_or_else(|| format!("{error:?}"))
 }
 
 /// A fresh seed.

@@ -1,0 +1,282 @@
+//! What a person does to nodes, links and settings.
+
+use std::rc::Rc;
+
+use cluster::ActivityLine;
+use cluster::host::ToNode;
+use js_sys::Promise;
+use leptos::prelude::*;
+use raft_core::NodeId;
+
+use super::App;
+use crate::web::fleet::no_such_node;
+use crate::web::settings::Settings;
+use crate::web::{announce, home, wall};
+
+impl App {
+    /// Starts every node that does not run.
+    pub(in crate::web) fn start_all(&self) {
+        for id in self.members() {
+            if !self.fleet.borrow().is_running(id) {
+                self.report(self.start(id));
+            }
+        }
+    }
+
+    /// Every member, in rising order.
+    pub(in crate::web) fn members(&self) -> Vec<NodeId> {
+        self.fleet.borrow().members()
+    }
+
+    /// Starts a node that does not run.
+    pub(in crate::web) fn start(&self, id: NodeId) -> Result<(), String> {
+        let boot = self.fleet.borrow_mut().start(id)?;
+        let now = self.now();
+        let mut model = self.model.borrow_mut();
+        model.starting(id, boot);
+        model.history.end_fault(&crash_key(id), now);
+        drop(model);
+        self.touch();
+        Ok(())
+    }
+
+    /// The same, as a promise that settles when the node has booted, or cannot.
+    pub(in crate::web) fn start_and_wait(&self, id: NodeId) -> Promise {
+        match self.start(id) {
+            Ok(()) => self.fleet.borrow_mut().booted(id),
+            Err(why) => Promise::reject(&js_sys::Error::new(&why)),
+        }
+    }
+
+    /// Crashes a node: its Worker is gone at once, and with it everything that it had not written down.
+    pub(in crate::web) fn crash(&self, id: NodeId) -> Result<(), String> {
+        if !self.members().contains(&id) {
+            return Err(no_such_node(id, self.members().len()));
+        }
+        if !self.fleet.borrow_mut().terminate(id) {
+            return Err(format!("{id} is not running; restart it first"));
+        }
+        self.gone(id, None);
+        Ok(())
+    }
+
+    /// A Worker died by itself, or the node cannot take part.
+    pub(in crate::web) fn node_died(&self, id: NodeId, boot: u32, why: String) {
+        if !self.fleet.borrow().is_current(id, boot) {
+            return;
+        }
+        self.fleet.borrow_mut().terminate(id);
+        let why = if why.contains("unreachable") {
+            format!("the Worker trapped; it may have run out of memory ({why})")
+        } else if why.is_empty() {
+            "the Worker's script did not load; reload the page".to_owned()
+        } else {
+            why
+        };
+        self.gone(id, Some(why));
+    }
+
+    fn gone(&self, id: NodeId, failure: Option<String>) {
+        let now = self.now();
+        let text = match &failure {
+            None => format!("{id} crashed"),
+            Some(why) => format!("{id} failed: {why}"),
+        };
+        announce::say(&text);
+        if failure.is_some() {
+            self.notify(format!("{text}. Click it to start it again."));
+        }
+        let why = failure
+            .clone()
+            .unwrap_or_else(|| format!("{id} was crashed before it had booted"));
+        {
+            let mut model = self.model.borrow_mut();
+            model.stopped(id, now, failure);
+            model.history.begin_fault(&crash_key(id), now, text);
+            model.history.end_fault(&pause_key(id), now);
+        }
+        self.fleet.borrow_mut().settle(id, Err(&why));
+        self.clients.borrow_mut().node_down(now, id);
+        self.serve_clients();
+        self.touch();
+    }
+
+    /// Crashes a node that runs; starts one that does not.
+    pub(in crate::web) fn toggle(&self, id: NodeId) {
+        if self.fleet.borrow().is_running(id) {
+            self.report(self.crash(id));
+        } else {
+            self.report(self.start(id));
+        }
+    }
+
+    /// Makes a node stand still, or go on.
+    pub(in crate::web) fn set_paused(&self, id: NodeId, paused: bool) {
+        self.fleet.borrow_mut().set_paused(id, paused);
+        let now = self.now();
+        let mut model = self.model.borrow_mut();
+        if paused {
+            model.history.begin_fault(&pause_key(id), now, format!("{id} paused"));
+        } else {
+            model.history.end_fault(&pause_key(id), now);
+        }
+        drop(model);
+        announce::say(&format!("{id} {}", if paused { "paused" } else { "resumed" }));
+        self.touch();
+    }
+
+    /// Whether every link of the node is cut, both ways.
+    pub(in crate::web) fn is_isolated(&self, id: NodeId) -> bool {
+        let fleet = self.fleet.borrow();
+        let members = fleet.members();
+        let cut = |from, to| fleet.link(from, to).is_some_and(|link| link.cut);
+        members.len() > 1
+            && members
+                .iter()
+                .filter(|&&peer| peer != id)
+                .all(|&peer| cut(id, peer) && cut(peer, id))
+    }
+
+    /// Cuts every link of a node, or mends them all.
+    pub(in crate::web) fn set_isolated(&self, id: NodeId, isolated: bool) {
+        for peer in self.members() {
+            if peer != id {
+                self.set_cut(id, peer, isolated);
+                self.set_cut(peer, id, isolated);
+            }
+        }
+        announce::say(&format!("{id} {}", if isolated { "isolated" } else { "rejoined" }));
+    }
+
+    /// Whether one direction of a link is cut.
+    pub(in crate::web) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.fleet.borrow().link(from, to).is_some_and(|link| link.cut)
+    }
+
+    /// Cuts one direction of a link, or mends it.
+    pub(in crate::web) fn set_cut(&self, from: NodeId, to: NodeId, cut: bool) {
+        self.fleet.borrow_mut().set_cut(from, to, cut);
+        let now = self.now();
+        let (low, high) = (from.min(to), from.max(to));
+        let key = format!("link {} {}", low.0, high.0);
+        let text = match (self.is_cut(low, high), self.is_cut(high, low)) {
+            (false, false) => None,
+            (true, true) => Some(format!("link {} – {} cut", low.0, high.0)),
+            (true, false) => Some(format!("link {} → {} cut", low.0, high.0)),
+            (false, true) => Some(format!("link {} → {} cut", high.0, low.0)),
+        };
+        let mut model = self.model.borrow_mut();
+        match text {
+            Some(text) => model.history.begin_fault(&key, now, text),
+            None => model.history.end_fault(&key, now),
+        }
+        drop(model);
+        self.touch();
+    }
+
+    /// Crashes a node and empties its disk. It then starts as if it had never been a member, and may break what it promised.
+    pub(in crate::web) fn wipe(self: &Rc<Self>, id: NodeId) {
+        if self.fleet.borrow().is_running(id) {
+            self.report(self.crash(id));
+        }
+        let directory = self.home.directory(self.members().len());
+        let app = self.clone();
+        wasm_bindgen_futures::spawn_local(async move {
+            let wiped = match directory {
+                Some(directory) => home::wipe(&directory, id.0).await,
+                None => Ok(()),
+            };
+            if wiped.is_ok() {
+                let now = app.now();
+                app.model.borrow_mut().wiped(id, now);
+                announce::say(&format!("the disk of {id} is empty"));
+            }
+            app.report(wiped);
+            app.touch();
+        });
+    }
+
+    /// Offers a node's state as JSON.
+    pub(in crate::web) fn download_state(self: &Rc<Self>, id: NodeId) {
+        if !self.model.borrow().node(id).is_some_and(crate::model::Node::is_up) {
+            return self.notify(format!(
+                "{id} is not running, so it cannot say its state. Start it first."
+            ));
+        }
+        let described = self.fleet.borrow_mut().describe(id);
+        let app = self.clone();
+        wasm_bindgen_futures::spawn_local(async move {
+            if let Ok(json) = wasm_bindgen_futures::JsFuture::from(described).await {
+                let text = json.as_string().unwrap_or_default();
+                let saved = wall::download(&format!("node-{}-state.json", id.0), "application/json", &text);
+                app.report(saved.map_err(|error| format!("the file was not saved: {}", wall::words(&error))));
+            }
+        });
+    }
+
+    /// Offers what a node has done as text, one line an event.
+    pub(in crate::web) fn download_activity(&self, id: NodeId) {
+        let model = self.model.borrow();
+        let mut text = String::new();
+        for record in model.history.facts.iter().filter(|record| record.node == id) {
+            let line = ActivityLine {
+                at: record.at,
+                node: record.node,
+                fact: &record.fact,
+            };
+            text.push_str(&format!("{line}\n"));
+        }
+        let saved = wall::download(&format!("node-{}-activity.txt", id.0), "text/plain", &text);
+        drop(model);
+        self.report(saved.map_err(|error| format!("the file was not saved: {}", wall::words(&error))));
+    }
+
+    /// Opens the page anew with another number of nodes. That is another cluster, with logs of its own; this one's are kept.
+    pub(in crate::web) fn change_members(&self, nodes: usize) {
+        Settings {
+            nodes,
+            ..self.settings.get_untracked()
+        }
+        .clamped()
+        .store(self.home.slot);
+        // The address may name a number too, and would have the last word.
+        let location = wall::window().location();
+        let search = location.search().unwrap_or_default();
+        let moved = match web_sys::UrlSearchParams::new_with_str(&search) {
+            Ok(query) if query.has("nodes") => {
+                query.delete("nodes");
+                location.set_search(&query.to_string().as_string().unwrap_or_default())
+            }
+            _ => location.reload(),
+        };
+        self.report(moved.map_err(|error| format!("the page could not be opened anew: {}", wall::words(&error))));
+    }
+
+    /// Changes what is set, tells the nodes, and keeps it.
+    pub(in crate::web) fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        let before = self.settings.get_untracked();
+        let mut settings = before;
+        change(&mut settings);
+        let settings = settings.clamped();
+        if settings == before {
+            return;
+        }
+        self.settings.set(settings);
+        settings.store(self.home.slot);
+        if settings.timing() != before.timing() {
+            self.fleet.borrow().broadcast(&ToNode::SetTiming(settings.timing()));
+        }
+        if settings.link() != before.link() {
+            self.fleet.borrow_mut().set_links(settings.link());
+        }
+        self.touch();
+    }
+}
+
+fn crash_key(id: NodeId) -> String {
+    format!("crash {}", id.0)
+}
+
+fn pause_key(id: NodeId) -> String {
+    format!("pause {}", id.0)
+}

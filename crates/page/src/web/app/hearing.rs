@@ -1,0 +1,97 @@
+//! What nodes say.
+
+use cluster::host::{Boot, Fact, FromNode, Recovery, Report, Storage};
+use leptos::prelude::*;
+use raft_core::{Event, NodeId, Rules};
+use wasm_bindgen::JsValue;
+
+use super::App;
+use crate::web::wall::{self, wall_ms};
+use crate::web::{announce, fleet};
+
+impl App {
+    /// A Worker has said something.
+    pub(in crate::web) fn hear(&self, id: NodeId, boot: u32, data: &JsValue) {
+        if !self.fleet.borrow().is_current(id, boot) {
+            return;
+        }
+        match fleet::read(data) {
+            Ok(message) => self.take(id, boot, message),
+            Err(why) => self.node_died(
+                id,
+                boot,
+                format!("its Worker said something that does not decode: {why}"),
+            ),
+        }
+    }
+
+    fn take(&self, id: NodeId, boot: u32, message: FromNode) {
+        match message {
+            FromNode::Ready { build } => {
+                let booting = self.boot_message(id);
+                let told = self.fleet.borrow_mut().boot(id, &build, booting);
+                if let Err(why) = told {
+                    self.node_died(id, boot, why);
+                }
+            }
+            FromNode::Booted { storage, recovery } => self.node_booted(id, storage, recovery),
+            FromNode::Refused { why } => self.node_died(id, boot, why),
+            FromNode::Died { message } => self.node_died(id, boot, message),
+            FromNode::Report(report) => self.node_reports(id, *report),
+            FromNode::Reply { request, reply } => {
+                let now = self.now();
+                self.clients.borrow_mut().receive(now, id, request, reply);
+                self.serve_clients();
+            }
+            FromNode::Description { request, description } => {
+                let json = serde_json::to_string_pretty(&description).unwrap_or_else(|error| error.to_string());
+                self.fleet.borrow_mut().described(request.0, &json);
+            }
+            FromNode::Leading { term } => {
+                let now = self.now();
+                self.clients.borrow_mut().leading(now, id, term);
+                self.serve_clients();
+            }
+        }
+    }
+
+    fn boot_message(&self, id: NodeId) -> Boot {
+        let settings = self.settings.get_untracked();
+        Boot {
+            id,
+            members: Vec::new(),
+            timing: settings.timing(),
+            rules: Rules::default(),
+            boot: 0,
+            seed: wall::seed(),
+            clock: self.clock.borrow_mut().setting(wall_ms()),
+            directory: self.home.directory(settings.nodes),
+            links: Vec::new(),
+        }
+    }
+
+    fn node_booted(&self, id: NodeId, storage: Storage, recovery: Recovery) {
+        let now = self.now();
+        self.model.borrow_mut().booted(id, now, storage, recovery);
+        self.fleet.borrow_mut().settle(id, Ok(()));
+        self.clients.borrow_mut().node_up(now, id);
+        self.serve_clients();
+        announce::say(&format!("{id} started"));
+        self.touch();
+    }
+
+    fn node_reports(&self, id: NodeId, report: Report) {
+        self.clock.borrow_mut().witness(report.now);
+        for (_, fact) in &report.facts {
+            if let Fact::Raft(event) = fact {
+                match event {
+                    Event::BecameLeader { term, .. } => announce::say(&format!("{id} leads {term}")),
+                    Event::CommitAdvanced { to, copies, .. } if !copies.is_empty() => announce::committed(*to),
+                    _ => {}
+                }
+            }
+        }
+        self.model.borrow_mut().report(id, report);
+        self.touch();
+    }
+}

@@ -1,0 +1,198 @@
+//! Operations: from a line of text to an answer.
+
+use std::rc::Rc;
+
+use cluster::client::Failure;
+use cluster::host::ToNode;
+use ftqueue::{Answer, Operation, QueueError, Read, Write};
+use leptos::prelude::*;
+use raft_core::Instant;
+
+use super::{App, ResultLine, ResultOutcome, app};
+use crate::model::ClientOperation;
+use crate::web::clients::Returned;
+use crate::web::wall::{self, wall_ms};
+
+/// How many lines of results are kept.
+const RESULTS_MAX: usize = 500;
+
+impl App {
+    /// Carries out what a person typed. The line stands among the results at once, and its outcome follows.
+    pub(in crate::web) fn enter(self: &Rc<Self>, line: &str, then: impl FnOnce(ResultOutcome) + 'static) {
+        let number = self
+            .results
+            .with_untracked(|results| results.last().map_or(0, |last| last.number) + 1);
+        let line = line.trim().to_owned();
+        self.results.update(|results| {
+            results.push(ResultLine {
+                number,
+                line: line.clone(),
+                outcome: None,
+            });
+            if results.len() > RESULTS_MAX {
+                results.remove(0);
+            }
+        });
+        let app = self.clone();
+        let finish = move |outcome: ResultOutcome| {
+            app.results.update(|results| {
+                if let Some(line) = results.iter_mut().find(|line| line.number == number) {
+                    line.outcome = Some(outcome.clone());
+                }
+            });
+            then(outcome);
+        };
+        match line.parse::<Operation>() {
+            Ok(operation) => self.submit(operation, move |returned| {
+                let mut outcome = outcome_of(&returned);
+                if let Err(Failure::Queue(error)) = &returned.done.result {
+                    outcome.text = super::app().explain(&operation, error).unwrap_or(outcome.text);
+                }
+                finish(outcome);
+            }),
+            Err(error) => finish(ResultOutcome {
+                ok: false,
+                text: error.to_string(),
+                value: None,
+                tries: 0,
+                leaders: Vec::new(),
+                wall_ms: 0.0,
+                virtual_ms: 0.0,
+            }),
+        }
+    }
+
+    /// Gives an operation to a client.
+    pub(in crate::web) fn submit(self: &Rc<Self>, operation: Operation, then: impl FnOnce(Returned) + 'static) {
+        let app = self.clone();
+        let taken = self.clients.borrow_mut().submit(operation, move |returned| {
+            app.file_operation(&returned);
+            then(returned);
+        });
+        if !taken {
+            self.notify("Too many operations wait in line; this one was not sent.".to_owned());
+        }
+        self.serve_clients();
+    }
+
+    /// An error about a queue that is not there, with what there is instead.
+    fn explain(&self, operation: &Operation, error: &QueueError) -> Option<String> {
+        const NAMED_MAX: usize = 8;
+        let model = self.model.borrow();
+        let queues = &model.leader()?.queues;
+        let (what, asked, there): (_, _, Vec<String>) = match (operation, error) {
+            (
+                Operation::Write(Write::Push { qid, .. } | Write::Pop { qid })
+                | Operation::Read(Read::Top { qid } | Read::Qsize { qid }),
+                QueueError::NoSuchQueue,
+            ) => (
+                "id",
+                qid.to_string(),
+                queues.queues.iter().map(|queue| queue.qid.to_string()).collect(),
+            ),
+            (Operation::Read(Read::GetQid { label }), QueueError::NoSuchLabel) => (
+                "label",
+                label.to_string(),
+                queues.queues.iter().map(|queue| queue.label.to_string()).collect(),
+            ),
+            _ => return None,
+        };
+        let more = if queues.count as usize > NAMED_MAX { ", …" } else { "" };
+        Some(match there.len() {
+            0 => format!("no queue has {what} {asked}; there is none yet: create_queue makes one"),
+            1 => format!("no queue has {what} {asked}; the only one has {}", there[0]),
+            _ => format!(
+                "no queue has {what} {asked}; {what}s are {}{more}",
+                there[..there.len().min(NAMED_MAX)].join(", ")
+            ),
+        })
+    }
+
+    /// Gives up every operation that has no answer yet. What was sent may have been applied, or may be yet.
+    pub(in crate::web) fn give_up(&self) {
+        let now = self.now();
+        let cancelled = self.clients.borrow_mut().cancel(now);
+        for (answer, returned) in cancelled {
+            answer(returned);
+        }
+        self.serve_clients();
+        self.touch();
+    }
+
+    fn file_operation(&self, returned: &Returned) {
+        let done = &returned.done;
+        self.model.borrow_mut().history.operation(ClientOperation {
+            client: returned.client,
+            invoked: done.invoked,
+            returned: done.returned,
+            text: format!("{} → {}", done.operation, answer_text(&done.result)),
+            ok: done.result.is_ok(),
+            tries: done.tries,
+        });
+    }
+
+    /// Posts what clients have to say, and gives the answers they have got.
+    pub(in crate::web) fn serve_clients(&self) {
+        let now = self.now();
+        let work = self.clients.borrow_mut().work(now);
+        {
+            let fleet = self.fleet.borrow();
+            for (node, request, body) in work.requests {
+                fleet.send(node, &ToNode::Request { request, body });
+            }
+        }
+        let answered = !work.answers.is_empty();
+        for (answer, returned) in work.answers {
+            answer(returned);
+        }
+        if answered {
+            self.touch();
+            // An answer may have let another operation out of the line.
+            return self.serve_clients();
+        }
+        self.wake_clients();
+    }
+
+    pub(super) fn wake_clients(&self) {
+        let wake = self.clients_wake.get().wrapping_add(1);
+        self.clients_wake.set(wake);
+        let deadline = self.clients.borrow().deadline();
+        if deadline == Instant::NEVER {
+            return;
+        }
+        if let Some(delay_ms) = self.clock.borrow().wall_delay_ms(deadline, wall_ms()) {
+            wall::after(delay_ms.ceil() as i32 + 1, move || {
+                let app = app();
+                if app.clients_wake.get() == wake {
+                    app.serve_clients();
+                }
+            });
+        }
+    }
+}
+
+fn answer_text(result: &Result<Answer, Failure>) -> String {
+    match result {
+        Ok(answer) => answer.to_string(),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+fn outcome_of(returned: &Returned) -> ResultOutcome {
+    let done = &returned.done;
+    let value = match &done.result {
+        Ok(Answer::Qid(qid)) => Some(i128::from(qid.0)),
+        Ok(Answer::Item(item)) => Some(i128::from(*item)),
+        Ok(Answer::Size(size)) => Some(i128::from(*size)),
+        Ok(Answer::Pushed) | Err(_) => None,
+    };
+    ResultOutcome {
+        ok: done.result.is_ok(),
+        text: answer_text(&done.result),
+        value,
+        tries: done.tries,
+        leaders: done.leaders.iter().map(|leader| leader.0).collect(),
+        wall_ms: returned.wall_ms,
+        virtual_ms: done.returned.since(done.invoked).as_millis_f64(),
+    }
+}
