@@ -222,7 +222,7 @@ impl Flight {
     /// A word or two for the picture.
     pub fn label(&self) -> String {
         match self.summary {
-            MessageSummary::RequestVote { .. } => "vote?".into(),
+            MessageSummary::RequestVote { .. } => "RequestVote".into(),
             MessageSummary::Vote { granted: true, .. } => "granted".into(),
             MessageSummary::Vote { granted: false, .. } => "refused".into(),
             MessageSummary::Heartbeat { .. } => String::new(),

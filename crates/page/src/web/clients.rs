@@ -29,6 +29,8 @@ pub(super) struct Clients {
 struct Desk {
     client: Client,
     job: Option<Job>,
+    /// When it began that job.
+    invoked: Instant,
 }
 
 struct Job {
@@ -75,6 +77,12 @@ impl Clients {
             .iter()
             .chain(self.desks.iter().filter_map(|desk| desk.job.as_ref()));
         jobs.filter(|job| job.submitted_wall_ms < wall_ms).count()
+    }
+
+    /// The operations under way, each with its client and the time it was invoked.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = (u16, Operation, Instant)> {
+        let busy = self.desks.iter().enumerate();
+        busy.filter_map(|(number, desk)| Some((number as u16, desk.job.as_ref()?.operation, desk.invoked)))
     }
 
     /// Takes an operation, to be done as soon as a client is free. Says whether there was room in line.
@@ -196,6 +204,7 @@ impl Clients {
         let taken = desk.client.submit(now, job.operation).is_ok();
         if taken {
             desk.job = Some(job);
+            desk.invoked = now;
         } else {
             self.waiting.push_front(job);
         }
@@ -211,7 +220,11 @@ impl Clients {
         if let Some((leader, term)) = self.leader {
             client.leading(now, leader, term);
         }
-        self.desks.push(Desk { client, job: None });
+        self.desks.push(Desk {
+            client,
+            job: None,
+            invoked: now,
+        });
         number
     }
 }

@@ -459,7 +459,7 @@ fn why(model: &Model, now: Instant) -> Option<Why> {
             term: status.term,
             title: format!("All {} entries are committed.", status.last_index),
             text: format!(
-                "Each is on the disks of a majority, and the last is of the {} that {} leads.",
+                "Each is on the disks of a majority, and the last is of {}, which {} leads.",
                 status.term, leader.id
             ),
             paper: "Raft §5.3, §5.4.2",

@@ -7,6 +7,7 @@ mod hit;
 mod layout;
 mod paint;
 
+use ftqueue::Operation;
 use leptos::ev;
 use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
@@ -21,7 +22,7 @@ use self::paint::Painter;
 use super::app::{App, Selection, app};
 use super::canvas::{self, Palette};
 use super::view::watch;
-use crate::model::{Mark, MarkKind, Model, Viewport};
+use crate::model::{ClientOperation, Mark, MarkKind, Model, Viewport};
 
 /// How far a key moves the picture, as part of its width.
 const PAN_PART: f64 = 0.2;
@@ -438,6 +439,20 @@ impl Handle {
     }
 }
 
+/// The operations that clients wait for, as if they had come to their end just now.
+fn under_way(app: &App, now: Instant) -> Vec<ClientOperation> {
+    let clients = app.clients.borrow();
+    let operation = |(client, operation, invoked): (u16, Operation, Instant)| ClientOperation {
+        client,
+        invoked,
+        returned: now,
+        text: format!("{operation} → no answer yet"),
+        ok: true,
+        tries: 0,
+    };
+    clients.under_way().map(operation).collect()
+}
+
 /// What fingers have done.
 enum Gesture {
     Pan(f64),
@@ -456,10 +471,12 @@ impl View {
         };
         let model = app.model.borrow();
         let layout = Layout::new(app.members());
+        let under_way = under_way(app, now);
         let mut painter = Painter {
             context: &context,
             palette,
             model: &model,
+            under_way: &under_way,
             layout: &layout,
             viewport: &self.viewport,
             now,

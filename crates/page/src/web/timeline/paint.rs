@@ -27,6 +27,8 @@ pub(super) struct Painter<'a> {
     pub(super) context: &'a CanvasRenderingContext2d,
     pub(super) palette: &'a Palette,
     pub(super) model: &'a Model,
+    /// What clients wait for.
+    pub(super) under_way: &'a [ClientOperation],
     pub(super) layout: &'a Layout,
     pub(super) viewport: &'a Viewport,
     pub(super) now: Instant,
@@ -163,7 +165,13 @@ impl Painter<'_> {
     /// Client operations, packed into few rows; what finds no room is counted.
     fn clients(&mut self) {
         let (from, until) = (self.viewport.start(), self.viewport.end());
-        let mut operations: Vec<&ClientOperation> = self.model.history.operations_between(from, until).collect();
+        let (model, waiting) = (self.model, self.under_way);
+        let mut operations: Vec<&ClientOperation> = model.history.operations_between(from, until).collect();
+        operations.extend(
+            waiting
+                .iter()
+                .filter(|operation| operation.invoked <= until && operation.returned >= from),
+        );
         operations.sort_by_key(|operation| operation.invoked);
         let mut taken = [f64::MIN; CLIENT_ROWS];
         let mut left_out = 0;
@@ -201,7 +209,10 @@ impl Painter<'_> {
         self.context.fill_rect(a, y, b - a, 16.0);
         self.context.set_global_alpha(1.0);
         self.context.fill_rect(a, y, 1.5, 16.0);
-        self.context.fill_rect(b - 1.5, y, 1.5, 16.0);
+        // An operation that has had no answer has no end either.
+        if operation.tries > 0 {
+            self.context.fill_rect(b - 1.5, y, 1.5, 16.0);
+        }
         let left = a.max(LEFT);
         if b - left > 34.0 {
             // The answer goes first where there is no room for both.
