@@ -50,7 +50,7 @@ impl Painter<'_> {
             .rect(LEFT, 0.0, (self.width - LEFT - RIGHT).max(0.0), self.layout.height);
         self.context.clip();
         self.terms();
-        self.clients();
+        let left_out = self.clients();
         self.lanes();
         self.flights();
         self.marks();
@@ -60,6 +60,14 @@ impl Painter<'_> {
         }
         self.now_line();
         self.context.restore();
+        if left_out > 0 {
+            self.fill(&self.palette.faint);
+            self.text(
+                &format!("+ {left_out} more"),
+                10.0,
+                self.layout.clients + 12.0 + CLIENT_ROW,
+            );
+        }
     }
 
     fn x(&self, at: Instant) -> f64 {
@@ -163,7 +171,7 @@ impl Painter<'_> {
     }
 
     /// Client operations, packed into few rows; what finds no room is counted.
-    fn clients(&mut self) {
+    fn clients(&mut self) -> usize {
         let (from, until) = (self.viewport.start(), self.viewport.end());
         let (model, waiting) = (self.model, self.under_way);
         let mut operations: Vec<&ClientOperation> = model.history.operations_between(from, until).collect();
@@ -189,13 +197,7 @@ impl Painter<'_> {
                 self.layout.clients + row as f64 * CLIENT_ROW,
             );
         }
-        if left_out > 0 {
-            self.fill(&self.palette.faint);
-            let text = format!("+{left_out} more");
-            self.context.set_text_align("right");
-            self.text(&text, self.width - RIGHT - 4.0, self.layout.clients + 12.0);
-            self.context.set_text_align("left");
-        }
+        left_out
     }
 
     fn operation(&mut self, operation: &ClientOperation, a: f64, b: f64, y: f64) {
