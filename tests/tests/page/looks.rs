@@ -35,6 +35,7 @@ fn picture_for_the_readme() {
         return;
     };
     drive("?theme=dark", |page| {
+        page.resize(1440, 1000);
         let first = page.leader_within(5.0);
         let qid = page.value_of("create_queue 7");
         for item in [42, 7, 19, 3] {
