@@ -1,6 +1,6 @@
 //! The command line, its buttons, and what came of each operation.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::iter;
 use std::rc::Rc;
 
@@ -12,6 +12,7 @@ use leptos::prelude::*;
 use super::app::{App, ResultLine, app};
 use super::load::Load;
 use super::settings;
+use super::view::{self, act, flag, text};
 use super::wall::wall_ms;
 
 /// Where the history of commands is kept for the next visit.
@@ -75,27 +76,24 @@ pub(super) fn Commands() -> impl IntoView {
             _ => {}
         }
     };
-    let hint = move || match line.with(|line| command_line::operation(line)) {
+    let hint = text(move |_| match line.with(|line| command_line::operation(line)) {
         Some(help) => format!("{} — {}", help.usage, help.help),
         None => "Tab completes, ↑ goes back".to_owned(),
-    };
+    });
     view! {
         <Results />
         <UnderWay />
         <Load />
         <div class="op-buttons" role="group" aria-label="Operations">
             {Operation::HELP.iter().map(|help| view! {
-                <button title=format!("{} — {}", help.usage, help.help) on:click=move |_| {
-                    line.set(example(help));
-                    focus();
-                }>{help.name}</button>
+                <button title=format!("{} — {}", help.usage, help.help) on:click=act(move || { line.set(example(help)); focus(); })>{help.name}</button>
             }).collect_view()}
         </div>
         <div class="cmd">
             <input node_ref=input aria-label="Command" placeholder="push 1 42" autocomplete="off" autocapitalize="off"
-                spellcheck="false" aria-describedby="command-hint" prop:value=move || line.get()
-                on:input=move |event| line.set(event_target_value(&event)) on:keydown=on_key />
-            <button on:click=move |_| run()>"Run"</button>
+                spellcheck="false" aria-describedby="command-hint" prop:value=text(move |_| line.get())
+                on:input=view::on(move |event| line.set(event_target_value(&event))) on:keydown=view::on(on_key) />
+            <button on:click=act(run)>"Run"</button>
         </div>
         <p class="hint" id="command-hint">{hint}</p>
         <Completions line focus />
@@ -105,14 +103,12 @@ pub(super) fn Commands() -> impl IntoView {
 /// Operations that have waited for an answer for a while, and the way to give them up.
 #[component]
 fn UnderWay() -> impl IntoView {
-    let waiting = super::view::watch(|app| app.clients.borrow().waiting_since(wall_ms() - PATIENCE_MS));
+    let waiting = |app: &App| app.clients.borrow().waiting_since(wall_ms() - PATIENCE_MS);
     view! {
-        <Show when=move || { waiting.get() > 0 }>
-            <p class="under-way" role="status">
-                {move || format!("{} under way: no answer yet", waiting.get())}
-                <button on:click=|_| app().give_up()>"Give up"</button>
-            </p>
-        </Show>
+        <p class="under-way" role="status" hidden=flag(move |app| waiting(app) == 0)>
+            {text(move |app| format!("{} under way: no answer yet", waiting(app)))}
+            <button on:click=act(|| app().give_up())>"Give up"</button>
+        </p>
     }
 }
 
@@ -126,7 +122,7 @@ fn Completions(line: RwSignal<String>, focus: impl Fn() + Copy + Send + Sync + '
                 let found =
                     if typed.is_empty() { Vec::new() } else { command_line::completions(&typed, &queues(&app())) };
                 found.into_iter().filter(|found| found.line != typed).take(COMPLETIONS_SHOWN_MAX).map(|found| view! {
-                    <button tabindex="-1" title=found.help on:click=move |_| { line.set(found.line.clone()); focus(); }>
+                    <button tabindex="-1" title=found.help on:click=act(move || { line.set(found.line.clone()); focus(); })>
                         {found.word}
                     </button>
                 }).collect_view()
@@ -139,17 +135,20 @@ fn Completions(line: RwSignal<String>, focus: impl Fn() + Copy + Send + Sync + '
 fn Results() -> impl IntoView {
     let list = NodeRef::<Ol>::new();
     let results = app().results;
-    Effect::new(move |_| {
-        results.track();
-        if let Some(list) = list.get() {
+    // The newest line is in sight, unless the person reads an older one.
+    let shown = Cell::new(0);
+    app().on_frame(move || {
+        let state = results
+            .with_untracked(|results| results.iter().filter(|line| line.outcome.is_some()).count() + 2 * results.len());
+        if let Some(list) = list.get_untracked().filter(|_| shown.replace(state) != state) {
             super::wall::next_frame(move || list.set_scroll_top(list.scroll_height()));
         }
     });
     view! {
         <ol class="results num" role="log" aria-label="Results" tabindex="0" node_ref=list>
-            <Show when=move || results.with(Vec::is_empty)>
-                <li class="empty">"Nothing yet. Type " <code>"create_queue 7"</code> " below, then " <code>"push 1 42"</code> "."</li>
-            </Show>
+            <li class="empty" hidden=flag(move |_| results.with(|results| !results.is_empty()))>
+                "Nothing yet. Type " <code>"create_queue 7"</code> " below, then " <code>"push 1 42"</code> "."
+            </li>
             <For each=move || results.get() key=|line| (line.number, line.outcome.is_some()) let:line>
                 <Line line />
             </For>

@@ -10,6 +10,7 @@ use web_sys::HtmlDialogElement;
 use super::app::app;
 use super::keys::KEYS;
 use super::settings::Settings;
+use super::view::{self, act, flag, text};
 use super::wall;
 
 thread_local! {
@@ -74,14 +75,14 @@ fn WipeDialog() -> impl IntoView {
     WIPING.set(Some(node));
     view! {
         <dialog id="wipe-dialog" aria-labelledby="wipe-title">
-            <h2 id="wipe-title">{move || format!("Wipe the disk of {}?", node.get())}</h2>
+            <h2 id="wipe-title">{text(move |_| format!("Wipe the disk of {}?", node.get()))}</h2>
             <p>"The node is crashed and its log is deleted: its term, its vote, and every entry that it has acknowledged."</p>
             <p><strong>"This breaks the promise of stable storage that Raft rests on."</strong>
                 " A node that has forgotten its vote may vote twice in one term, and entries that were committed on its word may be "
                 "lost. No crash does this; a real cluster would take such a node out and add it as a new member."</p>
             <div class="dialog-buttons">
-                <button autofocus on:click=|_| close("wipe-dialog")>"Cancel"</button>
-                <button class="danger" on:click=move |_| { close("wipe-dialog"); app().wipe(node.get_untracked()); }>"Wipe disk"</button>
+                <button autofocus on:click=act(|| close("wipe-dialog"))>"Cancel"</button>
+                <button class="danger" on:click=act(move || { close("wipe-dialog"); app().wipe(node.get_untracked()); })>"Wipe disk"</button>
             </div>
         </dialog>
     }
@@ -101,7 +102,7 @@ fn HelpDialog() -> impl IntoView {
                 }).collect_view()}
             </div>
             <p class="hint">"Scripts and the browser's console have " <code>"window.ftqueue"</code> ": status(), submit(\"push 1 42\"), crash(3), restart(3), trace()."</p>
-            <div class="dialog-buttons"><button autofocus on:click=|_| close("help-dialog")>"Close"</button></div>
+            <div class="dialog-buttons"><button autofocus on:click=act(|| close("help-dialog"))>"Close"</button></div>
         </dialog>
     }
 }
@@ -119,19 +120,19 @@ fn SettingsDialog() -> impl IntoView {
             <Number name="Longest election timeout" unit="ms" step="1" read=|s| s.election_ms.1 as f64 write=|s, v| s.election_ms.1 = v as u64 />
             <Number name="Heartbeat" unit="ms" step="1" read=|s| s.heartbeat_ms as f64 write=|s, v| s.heartbeat_ms = v as u64 />
             <div class="presets" role="group" aria-label="Presets of timers">
-                <button on:click=|_| preset((150, 300), 50)>"150–300 ms, as in the paper"</button>
-                <button on:click=|_| preset((1_000, 5_000), 250)>"1–5 s, to watch"</button>
+                <button on:click=act(|| preset((150, 300), 50))>"150–300 ms, as in the paper"</button>
+                <button on:click=act(|| preset((1_000, 5_000), 250))>"1–5 s, to watch"</button>
             </div>
             <h3>"Every link that is not cut"</h3>
             <Number name="Delay" unit="ms" step="any" read=|s| s.delay_ms write=|s, v| s.delay_ms = v />
             <Number name="Jitter" unit="ms" step="any" read=|s| s.jitter_ms write=|s, v| s.jitter_ms = v />
             <Number name="Loss" unit="%" step="any" read=|s| s.loss_percent write=|s, v| s.loss_percent = v />
-            <p class="notice settings-warning" role="status" hidden=move || warning().is_none()>{warning}</p>
+            <p class="notice settings-warning" role="status" hidden=flag(move |_| warning().is_none())>{text(move |_| warning().unwrap_or_default())}</p>
             <div class="dialog-buttons">
-                <button on:click=|_| app().change_settings(|settings| {
+                <button on:click=act(|| app().change_settings(|settings| {
                     *settings = Settings { nodes: settings.nodes, start_all: settings.start_all, ..Settings::default() };
-                })>"Defaults"</button>
-                <button autofocus on:click=|_| close("settings-dialog")>"Close"</button>
+                }))>"Defaults"</button>
+                <button autofocus on:click=act(|| close("settings-dialog"))>"Close"</button>
             </div>
         </dialog>
     }
@@ -145,21 +146,21 @@ fn ClusterSettings() -> impl IntoView {
     view! {
         <h3>"Cluster"</h3>
         <label class="row"><span>"Nodes"</span>
-            <select aria-label="Nodes" on:change=move |event| {
+            <select aria-label="Nodes" on:change=view::on(move |event| {
                 chosen.set(event_target_value(&event).parse().unwrap_or(here));
-            }>
+            })>
                 {(1..=MEMBERS_MAX).map(|count| view! { <option value=count selected=count == here>{count}</option> }).collect_view()}
             </select>
-            <button disabled=move || chosen.get() == here on:click=move |_| app().change_members(chosen.get_untracked())>"Change"</button>
+            <button disabled=flag(move |_| chosen.get() == here) on:click=act(move || app().change_members(chosen.get_untracked()))>"Change"</button>
         </label>
         <p class="hint">"Each number of nodes has a cluster of its own; the one you leave keeps its logs. The page is opened anew."</p>
         <label class="row"><span>"When the page opens"</span>
-            <select aria-label="When the page opens" on:change=|event| {
+            <select aria-label="When the page opens" on:change=view::on(|event| {
                 let all = event_target_value(&event) == "all";
                 app().change_settings(|settings| settings.start_all = all);
-            }>
-                <option value="all" selected=move || settings.get().start_all>"start all nodes"</option>
-                <option value="none" selected=move || !settings.get().start_all>"start none"</option>
+            })>
+                <option value="all" selected=flag(move |_| settings.get().start_all)>"start all nodes"</option>
+                <option value="none" selected=flag(move |_| !settings.get().start_all)>"start none"</option>
             </select>
         </label>
     }
@@ -176,14 +177,14 @@ fn Number(
     let settings = app().settings;
     view! {
         <label class="row"><span>{name}</span>
-            <input type="number" min="0" step=step aria-label=name prop:value=move || settings.with(read)
-                on:change=move |event| {
+            <input type="number" min="0" step=step aria-label=name prop:value=text(move |_| settings.with(read).to_string())
+                on:change=view::on(move |event| {
                     if let Some(value) = wall::number(&event_target_value(&event)) {
                         app().change_settings(|settings| write(settings, value.max(0.0)));
                     }
                     // What was typed may have been out of range: show what holds.
                     settings.notify();
-                } />
+                }) />
             " " {unit}
         </label>
     }

@@ -9,6 +9,7 @@ use leptos::prelude::*;
 
 use super::app::app;
 use super::clients::Returned;
+use super::view::{self, act, text};
 use super::wall::{self, wall_ms};
 
 /// The label of the queue that the load goes to.
@@ -115,29 +116,29 @@ pub(super) fn Load() -> impl IntoView {
     } = panel;
     let number = move |name: &'static str, value: RwSignal<u32>, max: u32| {
         view! {
-            <input type="number" min="1" max=max aria-label=name prop:value=move || value.get()
-                on:change=move |event| {
+            <input type="number" min="1" max=max aria-label=name prop:value=text(move |_| value.get().to_string())
+                on:change=view::on(move |event| {
                     let typed = event_target_value(&event).parse().unwrap_or(1);
                     value.set(typed.clamp(1, max));
-                } />
+                }) />
         }
     };
     view! {
         <details class="load">
-            <summary>"Load" <span class="num">{move || running.get().then(|| summary(&numbers.get()))}</span></summary>
+            <summary>"Load" <span class="num">{text(move |_| if running.get() { summary(&numbers.get()) } else { String::new() })}</span></summary>
             <div class="load-row">
                 <label>{number("Operations per second", rate, RATE_MAX)} " ops/s"</label>
                 <label>"in batches of " {number("Batch", batch, BATCH_MAX)}</label>
-                <select aria-label="Mix" on:change=move |event| {
+                <select aria-label="Mix" on:change=view::on(move |event| {
                     let chosen = event_target_value(&event).parse::<usize>().ok().and_then(|place| Mix::ALL.get(place));
                     mix.set(chosen.map_or(Mix::Pushes, |(mix, _)| *mix));
-                }>
+                })>
                     {Mix::ALL.iter().enumerate().map(|(place, (this, name))| view! {
                         <option value=place selected=*this == mix.get_untracked()>{*name}</option>
                     }).collect_view()}
                 </select>
-                <button class=move || if running.get() { "on" } else { "" } on:click=move |_| toggle(panel)>
-                    {move || if running.get() { "Stop load" } else { "Start load" }}
+                <button class=text(move |_| if running.get() { "on" } else { "" }.to_owned()) on:click=act(move || toggle(panel))>
+                    {text(move |_| if running.get() { "Stop load" } else { "Start load" }.to_owned())}
                 </button>
             </div>
         </details>
@@ -268,7 +269,7 @@ impl Run {
             self.returned.pop_front();
         }
         let mut took: Vec<f64> = self.returned.iter().map(|(_, took_ms)| *took_ms).collect();
-        took.sort_by(f64::total_cmp);
+        took.sort_unstable_by(f64::total_cmp);
         let part = |part: f64| took.get((took.len() as f64 * part) as usize).copied().unwrap_or(0.0);
         let oldest = self.returned.front().map_or(now_wall_ms, |(at, _)| *at);
         let span_ms = (now_wall_ms - oldest).max(NUMBERS_MS);

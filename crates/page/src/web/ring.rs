@@ -3,12 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::f64::consts::{PI, TAU};
 
+use js_sys::Math;
 use leptos::html::Canvas;
 use leptos::prelude::*;
 use raft_core::{Duration, Instant, NodeId, Role, Term};
 
 use super::app::{App, Selection, app};
 use super::canvas::{self, Palette};
+use super::view::{act, flag, text};
 use super::{dialogs, view};
 use crate::model::{Flight, FlightEnd, Power};
 
@@ -23,8 +25,6 @@ const FLIGHTS_SHOWN_MAX: usize = 300;
 /// With more messages than this on the way, they carry no label.
 const LABELS_MAX: usize = 14;
 
-/// A node that is down has its cross in the middle and its number where the letter of its role was.
-const NUMERALS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 /// Pictures further apart than this in virtual time show only what flies at the later one, and what flew this long before.
 const GAP_MAX: Duration = Duration::from_millis(60);
 /// Messages are drawn this much later than they fly, in wall milliseconds: word of them must have come from their senders.
@@ -37,12 +37,13 @@ thread_local! {
     static SHOWN: Cell<Instant> = const { Cell::new(Instant(0)) };
 }
 
-/// What is drawn of one node: compared, so that the page is touched only where something differs.
-#[derive(Clone, Debug, PartialEq)]
+/// What is drawn of one node.
 struct NodeLook {
     name: String,
     role: &'static str,
-    letter: &'static str,
+    shape: &'static str,
+    sign: String,
+    letter: String,
     term: Term,
     up: bool,
     paused: bool,
@@ -82,84 +83,105 @@ pub(super) fn Ring() -> impl IntoView {
 
 #[component]
 fn NodeButton(id: NodeId) -> impl IntoView {
-    let look = view::watch(move |app| look(app, id));
     let (x, y) = place(id, app().members().len());
     let style = format!("left:{:.3}%;top:{:.3}%", x * 100.0, y / ASPECT * 100.0);
-    let class = move || {
-        let look = look.get();
+    let seen = move |show: fn(NodeLook) -> String| text(move |app| show(look(app, id)));
+    let class = seen(|look| {
         let paused = if look.paused { " paused" } else { "" };
         let failed = if look.failure.is_some() { " failed" } else { "" };
-        format!("node {}{paused}{failed}", if look.up { look.role } else { "crashed" })
-    };
-    let title = move || match look.get() {
+        format!("node {}{paused}{failed}", look.shape)
+    });
+    let title = seen(|look| match look {
         NodeLook { failure: Some(why), .. } => format!("It failed: {why}. Click to start it."),
         NodeLook { up: true, .. } => "Click to crash it: its Worker is terminated.".to_owned(),
         _ => "Click to start it: it recovers from its disk.".to_owned(),
-    };
+    });
+    let description = seen(|look| {
+        let star = if look.role == "leader" { "★ " } else { "" };
+        let paused = if look.paused { " (paused)" } else { "" };
+        format!("{star}{}{paused} · ", look.role)
+    });
     let menu_id = format!("menu-{}", id.0);
     view! {
-        <div class="seat" style=style style:--c=move || canvas::term_variable(look.get().term)>
-            <button class=class aria-label=move || look.get().name title=title
-                data-node=id.0 on:click=move |_| app().toggle(id)
-                on:focus=move |_| app().selected.set(Selection::Node(id))
-                on:contextmenu=move |event| { event.prevent_default(); view::open_menu(&format!("menu-{}", id.0)); }>
-                <span aria-hidden="true">{move || if look.get().up { id.0.to_string() } else { "✕".to_owned() }}</span>
-                <span class="letter" aria-hidden="true">{move || look.get().letter}</span>
+        <div class="seat" style=style style:--c=seen(|look| canvas::term_variable(look.term))>
+            <button class=class aria-label=seen(|look| look.name) title=title
+                data-node=id.0.to_string() on:click=act(move || app().toggle(id))
+                on:focus=view::on(move |_| app().selected.set(Selection::Node(id)))
+                on:contextmenu=view::on(move |event: web_sys::MouseEvent| {
+                    event.prevent_default();
+                    view::open_menu(&format!("menu-{}", id.0));
+                })>
+                <span aria-hidden="true">{seen(|look| look.sign)}</span>
+                <span class="letter" aria-hidden="true">{seen(|look| look.letter)}</span>
             </button>
             <div class="node-text" aria-hidden="true">
-                {move || if look.get().role == "leader" { "★ leader" } else { look.get().role }}
-                {move || if look.get().paused { " (paused)" } else { "" }} " · "
-                <span class="term">{move || look.get().term.to_string()}</span>
+                {description}
+                <span class="term">{seen(|look| look.term.to_string())}</span>
             </div>
             <button class="menu-button" aria-label=format!("Menu of {id}") aria-haspopup="menu" popovertarget=menu_id.clone()
-                on:click={let menu_id = menu_id.clone(); move |_| view::place_menu(&menu_id)}>"⋯"</button>
-            <NodeMenu id menu_id look />
+                on:click=act(move || view::place_menu(&format!("menu-{}", id.0)))>"⋯"</button>
+            <NodeMenu id menu_id />
         </div>
     }
 }
 
 #[component]
-fn NodeMenu(id: NodeId, menu_id: String, look: Memo<NodeLook>) -> impl IntoView {
-    let isolated = view::watch(move |app| app.is_isolated(id));
-    let close = {
-        let menu_id = menu_id.clone();
-        move || view::hide_popover(&menu_id)
-    };
-    let item = move |label: Signal<&'static str>, act: fn(NodeId), enabled: Signal<bool>| {
-        let close = close.clone();
-        view! {
-            <button role="menuitem" disabled=move || !enabled.get() on:click=move |_| { close(); act(id); }>
-                {move || label.get()}
-            </button>
-        }
-    };
-    let always = Signal::derive(|| true);
-    let up = Signal::derive(move || look.get().up);
-    let fixed = |text: &'static str| Signal::derive(move || text);
+fn NodeMenu(id: NodeId, menu_id: String) -> impl IntoView {
+    /// A label, what is done, and whether only a running node can do it.
+    type Item = (fn(&App, NodeId) -> &'static str, fn(NodeId), bool);
+    let items: [Item; 6] = [
+        (
+            |app, id| {
+                if app.fleet.borrow().is_running(id) {
+                    "Crash"
+                } else {
+                    "Restart"
+                }
+            },
+            |id| app().toggle(id),
+            false,
+        ),
+        (
+            |app, id| {
+                if app.fleet.borrow().is_paused(id) {
+                    "Resume"
+                } else {
+                    "Pause"
+                }
+            },
+            |id| {
+                let paused = app().fleet.borrow().is_paused(id);
+                app().set_paused(id, !paused);
+            },
+            true,
+        ),
+        (
+            |app, id| if app.is_isolated(id) { "Rejoin" } else { "Isolate" },
+            |id| {
+                let isolated = app().is_isolated(id);
+                app().set_isolated(id, !isolated);
+            },
+            false,
+        ),
+        (|_, _| "Wipe disk…", dialogs::ask_to_wipe, false),
+        (|_, _| "Download state", |id| app().download_state(id), true),
+        (|_, _| "Download activity log", |id| app().download_activity(id), false),
+    ];
     view! {
         <div id=menu_id popover="auto" role="menu" class="menu" aria-label=format!("Menu of {id}")
-            on:toggle=|event| view::focus_menu(&event) on:keydown=|event| view::move_in_menu(&event)>
-            {item(Signal::derive(move || if look.get().up { "Crash" } else { "Restart" }), |id| app().toggle(id), always)}
-            {item(
-                Signal::derive(move || if look.get().paused { "Resume" } else { "Pause" }),
-                |id| { let paused = app().fleet.borrow().is_paused(id); app().set_paused(id, !paused); },
-                up,
-            )}
-            {item(
-                Signal::derive(move || if isolated.get() { "Rejoin" } else { "Isolate" }),
-                |id| { let isolated = app().is_isolated(id); app().set_isolated(id, !isolated); },
-                always,
-            )}
-            {item(fixed("Wipe disk…"), dialogs::ask_to_wipe, always)}
-            {item(fixed("Download state"), |id| app().download_state(id), up)}
-            {item(fixed("Download activity log"), |id| app().download_activity(id), always)}
+            on:toggle=view::on(|event| view::focus_menu(&event)) on:keydown=view::on(|event| view::move_in_menu(&event))>
+            {items.into_iter().map(|(label, chosen, only_running)| view! {
+                <button role="menuitem" disabled=flag(move |app| only_running && !app.fleet.borrow().is_running(id))
+                    on:click=act(move || { view::hide_popover(&format!("menu-{}", id.0)); chosen(id); })>
+                    {text(move |app| label(app, id).to_owned())}
+                </button>
+            }).collect_view()}
         </div>
     }
 }
 
 #[component]
 fn LinkHandle(one: NodeId, other: NodeId) -> impl IntoView {
-    let state = view::watch(move |app| (app.is_cut(one, other), app.is_cut(other, one)));
     let count = app().members().len();
     let ((x0, y0), (x1, y1)) = (place(one, count), place(other, count));
     let (across, down) = (x1 - x0, y1 - y0);
@@ -168,11 +190,12 @@ fn LinkHandle(one: NodeId, other: NodeId) -> impl IntoView {
         "left:{:.3}%;top:{:.3}%;width:{:.3}%;rotate:{:.4}rad",
         (x0 + x1) * 50.0,
         (y0 + y1) * 50.0 / ASPECT,
-        (across.hypot(down) - 2.6 * NODE_RADIUS).max(0.05) * 100.0,
-        down.atan2(across),
+        (Math::hypot(across, down) - 2.6 * NODE_RADIUS).max(0.05) * 100.0,
+        Math::atan2(down, across),
     );
-    let name = move || {
-        let state = match state.get() {
+    let cut = move |app: &App| (app.is_cut(one, other), app.is_cut(other, one));
+    let name = move |app: &App| {
+        let state = match cut(app) {
             (false, false) => "open".to_owned(),
             (true, true) => "cut".to_owned(),
             (true, false) => format!("cut from {one} to {other}"),
@@ -180,26 +203,36 @@ fn LinkHandle(one: NodeId, other: NodeId) -> impl IntoView {
         };
         format!("Link {one} – {other}, {state}")
     };
+    let class = text(move |app| if cut(app) == (false, false) { "link" } else { "link cut" }.to_owned());
+    let sign = text(move |app| {
+        match cut(app) {
+            (false, false) => "",
+            (true, true) => "//",
+            (true, false) => "/ ▸",
+            (false, true) => "◂ /",
+        }
+        .to_owned()
+    });
+    let title = text(move |app| {
+        format!(
+            "{}. Click to cut it both ways, then one way, then the other, then mend it.",
+            name(app)
+        )
+    });
+    let turn = act(move || {
+        let app = app();
+        let (there, back) = match cut(&app) {
+            (false, false) => (true, true),
+            (true, true) => (true, false),
+            (true, false) => (false, true),
+            (false, true) => (false, false),
+        };
+        app.set_cut(one, other, there);
+        app.set_cut(other, one, back);
+    });
     view! {
-        <button class=move || if state.get() == (false, false) { "link" } else { "link cut" }
-            style=style aria-label=name title=move || format!("{}. Click to cut it both ways, then one way, then the other, then mend it.", name())
-            on:click=move |_| {
-                let app = app();
-                let (there, back) = match (app.is_cut(one, other), app.is_cut(other, one)) {
-                    (false, false) => (true, true),
-                    (true, true) => (true, false),
-                    (true, false) => (false, true),
-                    (false, true) => (false, false),
-                };
-                app.set_cut(one, other, there);
-                app.set_cut(other, one, back);
-            }>
-            <span aria-hidden="true">{move || match state.get() {
-                (false, false) => "",
-                (true, true) => "//",
-                (true, false) => "/ ▸",
-                (false, true) => "◂ /",
-            }}</span>
+        <button class=class style=style aria-label=text(name) title=title on:click=turn>
+            <span aria-hidden="true">{sign}</span>
         </button>
     }
 }
@@ -209,17 +242,27 @@ fn look(app: &App, id: NodeId) -> NodeLook {
     let Some(node) = model.node(id) else {
         unreachable!("every seat has a node");
     };
+    let up = matches!(node.power, Power::On | Power::Starting);
+    let letter = match node.role() {
+        Some(Role::Leader) => "L",
+        Some(Role::Candidate) => "C",
+        _ => "F",
+    };
+    let number = id.0.to_string();
+    // A node that is down has its cross in the middle, and its number where the letter of its role was.
+    let (sign, letter) = if up {
+        (number, letter.to_owned())
+    } else {
+        ("✕".to_owned(), number)
+    };
     NodeLook {
         name: node.label(),
         role: node.role_name(),
-        letter: match (&node.power, node.role()) {
-            (Power::Off | Power::Failed(_), _) => NUMERALS[usize::from(id.0) % NUMERALS.len()],
-            (_, Some(Role::Leader)) => "L",
-            (_, Some(Role::Candidate)) => "C",
-            _ => "F",
-        },
+        shape: if up { node.role_name() } else { "crashed" },
+        sign,
+        letter,
         term: node.term(),
-        up: matches!(node.power, Power::On | Power::Starting),
+        up,
         paused: app.fleet.borrow().is_paused(id),
         failure: match &node.power {
             Power::Failed(why) => Some(why.clone()),
@@ -234,7 +277,10 @@ fn place(id: NodeId, count: usize) -> (f64, f64) {
         return (0.5, ASPECT / 2.0);
     }
     let angle = -PI / 2.0 + TAU * f64::from(id.0 - 1) / count as f64;
-    (0.5 + RADIUS * angle.cos(), 0.5 * ASPECT + 0.01 + RADIUS * angle.sin())
+    (
+        0.5 + RADIUS * Math::cos(angle),
+        0.5 * ASPECT + 0.01 + RADIUS * Math::sin(angle),
+    )
 }
 
 /// Draws what moves: links, timers, messages.

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::app::app;
+use super::view::{act, text};
 use super::{settings, wall};
 
 /// Where the choice is kept. The page's head reads it too, before the first paint.
@@ -58,16 +59,11 @@ impl Theme {
 /// Goes round light, dark, and what the system has.
 #[component]
 pub(super) fn ThemeButton() -> impl IntoView {
-    let theme = RwSignal::new(Theme::shown());
     view! {
         <button id="theme-button" title="Light, dark, or as the system has it (T)"
-            aria-label=move || format!("Theme: {}", theme.get().name())
-            on:click=move |_| {
-                let next = theme.get_untracked().next();
-                theme.set(next);
-                next.show();
-            }>
-            {move || match theme.get() { Theme::System => "◐", Theme::Light => "☀", Theme::Dark => "☾" }}
+            aria-label=text(|_| format!("Theme: {}", Theme::shown().name()))
+            on:click=act(|| Theme::shown().next().show())>
+            {text(|_| match Theme::shown() { Theme::System => "◐", Theme::Light => "☀", Theme::Dark => "☾" }.to_owned())}
         </button>
     }
 }

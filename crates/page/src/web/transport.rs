@@ -1,54 +1,50 @@
 //! Play, pause, a single step of time, and how fast it runs.
 
 use cluster::clock::{RATE_MAX, RATE_MIN};
+use js_sys::Math;
 use leptos::prelude::*;
 
-use super::app::{STEP, app};
+use super::app::{App, STEP, app};
+use super::view::{act, text};
 use super::{view, wall};
 
 /// The bar's left part.
 #[component]
 pub(super) fn Transport() -> impl IntoView {
     let stopped = app().stopped;
-    let settings = app().settings;
-    // Tenths of milliseconds change faster than anybody reads; the number is renewed with the picture.
-    let now = view::watch(|app| {
-        app.model
-            .borrow()
-            .nodes()
-            .filter_map(|node| node.status.as_ref())
-            .count();
-        app.now().0 / 1_000
-    });
+    let rate = |app: &App| rate_text(app.settings.get().rate);
+    let run = act(move || app().set_stopped(!stopped.get_untracked()));
     view! {
-        <button class=move || if stopped.get() { "on" } else { "" }
-            aria-label=move || if stopped.get() { "Play" } else { "Pause" }
-            title="Stop time, or let it run (Space)"
-            on:click=move |_| { let app = app(); app.set_stopped(!stopped.get_untracked()); }>
-            {move || if stopped.get() { "▶" } else { "❚❚" }}
+        <button class=text(move |_| if stopped.get() { "on" } else { "" }.to_owned())
+            aria-label=text(move |_| if stopped.get() { "Play" } else { "Pause" }.to_owned())
+            title="Stop time, or let it run (Space)" on:click=run>
+            {text(move |_| if stopped.get() { "▶" } else { "❚❚" }.to_owned())}
         </button>
-        <button aria-label="Step" title=format!("Let {:.0} ms of time pass, then stop (.)", STEP.as_millis_f64())
-            on:click=|_| app().step_time()>"▶|"</button>
-        <output class="num time" aria-label="Virtual time">{move || format!("{:.3} s", now.get() as f64 / 1000.0)}</output>
+        <button aria-label="Step" title=format!("Let {} ms of time pass, then stop (.)", STEP.0 / 1_000)
+            on:click=act(|| app().step_time())>"▶|"</button>
+        <output class="num time" aria-label="Virtual time">{text(|app| {
+            let now_ms = app.now().0 / 1_000;
+            format!("{}.{:03} s", now_ms / 1_000, now_ms % 1_000)
+        })}</output>
         <label class="stat speed">"speed"
             <input type="range" min="-3" max="1" step="0.01" aria-label="Speed"
-                aria-valuetext=move || format!("{} times", rate_text(settings.get().rate))
-                prop:value=move || settings.get().rate.log10().to_string()
-                on:input=|event| {
+                aria-valuetext=text(move |app| format!("{} times", rate(app)))
+                prop:value=text(|app| Math::log10(app.settings.get().rate).to_string())
+                on:input=view::on(|event| {
                     if let Some(power) = wall::number(&event_target_value(&event)) {
-                        app().set_rate(snapped(10_f64.powf(power)));
+                        app().set_rate(snapped(Math::pow(10.0, power)));
                     }
-                } />
+                }) />
         </label>
-        <button class="num speed-value" title="Back to real time (0)" on:click=|_| app().set_rate(1.0)>
-            {move || format!("{} ×", rate_text(settings.get().rate))}
+        <button class="num speed-value" title="Back to real time (0)" on:click=act(|| app().set_rate(1.0))>
+            {text(move |app| format!("{} ×", rate(app)))}
         </button>
     }
 }
 
 /// The nearest speed with two digits, which is all that a slider can aim at.
 fn snapped(rate: f64) -> f64 {
-    let unit = 10_f64.powf(rate.log10().floor() - 1.0);
+    let unit = Math::pow(10.0, Math::log10(rate).floor() - 1.0);
     ((rate / unit).round() * unit).clamp(RATE_MIN, RATE_MAX)
 }
 

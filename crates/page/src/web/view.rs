@@ -40,16 +40,36 @@ pub(super) fn show_failure(why: &str) {
     }
 }
 
-/// A value of what is known that is computed anew when something has changed, and is told on only when it differs.
-pub(super) fn watch<T>(look: impl Fn(&App) -> T + Send + Sync + 'static) -> Memo<T>
-where
-    T: Clone + PartialEq + Send + Sync + 'static,
-{
+/// A text that follows what is known. Boxed, as all below: with one type for all of them, what the framework makes of each type is
+/// fetched once.
+pub(super) type Text = Box<dyn FnMut() -> String + Send>;
+
+/// A text that follows what is known, and any signal that it reads.
+pub(super) fn text(look: impl Fn(&App) -> String + Send + 'static) -> Text {
     let version = app().version;
-    Memo::new(move |_| {
+    Box::new(move || {
         version.track();
         look(&app())
     })
+}
+
+/// A condition that follows what is known, and any signal that it reads.
+pub(super) fn flag(look: impl Fn(&App) -> bool + Send + 'static) -> Box<dyn FnMut() -> bool + Send> {
+    let version = app().version;
+    Box::new(move || {
+        version.track();
+        look(&app())
+    })
+}
+
+/// What a click does.
+pub(super) fn act(act: impl Fn() + 'static) -> Box<dyn FnMut(web_sys::MouseEvent)> {
+    Box::new(move |_| act())
+}
+
+/// What becomes of an event.
+pub(super) fn on<E: 'static>(then: impl Fn(E) + 'static) -> Box<dyn FnMut(E)> {
+    Box::new(then)
 }
 
 /// Opens a menu.
@@ -160,44 +180,44 @@ fn Page() -> impl IntoView {
 
 #[component]
 fn Header() -> impl IntoView {
-    let leader = watch(|app| app.model.borrow().leader().map(|leader| (leader.id, leader.term())));
-    let term = watch(|app| app.model.borrow().term());
-    let committed = watch(|app| app.model.borrow().commit_index());
-    let up = watch(|app| {
-        let model = app.model.borrow();
-        (model.nodes().filter(|node| node.is_up()).count(), model.nodes().count())
-    });
-    let memory = watch(|app| {
-        let model = app.model.borrow();
-        model.nodes().find_map(|node| match &node.storage {
+    let slot = app().home.slot;
+    let leader = |app: &App| {
+        app.model
+            .borrow()
+            .leader()
+            .map_or("none".to_owned(), |leader| leader.id.to_string())
+    };
+    let in_memory = |app: &App| {
+        app.model.borrow().nodes().find_map(|node| match &node.storage {
             Some(Storage::Memory { why }) => Some(why.clone()),
             _ => None,
         })
-    });
-    let slot = app().home.slot;
-    let settings = app().settings;
-    let warned = Memo::new(move |_| settings.with(|settings| settings.warning().is_some()));
+    };
+    let up = |app: &App| {
+        let model = app.model.borrow();
+        (model.nodes().filter(|node| node.is_up()).count(), model.nodes().count())
+    };
     view! {
         <header class="top">
             <h1>"FT" <b>"Queue"</b></h1>
-            <span class="stat">"leader " <b>{move || leader.get().map_or("none".to_owned(), |(id, _)| id.to_string())}</b></span>
-            <span class="stat">"term " <b class="num" style:color=move || canvas::term_variable(term.get())>{move || term.get().0}</b></span>
-            <span class="stat">"committed " <b class="num">{move || committed.get().0}</b></span>
-            <span class="stat">"up " <b class="num">{move || { let (up, all) = up.get(); format!("{up} of {all}") }}</b></span>
-            <Show when=move || memory.with(Option::is_some)>
-                <span class="pill warn storage" title=move || memory.get().unwrap_or_default()>"logs in memory: a crash forgets them"</span>
-            </Show>
-            <Show when=move || { slot > 0 }>
-                <span class="pill" title="Another tab has the first cluster. This one is its own.">{format!("cluster {}", slot + 1)}</span>
-            </Show>
-            <Show when=move || warned.get()>
-                <button class="pill warn" title="Timers and links do not go together" on:click=|_| dialogs::open_settings()>"timers too short"</button>
-            </Show>
+            <span class="stat">"leader " <b>{text(leader)}</b></span>
+            <span class="stat">"term " <b class="num" style:color=text(|app| canvas::term_variable(app.model.borrow().term()))>
+                {text(|app| app.model.borrow().term().0.to_string())}
+            </b></span>
+            <span class="stat">"committed " <b class="num">{text(|app| app.model.borrow().commit_index().to_string())}</b></span>
+            <span class="stat">"up " <b class="num">{text(move |app| { let (up, all) = up(app); format!("{up} of {all}") })}</b></span>
+            <span class="pill warn storage" hidden=flag(move |app| in_memory(app).is_none())
+                title=text(move |app| in_memory(app).unwrap_or_default())>"logs in memory: a crash forgets them"</span>
+            <span class="pill" hidden={slot == 0} title="Another tab has the first cluster. This one is its own.">
+                {format!("cluster {}", slot + 1)}
+            </span>
+            <button class="pill warn" title="Timers and links do not go together" hidden=flag(|app| app.settings.get().warning().is_none())
+                on:click=act(dialogs::open_settings)>"timers too short"</button>
             <span class="grow"></span>
-            <button on:click=|_| app().start_all() disabled=move || { let (up, all) = up.get(); up == all }>"Start all"</button>
-            <button on:click=|_| dialogs::open_settings()>"Settings"</button>
+            <button on:click=act(|| app().start_all()) disabled=flag(move |app| { let (up, all) = up(app); up == all })>"Start all"</button>
+            <button on:click=act(dialogs::open_settings)>"Settings"</button>
             <ThemeButton />
-            <button aria-label="Help" title="Every key (?)" on:click=|_| dialogs::open_help()>"?"</button>
+            <button aria-label="Help" title="Every key (?)" on:click=act(dialogs::open_help)>"?"</button>
         </header>
     }
 }
@@ -207,14 +227,14 @@ fn Notices() -> impl IntoView {
     let notices = app().notices;
     view! {
         <div class="notices" role="alert">
-            <For each=move || notices.get() key=String::clone let:text>
+            {move || notices.get().into_iter().map(|notice| view! {
                 <div class="notice">
-                    <span>{text.clone()}</span>
-                    <button aria-label="Dismiss" on:click=move |_| {
-                        notices.update(|notices| notices.retain(|notice| *notice != text));
-                    }>"✕"</button>
+                    <span>{notice.clone()}</span>
+                    <button aria-label="Dismiss" on:click=act(move || {
+                        notices.update(|notices| notices.retain(|kept| *kept != notice));
+                    })>"✕"</button>
                 </div>
-            </For>
+            }).collect_view()}
         </div>
     }
 }
