@@ -1,5 +1,5 @@
-// One node. The page posts the compiled module; everything after that is said and heard by the Rust side.
-import { initSync, start } from "./node.js";
+// One node. The page posts the module that it runs itself, compiled; everything after that is said and heard by the Rust side.
+import { initSync, start_node } from "./page.js";
 
 // A trap leaves the node half done with something: it must not hear another message. The page hears of the error, too.
 self.onerror = () => self.close();
@@ -7,5 +7,5 @@ self.onerror = () => self.close();
 self.onmessage = ({ data: { module } }) => {
   self.onmessage = null;
   initSync({ module });
-  start();
+  start_node();
 };

@@ -28,7 +28,7 @@ pub const BUILD: &str = match option_env!("FTQUEUE_BUILD") {
 
 /// Makes this Worker a node that waits for [`cluster::host::ToNode::Boot`]. Called once, by `worker.js`.
 #[wasm_bindgen]
-pub fn start() {
+pub fn start_node() {
     panic::set_hook(Box::new(|panic| {
         console_error_panic_hook::hook(panic);
         say(&FromNode::Died {

@@ -1,8 +1,8 @@
-//! Rust to WebAssembly: the crates `page` and `worker`, compiled and bound to JavaScript.
+//! Rust to WebAssembly: the page and the node, compiled and bound to JavaScript.
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::tools;
@@ -27,30 +27,11 @@ impl Profile {
     }
 }
 
-/// A crate that becomes a WebAssembly module and the JavaScript that loads it.
-struct Module {
-    /// The crate.
-    package: &'static str,
-    /// The stem of the two files: `page` gives `page.js` and `page_bg.wasm`.
-    stem: &'static str,
-    /// Whether the JavaScript knows where its module lies. A node's is posted to it, ready compiled.
-    fetches_itself: bool,
-}
+/// The crate that becomes the module. It holds the page and, through the crate `worker`, the node: one module for both is
+/// much smaller than two, and a Worker gets it from the page ready compiled.
+const PACKAGE: &str = "page";
 
-const MODULES: [Module; 2] = [
-    Module {
-        package: "page",
-        stem: "page",
-        fetches_itself: true,
-    },
-    Module {
-        package: "worker",
-        stem: "node",
-        fetches_itself: false,
-    },
-];
-
-/// Compiles both crates and writes `page.js`, `page_bg.wasm`, `node.js`, `node_bg.wasm` into `out`.
+/// Compiles the module and writes `page.js` and `page_bg.wasm` into `out`.
 pub fn build(workspace: &Workspace, profile: Profile, out: &Path) -> Result<()> {
     tools::ensure_wasm_target(workspace)?;
     let mut cargo = workspace.cargo(&[
@@ -60,35 +41,20 @@ pub fn build(workspace: &Workspace, profile: Profile, out: &Path) -> Result<()> 
         tools::WASM_TARGET,
         "--profile",
         profile.name(),
+        "--package",
+        PACKAGE,
     ]);
-    for module in &MODULES {
-        cargo.args(["--package", module.package]);
-    }
     cargo.env("FTQUEUE_BUILD", workspace.build_hash()?);
     run(&mut cargo, "compiling the page and the node to WebAssembly")?;
 
     let compiled = workspace.target.join(tools::WASM_TARGET).join(profile.name());
-    std::thread::scope(|scope| {
-        let bindings: Vec<_> = MODULES
-            .iter()
-            .map(|module| scope.spawn(|| bind(module, profile, &compiled, out)))
-            .collect();
-        bindings.into_iter().try_for_each(|binding| {
-            binding
-                .join()
-                .map_err(|_| anyhow!("wasm-bindgen panicked; what it said is above"))?
-        })
-    })
-}
-
-fn bind(module: &Module, profile: Profile, compiled: &Path, out: &Path) -> Result<()> {
-    let input = compiled.join(module.package).with_extension("wasm");
+    let input = compiled.join(PACKAGE).with_extension("wasm");
     Bindgen::new()
         .input_path(&input)
-        .out_name(module.stem)
+        .out_name(PACKAGE)
         .web(true)?
         .typescript(false)
-        .omit_default_module_path(!module.fetches_itself)
+        .omit_default_module_path(false)
         .remove_producers_section(true)
         .remove_name_section(profile == Profile::Release)
         .generate(out)

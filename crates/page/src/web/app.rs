@@ -107,7 +107,7 @@ async fn try_open() -> Result<(), String> {
     let home = Home::take().await;
     let settings = Settings::load(home.slot);
     let members: Vec<NodeId> = (1..=settings.nodes as u8).map(NodeId).collect();
-    let fleet = Fleet::prepare(&members, settings.link()).await?;
+    let fleet = Fleet::new(&members, settings.link());
     let app = Rc::new(App {
         home,
         model: RefCell::new(Model::new(members.iter().copied())),

@@ -8,21 +8,14 @@ use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use netem::LinkSettings;
 use raft_core::{NodeId, Rules};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{ErrorEvent, MessageChannel, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use super::app::app;
 use super::wall;
 
-/// The build that page and Workers must share.
-const BUILD: &str = match option_env!("FTQUEUE_BUILD") {
-    Some(build) => build,
-    None => "development",
-};
-
 /// The Workers of a cluster.
 pub(super) struct Fleet {
-    /// The nodes' code, compiled once.
+    /// The nodes' code, which is the page's own module, so nothing has to be fetched or compiled again.
     module: JsValue,
     seats: BTreeMap<NodeId, Seat>,
     /// How each direction of each link behaves.
@@ -51,28 +44,19 @@ struct Running {
 }
 
 impl Fleet {
-    /// Seats for these members, all empty; fetches and compiles their code.
-    pub(super) async fn prepare(members: &[NodeId], link: LinkSettings) -> Result<Fleet, String> {
-        let response = wall::window().fetch_with_str("node_bg.wasm");
-        let module = JsFuture::from(js_sys::WebAssembly::compile_streaming(&response))
-            .await
-            .map_err(|error| {
-                format!(
-                    "the nodes' code did not load: {}. Reload the page.",
-                    wall::words(&error)
-                )
-            })?;
+    /// Seats for these members, all empty.
+    pub(super) fn new(members: &[NodeId], link: LinkSettings) -> Fleet {
         let mut links = BTreeMap::new();
         for &from in members {
             links.extend(members.iter().filter(|&&to| to != from).map(|&to| ((from, to), link)));
         }
-        Ok(Fleet {
-            module,
+        Fleet {
+            module: wasm_bindgen::module(),
             seats: members.iter().map(|&id| (id, Seat::default())).collect(),
             links,
             descriptions: BTreeMap::new(),
             requests: 0,
-        })
+        }
     }
 
     /// Every member, in rising order.
@@ -153,9 +137,10 @@ impl Fleet {
 
     /// A Worker's code runs: tells it what to be, and joins it to every other that is ready.
     pub(super) fn boot(&mut self, id: NodeId, build: &str, mut boot: Boot) -> Result<(), String> {
-        if build != BUILD {
+        if build != worker::BUILD {
             return Err(format!(
-                "the page is of build {BUILD} and the nodes' code of build {build}. Reload the page without its cache."
+                "the page is of build {} and the nodes' code of build {build}. Reload the page without its cache.",
+                worker::BUILD
             ));
         }
         boot.boot = self.seats.get(&id).map_or(0, |seat| seat.boot);

@@ -12,10 +12,11 @@ mod console;
 mod dialogs;
 mod fleet;
 mod home;
+mod inspector;
 mod keys;
 mod load;
-mod inspector;
 mod logs;
+mod markup;
 mod queues;
 mod ring;
 mod settings;
@@ -27,9 +28,10 @@ mod wall;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Called once, when the page's code has loaded.
-#[wasm_bindgen(start)]
-pub fn start() {
+/// Called once by the document, when this module has loaded. A Worker loads the same module and calls
+/// [`worker::start_node`] instead.
+#[wasm_bindgen]
+pub fn open_page() {
     console_error_panic_hook::set_once();
     wasm_bindgen_futures::spawn_local(app::open());
 }
