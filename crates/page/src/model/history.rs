@@ -1,7 +1,7 @@
 //! What happened, filed by time for the timeline: spans of role and term, messages, marks, faults, client operations.
 //! Bounded: the oldest is dropped, and counted.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use cluster::host::{DropReason, Fact, MessageId, MessageSummary};
 use netem::Fate;
@@ -29,7 +29,7 @@ pub struct History {
     /// Points in time.
     pub marks: VecDeque<Mark>,
     /// Stretches of one role and term on one node; the last of a running node is open.
-    pub spans: BTreeMap<NodeId, VecDeque<Span>>,
+    spans: Vec<(NodeId, VecDeque<Span>)>,
     /// What a person did to the cluster.
     pub faults: Vec<Fault>,
     /// Client operations.
@@ -39,7 +39,16 @@ pub struct History {
     /// How long the longest flight took, in microseconds, so that a search by the time of sending misses none.
     flight_us_max: u64,
     /// What each node has acknowledged to each other one last, and in which term.
-    acknowledged: BTreeMap<(NodeId, NodeId), (Term, LogIndex)>,
+    acknowledged: Vec<Acknowledged>,
+}
+
+/// What one node acknowledged to another last.
+#[derive(Debug)]
+struct Acknowledged {
+    from: NodeId,
+    to: NodeId,
+    term: Term,
+    match_index: LogIndex,
 }
 
 /// One fact, with where and when.
@@ -278,7 +287,14 @@ impl History {
 
     /// From `at` on, the node plays this role in this term.
     pub fn span(&mut self, node: NodeId, at: Instant, role: Role, term: Term) {
-        let spans = self.spans.entry(node).or_default();
+        let place = match self.spans.iter().position(|(id, _)| *id == node) {
+            Some(place) => place,
+            None => {
+                self.spans.push((node, VecDeque::new()));
+                self.spans.len() - 1
+            }
+        };
+        let spans = &mut self.spans[place].1;
         match spans.back_mut() {
             Some(last) if last.until.is_none() && (last.role, last.term) == (role, term) => return,
             Some(last) if last.until.is_none() => last.until = Some(at.max(last.from)),
@@ -299,7 +315,7 @@ impl History {
 
     /// The node runs no longer.
     pub fn end_span(&mut self, node: NodeId, at: Instant) {
-        if let Some(last) = self.spans.get_mut(&node).and_then(VecDeque::back_mut)
+        if let Some(last) = self.spans_of(node).and_then(VecDeque::back_mut)
             && last.until.is_none()
         {
             last.until = Some(at.max(last.from));
@@ -360,10 +376,13 @@ impl History {
 
     /// The stretches of a node that lie, in part at least, between two instants.
     pub fn spans_between(&self, node: NodeId, from: Instant, until: Instant) -> impl Iterator<Item = &Span> {
-        self.spans.get(&node).into_iter().flat_map(move |spans| {
-            let first = spans.partition_point(|span| span.until.is_some_and(|end| end < from));
-            spans.range(first..).take_while(move |span| span.from <= until)
-        })
+        self.spans
+            .iter()
+            .filter(move |(id, _)| *id == node)
+            .flat_map(move |(_, spans)| {
+                let first = spans.partition_point(|span| span.until.is_some_and(|end| end < from));
+                spans.range(first..).take_while(move |span| span.from <= until)
+            })
     }
 
     /// The operations that were under way at some time between two instants, by the time they returned. One that took
@@ -452,16 +471,44 @@ impl History {
         match *summary {
             MessageSummary::Heartbeat { .. } => true,
             MessageSummary::Matched { term, match_index } => {
-                let before = self.acknowledged.insert((from, to), (term, match_index));
-                before.is_some_and(|(earlier, known)| earlier == term && known >= match_index)
+                let said = Acknowledged {
+                    from,
+                    to,
+                    term,
+                    match_index,
+                };
+                let known = self
+                    .acknowledged
+                    .iter_mut()
+                    .find(|known| (known.from, known.to) == (from, to));
+                let Some(known) = known else {
+                    self.acknowledged.push(said);
+                    return false;
+                };
+                let before = std::mem::replace(known, said);
+                before.term == term && before.match_index >= match_index
             }
             _ => false,
         }
     }
 
+    fn spans_of(&mut self, node: NodeId) -> Option<&mut VecDeque<Span>> {
+        self.spans
+            .iter_mut()
+            .find(|(id, _)| *id == node)
+            .map(|(_, spans)| spans)
+    }
+
+    fn last_span(&self, node: NodeId) -> Option<&Span> {
+        self.spans
+            .iter()
+            .find(|(id, _)| *id == node)
+            .and_then(|(_, spans)| spans.back())
+    }
+
     /// Whether the node ran no more at `at`, as far as is known.
     fn is_down(&self, node: NodeId, at: Instant) -> bool {
-        let last = self.spans.get(&node).and_then(VecDeque::back);
+        let last = self.last_span(node);
         last.is_none_or(|span| span.until.is_some_and(|end| end <= at))
     }
 
@@ -481,9 +528,7 @@ impl History {
 
     fn mark_of(&self, node: NodeId, event: &Event) -> Option<MarkKind> {
         let leads = || {
-            self.spans
-                .get(&node)
-                .and_then(VecDeque::back)
+            self.last_span(node)
                 .is_some_and(|span| span.until.is_none() && span.role == Role::Leader)
         };
         Some(match event {

@@ -5,8 +5,6 @@ mod history;
 mod tests;
 mod viewport;
 
-use std::collections::BTreeMap;
-
 use cluster::host::{Fact, QueuesSummary, Recovery, Report, Status, Storage};
 use ftqueue::Command;
 use raft_core::{CommitHold, Entry, Event, Instant, LogIndex, NodeId, Role, Term};
@@ -17,7 +15,7 @@ pub use viewport::*;
 /// Everything that is known.
 #[derive(Debug, Default)]
 pub struct Model {
-    nodes: BTreeMap<NodeId, Node>,
+    nodes: Vec<Node>,
     /// What happened, on the axis of virtual time.
     pub history: History,
 }
@@ -64,19 +62,19 @@ impl Model {
     /// A cluster of which nothing is known.
     pub fn new(members: impl IntoIterator<Item = NodeId>) -> Model {
         Model {
-            nodes: members.into_iter().map(|id| (id, Node::new(id))).collect(),
+            nodes: members.into_iter().map(Node::new).collect(),
             history: History::default(),
         }
     }
 
     /// The nodes, in rising order.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.values()
+        self.nodes.iter()
     }
 
     /// One node.
     pub fn node(&self, id: NodeId) -> Option<&Node> {
-        self.nodes.get(&id)
+        self.nodes.iter().find(|node| node.id == id)
     }
 
     /// The running leader of the greatest term, if one is known.
@@ -102,7 +100,7 @@ impl Model {
 
     /// A Worker is being started for a node.
     pub fn starting(&mut self, id: NodeId, boot: u32) {
-        if let Some(node) = self.nodes.get_mut(&id) {
+        if let Some(node) = self.node_mut(id) {
             node.power = Power::Starting;
             node.boot = boot;
         }
@@ -110,7 +108,9 @@ impl Model {
 
     /// A node has recovered and takes part.
     pub fn booted(&mut self, id: NodeId, at: Instant, storage: Storage, recovery: Recovery) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) else {
+            return;
+        };
         node.power = Power::On;
         node.log.clear();
         node.hold = None;
@@ -128,7 +128,9 @@ impl Model {
 
     /// A node runs no longer: crashed by hand, or failed by itself for a reason.
     pub fn stopped(&mut self, id: NodeId, at: Instant, failure: Option<String>) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
+        let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) else {
+            return;
+        };
         let was_up = matches!(node.power, Power::On | Power::Starting);
         if was_up {
             self.history.mark(at, id, MarkKind::Crashed);
@@ -139,7 +141,7 @@ impl Model {
 
     /// A node's disk has been emptied: nothing is known of it any more.
     pub fn wiped(&mut self, id: NodeId, at: Instant) {
-        if let Some(node) = self.nodes.get_mut(&id) {
+        if let Some(node) = self.node_mut(id) {
             *node = Node {
                 boot: node.boot,
                 ..Node::new(id)
@@ -150,7 +152,11 @@ impl Model {
 
     /// A node reports.
     pub fn report(&mut self, id: NodeId, report: Report) {
-        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.power == Power::On) else {
+        let Some(node) = self
+            .nodes
+            .iter_mut()
+            .find(|node| node.id == id && node.power == Power::On)
+        else {
             return;
         };
         if let Some(patch) = report.log {
@@ -170,6 +176,10 @@ impl Model {
         self.history
             .span(id, report.now, report.status.role, report.status.term);
         node.status = Some(report.status);
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> Option<&mut Node> {
+        self.nodes.iter_mut().find(|node| node.id == id)
     }
 }
 

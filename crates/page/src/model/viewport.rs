@@ -141,11 +141,7 @@ impl Viewport {
     /// The lines of the axis, at least `apart_px` from each other, at round numbers of seconds.
     pub fn ticks(&self, apart_px: f64) -> Vec<Tick> {
         let step_us = round_step(apart_px * self.us_per_px());
-        let decimals = if step_us >= 1e6 {
-            0
-        } else {
-            (6.0 - step_us.log10().floor()) as usize
-        };
+        let decimals = decimals(step_us);
         let first = (self.start_us.max(0.0) / step_us).ceil() as u64;
         let last = ((self.start_us + self.span_us) / step_us).floor().max(0.0) as u64;
         (first..=last)
@@ -178,12 +174,25 @@ impl Default for Viewport {
 
 /// The least of 1, 2, 5, 10, 20… that is not less.
 fn round_step(least_us: f64) -> f64 {
-    let power = 10f64.powf(least_us.max(1.0).log10().floor());
-    [1.0, 2.0, 5.0, 10.0]
+    let mut power = 1.0;
+    while power * 10.0 < least_us {
+        power *= 10.0;
+    }
+    let step = [1.0, 2.0, 5.0]
         .into_iter()
         .map(|digit| digit * power)
-        .find(|&step| step >= least_us)
-        .unwrap_or(power * 10.0)
+        .find(|&step| step >= least_us);
+    step.unwrap_or(power * 10.0)
+}
+
+/// How many decimals of a second tell instants apart that lie `step_us` from each other.
+fn decimals(step_us: f64) -> usize {
+    let (mut decimals, mut unit_us) = (0, 1e6);
+    while unit_us > step_us && decimals < 6 {
+        unit_us /= 10.0;
+        decimals += 1;
+    }
+    decimals
 }
 
 #[cfg(test)]

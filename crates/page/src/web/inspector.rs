@@ -1,177 +1,165 @@
 //! One node's state, what it would remember apart from what it would forget; or one event with its reasons.
 
-use cluster::host::{Recovery, Status, Storage};
+use cluster::host::{Status, Storage};
 use leptos::prelude::*;
 use raft_core::{Instant, NodeId, Progress, Role};
 
 use super::app::{App, Selection, app};
-use super::view::watch;
-use crate::model::Power;
-
-/// What is known of a node.
-#[derive(Clone, PartialEq)]
-struct Known {
-    name: String,
-    power: Power,
-    status: Option<Status>,
-    recovery: Option<Recovery>,
-    storage: Option<Storage>,
-    left_ms: Option<u64>,
-}
+use super::markup::Markup;
+use super::view;
+use crate::model::{Node, Power};
 
 /// Shows what the person has chosen; nothing, while that is nothing in particular.
 #[component]
 pub(super) fn Inspector() -> impl IntoView {
-    let selected = app().selected;
-    move || match selected.get() {
-        Selection::Leader => ().into_any(),
-        Selection::Node(id) => node(id).into_any(),
-        Selection::Event { title, lines } => view! {
-            <aside class="inspector" aria-label="Inspector">
-                <div class="head"><span>{title}</span>{close()}</div>
-                {lines.into_iter().map(|line| view! { <p>{line}</p> }).collect_view()}
-            </aside>
-        }
-        .into_any(),
-    }
-}
-
-fn close() -> impl IntoView {
+    let close = view::act(|| {
+        let app = app();
+        app.selected.set(Selection::Leader);
+        app.touch();
+    });
     view! {
-        <button aria-label="Close the inspector" title="Close" on:click=move |_| {
-            let app = app();
-            app.selected.set(Selection::Leader);
-            app.touch();
-        }>"×"</button>
-    }
-}
-
-fn node(id: NodeId) -> impl IntoView {
-    let known = watch(move |app| look(app, id));
-    view! {
-        <aside class="inspector" aria-label="Inspector">
+        <aside class="inspector" aria-label="Inspector" hidden=view::flag(|app| app.selected.get() == Selection::Leader)>
             <div class="head">
-                <span>{move || known.get().map_or(id.to_string(), |known| known.name)}</span>{close()}
+                <span>{view::text(title)}</span>
+                <button aria-label="Close the inspector" title="Close" on:click=close>"×"</button>
             </div>
-            {move || known.get().map(|known| state(&known))}
+            <div inner_html=view::text(body)></div>
         </aside>
     }
 }
 
-fn look(app: &App, id: NodeId) -> Option<Known> {
-    let now: Instant = app.now();
+fn title(app: &App) -> String {
+    match app.selected.get() {
+        Selection::Leader => String::new(),
+        Selection::Node(id) => app.model.borrow().node(id).map(Node::label).unwrap_or_default(),
+        Selection::Event { title, .. } => title,
+    }
+}
+
+fn body(app: &App) -> String {
+    let mut html = Markup::default();
+    match app.selected.get() {
+        Selection::Leader => {}
+        Selection::Node(id) => state(app, id, &mut html),
+        Selection::Event { lines, .. } => lines.iter().for_each(|line| html.element("p", "", line)),
+    }
+    html.finish()
+}
+
+fn state(app: &App, id: NodeId, html: &mut Markup) {
+    let now = app.now();
     let model = app.model.borrow();
-    let node = model.node(id)?;
-    let left = |status: &Status| status.deadline.since(now).as_millis_f64() as u64 / 10 * 10;
-    Some(Known {
-        name: node.label(),
-        power: node.power.clone(),
-        status: node.status.clone(),
-        recovery: node.recovery.clone(),
-        storage: node.storage.clone(),
-        left_ms: node
-            .status
-            .as_ref()
-            .filter(|status| status.deadline != Instant::NEVER)
-            .map(left),
-    })
-}
-
-fn state(known: &Known) -> impl IntoView + use<> {
-    let failure = match &known.power {
-        Power::Failed(why) => Some(why.clone()),
-        _ => None,
-    };
-    let gone = known.power != Power::On;
-    view! {
-        {failure.map(|why| view! { <p class="bad">{why}</p> })}
-        {known.status.as_ref().map(|status| view! {
-            <div class="halves">
-                <div>{durable(status, known.storage.as_ref())}</div>
-                <div>{volatile(status, known.left_ms, gone)}</div>
-            </div>
-            {(status.role == Role::Leader).then(|| followers(&status.progress))}
-        })}
-        {known.recovery.as_ref().map(recovery)}
+    let Some(node) = model.node(id) else { return };
+    if let Power::Failed(why) = &node.power {
+        html.element("p", "bad", why);
     }
-}
-
-fn durable(status: &Status, storage: Option<&Storage>) -> impl IntoView + use<> {
-    let place = match storage {
-        Some(Storage::Opfs) => "private file".to_owned(),
-        Some(Storage::Memory { why }) => format!("memory only: {why}"),
-        None => "not known".to_owned(),
-    };
-    let behind = status.last_index.0.saturating_sub(status.durable_index.0);
-    view! {
-        <h3>"Durable" <small>"survives a crash (figure 2)"</small></h3>
-        <dl class="durable">
-            <dt>"term"</dt><dd>{status.durable_hard_state.term.0}</dd>
-            <dt>"voted for"</dt><dd>{someone(status.durable_hard_state.voted_for)}</dd>
-            <dt>"log"</dt><dd>{format!("1 to {}", status.durable_index)}</dd>
-            <dt>"being written"</dt><dd>{if behind == 0 { "nothing".to_owned() } else { format!("{behind} entries") }}</dd>
-            <dt>"on disk"</dt><dd>{format!("{} bytes, {place}", status.disk_bytes)}</dd>
-        </dl>
-    }
-}
-
-fn volatile(status: &Status, left_ms: Option<u64>, gone: bool) -> impl IntoView + use<> {
-    let votes: Vec<String> = status.votes.iter().map(|voter| voter.0.to_string()).collect();
-    let timer = match left_ms {
-        Some(left) => format!("{left} ms of {:.0} ms", status.timeout.as_millis_f64()),
-        None => "stopped".to_owned(),
-    };
-    let leads = status.role == Role::Leader;
-    let note = if gone {
-        "lost in the crash"
-    } else {
-        "a crash forgets it"
-    };
-    view! {
-        <h3>"Volatile" <small>{note}</small></h3>
-        <dl class="volatile">
-            <dt>"role"</dt><dd>{status.role.to_string()}</dd>
-            <dt>"term"</dt><dd>{status.term.0}</dd>
-            <dt>"leader"</dt><dd>{someone(status.leader)}</dd>
-            <dt>"commit index"</dt><dd>{status.commit_index.0}</dd>
-            <dt>"last applied"</dt><dd>{status.last_applied.0}</dd>
-            <dt>{if leads { "next heartbeat" } else { "election timer" }}</dt><dd>{timer}</dd>
-            {(!votes.is_empty()).then(|| view! { <dt>"votes from"</dt><dd>{votes.join(", ")}</dd> })}
-            <dt>"sessions"</dt><dd>{status.sessions}</dd>
-            <dt>"bad frames"</dt><dd>{status.bad_frames}</dd>
-        </dl>
-    }
-}
-
-fn followers(progress: &[Progress]) -> impl IntoView + use<> {
-    let rows = progress.iter().map(|follower| {
-        view! {
-            <tr>
-                <th scope="row">{follower.id.to_string()}</th>
-                <td>{follower.next_index.0}</td>
-                <td>{follower.match_index.0}</td>
-                <td>{follower.inflight_bytes}</td>
-            </tr>
+    if let Some(status) = &node.status {
+        html.open("div", "halves");
+        html.open("div", "");
+        durable(status, node.storage.as_ref(), html);
+        html.close("div");
+        html.open("div", "");
+        volatile(node, status, now, html);
+        html.close("div");
+        html.close("div");
+        if status.role == Role::Leader {
+            followers(&status.progress, html);
         }
-    });
-    view! {
-        <table>
-            <thead><tr><th scope="col">"follower"</th><th scope="col">"next"</th><th scope="col">"match"</th><th scope="col">"bytes sent"</th></tr></thead>
-            <tbody>{rows.collect_view()}</tbody>
-        </table>
     }
+    recovery(node, html);
 }
 
-fn recovery(found: &Recovery) -> impl IntoView + use<> {
-    let tail = match found.dropped_bytes {
-        0 => String::new(),
-        bytes => format!(" It dropped {bytes} bytes at the end that had never been acknowledged."),
-    };
-    let text = format!(
-        "At its last boot it read {} bytes in {:.1} ms: {}, {} entries.{tail}",
-        found.bytes, found.wall_ms, found.hard_state.term, found.last_index
+fn heading(title: &str, note: &str, html: &mut Markup) {
+    html.open("h3", "");
+    html.text(format_args!("{title} "));
+    html.element("small", "", note);
+    html.close("h3");
+}
+
+fn durable(status: &Status, storage: Option<&Storage>, html: &mut Markup) {
+    heading("Durable", "survives a crash (figure 2)", html);
+    html.open("dl", "durable");
+    html.pair("term", status.durable_hard_state.term.0);
+    html.pair("voted for", someone(status.durable_hard_state.voted_for));
+    html.pair("log", format_args!("1 to {}", status.durable_index));
+    match status.last_index.0.saturating_sub(status.durable_index.0) {
+        0 => html.pair("being written", "nothing"),
+        behind => html.pair("being written", format_args!("{behind} entries")),
+    }
+    match storage {
+        Some(Storage::Opfs) => html.pair("on disk", format_args!("{} bytes, private file", status.disk_bytes)),
+        Some(Storage::Memory { why }) => html.pair("in memory", format_args!("{} bytes: {why}", status.disk_bytes)),
+        None => {}
+    }
+    html.close("dl");
+}
+
+fn volatile(node: &Node, status: &Status, now: Instant, html: &mut Markup) {
+    let leads = status.role == Role::Leader;
+    heading(
+        "Volatile",
+        if node.is_up() {
+            "a crash forgets it"
+        } else {
+            "lost in the crash"
+        },
+        html,
     );
-    view! { <p><small>{text}</small></p> }
+    html.open("dl", "volatile");
+    html.pair("role", status.role);
+    html.pair("term", status.term.0);
+    html.pair("leader", someone(status.leader));
+    html.pair("commit index", status.commit_index);
+    html.pair("last applied", status.last_applied);
+    let timer = if leads { "next heartbeat" } else { "election timer" };
+    if node.is_up() && status.deadline != Instant::NEVER {
+        // Tens of milliseconds: what changes faster cannot be read.
+        let left_ms = status.deadline.since(now).0 / 10_000 * 10;
+        html.pair(timer, format_args!("{left_ms} of {} ms", status.timeout.0 / 1_000));
+    }
+    if !status.votes.is_empty() {
+        let votes: Vec<String> = status.votes.iter().map(|voter| voter.0.to_string()).collect();
+        html.pair("votes from", votes.join(", "));
+    }
+    html.pair("sessions", status.sessions);
+    html.pair("bad frames", status.bad_frames);
+    html.close("dl");
+}
+
+fn followers(progress: &[Progress], html: &mut Markup) {
+    html.open("table", "");
+    html.open("tr", "");
+    for name in ["follower", "next", "match", "bytes sent"] {
+        html.element("th", "", name);
+    }
+    html.close("tr");
+    for follower in progress {
+        html.open("tr", "");
+        html.element("th", "", follower.id);
+        html.element("td", "", follower.next_index);
+        html.element("td", "", follower.match_index);
+        html.element("td", "", follower.inflight_bytes);
+        html.close("tr");
+    }
+    html.close("table");
+}
+
+fn recovery(node: &Node, html: &mut Markup) {
+    let Some(found) = &node.recovery else { return };
+    html.open("p", "");
+    html.open("small", "");
+    html.text(format_args!(
+        "At its last boot it read {} bytes in {} ms: {}, {} entries.",
+        found.bytes, found.wall_ms as u64, found.hard_state.term, found.last_index
+    ));
+    if found.dropped_bytes > 0 {
+        html.text(format_args!(
+            " It dropped {} bytes at the end that nobody had relied on.",
+            found.dropped_bytes
+        ));
+    }
+    html.close("small");
+    html.close("p");
 }
 
 fn someone(node: Option<NodeId>) -> String {

@@ -4,12 +4,13 @@ use cluster::host::Status;
 use ftqueue::{Command, Write};
 use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
-use raft_core::{CommitHold, Entry, Event, Instant, LogIndex, NodeId, Payload, Progress, Role, Term};
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement, MouseEvent};
+use raft_core::{CommitHold, Entry, Instant, LogIndex, NodeId, Payload, Progress, Role, Term};
+use web_sys::{CanvasRenderingContext2d, Event, HtmlCanvasElement, HtmlElement, MouseEvent};
 
-use super::app::{Selection, app};
+use super::app::{App, Selection, app};
 use super::canvas::{self, Palette, dashes};
-use super::view::watch;
+use super::markup::Markup;
+use super::view;
 use super::wall::wall_ms;
 use crate::model::{Model, Node};
 
@@ -41,7 +42,7 @@ const REFUSAL_US_MAX: u64 = 2_000_000;
 struct Handle {
     scroller: NodeRef<Div>,
     canvas: NodeRef<Canvas>,
-    follows: RwSignal<bool>,
+    follows: StoredValue<bool>,
     drawn: StoredValue<Drawn, LocalStorage>,
     /// Where the picture was scrolled to by itself: left of it, a person has scrolled away.
     placed: StoredValue<i32>,
@@ -57,7 +58,6 @@ struct Drawn {
 }
 
 /// Why the last entry is not committed, or that all is well.
-#[derive(Clone, PartialEq)]
 struct Why {
     held: bool,
     term: Term,
@@ -72,37 +72,36 @@ pub(super) fn Logs() -> impl IntoView {
     let handle = Handle {
         scroller: NodeRef::new(),
         canvas: NodeRef::new(),
-        follows: RwSignal::new(true),
+        follows: StoredValue::new(true),
         drawn: StoredValue::new_local(Drawn::default()),
         placed: StoredValue::new(0),
     };
     app().on_frame(move || handle.paint());
-    let length = watch(|app| app.model.borrow().nodes().map(|node| node.log.len()).max().unwrap_or(0));
-    let width = move || format!("width: {}px", spacer_px(length.get()));
+    let width = view::text(|app| format!("width: {}px", spacer_px(longest(&app.model.borrow())) as u64));
+    let follows = view::flag(move |_| handle.follows.get_value());
     view! {
         <section class="panel logs" aria-label="Logs">
             <h2>
                 "Logs" <span>"filled: committed · underlined: applied · dashed: not yet · ▴ match, ▵ next of the leader"</span>
                 <span class="grow"></span>
-                <button hidden=move || handle.follows.get() on:click=move |_| handle.latest()>"latest"</button>
+                <button hidden=follows on:click=view::act(move || handle.latest())>"latest"</button>
             </h2>
-            <p class="sr-only">{summary}</p>
+            <p class="sr-only">{view::text(summary)}</p>
             <div class="logs-view" tabindex="0" role="group" aria-label="Entries of the logs" node_ref=handle.scroller
-                on:scroll=move |_| handle.scrolled()>
+                on:scroll=view::on(move |_: Event| handle.scrolled())>
                 <div class="logs-spacer" style=width>
-                    <canvas node_ref=handle.canvas aria-hidden="true" on:click=move |event| handle.click(&event)></canvas>
+                    <canvas node_ref=handle.canvas aria-hidden="true" on:click=view::on(move |event: MouseEvent| handle.click(&event))></canvas>
                 </div>
             </div>
-            <WhyNot />
+            <div inner_html=why_not()></div>
         </section>
     }
 }
 
-/// Why the last entry is not committed.
-#[component]
-fn WhyNot() -> impl IntoView {
+/// Why the last entry is not committed, as a paragraph.
+fn why_not() -> view::Text {
     let since = StoredValue::new((LogIndex::ZERO, f64::MIN));
-    let why = watch(move |app| {
+    view::text(move |app| {
         let model = app.model.borrow();
         let committed = model.commit_index();
         since.update_value(|since| {
@@ -111,42 +110,50 @@ fn WhyNot() -> impl IntoView {
             }
         });
         let settled = wall_ms() - since.get_value().1 >= HELD_MS_MIN;
-        why(&model, app.now()).filter(|why| settled || !why.held)
-    });
-    move || match why.get() {
-        Some(why) => view! {
-            <p class="why" class:calm=!why.held style:--c=canvas::term_variable(why.term)>
-                <b>{why.title}</b>" "{why.text}" "<small>{why.paper}</small>
-            </p>
+        match why(&model, app.now()).filter(|why| settled || !why.held) {
+            Some(why) => why.html(),
+            None => "<p class=\"why calm\">Entries are on their way.</p>".to_owned(),
         }
-        .into_any(),
-        None => view! { <p class="why calm">"Entries are on their way."</p> }.into_any(),
+    })
+}
+
+impl Why {
+    fn html(&self) -> String {
+        let mut html = Markup::default();
+        let class = if self.held {
+            format!("why hue-{}", self.term.0 % 5)
+        } else {
+            "why calm".to_owned()
+        };
+        html.open("p", &class);
+        html.element("b", "", &self.title);
+        html.text(format_args!(" {} ", self.text));
+        html.element("small", "", self.paper);
+        html.close("p");
+        html.finish()
     }
 }
 
 /// What the picture shows, for those who do not see it.
-fn summary() -> impl Fn() -> String {
-    let lines = watch(|app| {
-        let model = app.model.borrow();
-        let said = model.nodes().map(|node| match &node.status {
-            Some(status) => format!(
-                "{}: {} entries, {} committed, {} applied.",
-                node.label(),
-                status.last_index,
-                status.commit_index,
-                status.last_applied
-            ),
-            None => format!("{}: its log is not known.", node.label()),
-        });
-        said.collect::<Vec<String>>().join(" ")
+fn summary(app: &App) -> String {
+    let model = app.model.borrow();
+    let said = model.nodes().map(|node| match &node.status {
+        Some(status) => format!(
+            "{}: {} entries, {} committed, {} applied.",
+            node.label(),
+            status.last_index,
+            status.commit_index,
+            status.last_applied
+        ),
+        None => format!("{}: its log is not known.", node.label()),
     });
-    move || lines.get()
+    said.collect::<Vec<String>>().join(" ")
 }
 
 impl Handle {
     /// Goes to the end of the logs and stays there.
     fn latest(self) {
-        self.follows.set(true);
+        self.follows.set_value(true);
         app().touch();
     }
 
@@ -154,14 +161,14 @@ impl Handle {
         if let Some(scroller) = self.scroller.get_untracked() {
             let end = scroller.scroll_width() - scroller.client_width();
             // The end may have moved on since the picture was put there, so only a step back is a person's.
-            let at_end = if self.follows.get_untracked() {
+            let at_end = if self.follows.get_value() {
                 end.min(self.placed.get_value())
             } else {
                 end
             };
             let follows = scroller.scroll_left() >= at_end - 4;
-            if follows != self.follows.get_untracked() {
-                self.follows.set(follows);
+            if follows != self.follows.get_value() {
+                self.follows.set_value(follows);
             }
         }
         app().touch();
@@ -201,7 +208,7 @@ impl Handle {
             return;
         };
         let app = app();
-        if self.follows.get_untracked() {
+        if self.follows.get_value() {
             let end = scroller.scroll_width() - scroller.client_width();
             if scroller.scroll_left() < end {
                 scroller.set_scroll_left(end);
@@ -468,7 +475,6 @@ fn why(model: &Model, now: Instant) -> Option<Why> {
     let index = status.commit_index.next();
     let hold = leader.hold.filter(|(held, _)| *held > status.commit_index);
     let (index, reason) = hold.unwrap_or((index, counted(model, status, index)));
-    let event = Event::CommitHeld { index, reason };
     let mut text = match reason {
         CommitHold::LacksCopies { copies, needed } => {
             format!(
@@ -487,12 +493,9 @@ fn why(model: &Model, now: Instant) -> Option<Why> {
         term: status.term,
         title: format!("Why is entry {index} not committed?"),
         text,
-        paper: match event {
-            Event::CommitHeld {
-                reason: CommitHold::OlderTerm { .. },
-                ..
-            } => "Raft §5.4.2, figure 8",
-            _ => "Raft §5.3, §5.4.2",
+        paper: match reason {
+            CommitHold::OlderTerm { .. } => "Raft §5.4.2, figure 8",
+            CommitHold::LacksCopies { .. } => "Raft §5.3, §5.4.2",
         },
     })
 }

@@ -1,103 +1,98 @@
 //! The queues as one node has applied them.
 
-use cluster::host::{QueueSummary, QueuesSummary};
 use leptos::prelude::*;
-use raft_core::{LogIndex, NodeId};
+use raft_core::NodeId;
+use web_sys::Event;
 
-use super::app::{App, Selection};
-use super::view::watch;
+use super::app::{App, Selection, app};
+use super::markup::{Markup, node_options};
+use super::view;
+use crate::model::{Model, Node};
 
 /// How many items of a queue are shown.
 const ITEMS_MAX: usize = 13;
 
-/// What is shown.
-#[derive(Clone, PartialEq)]
-struct Shown {
-    node: Option<NodeId>,
-    up: bool,
-    applied: LogIndex,
-    queues: QueuesSummary,
-}
-
 /// The panel.
 #[component]
 pub(super) fn Queues() -> impl IntoView {
-    let chosen = RwSignal::new(None::<NodeId>);
-    let shown = watch(move |app| look(app, chosen.get()));
-    let members = watch(App::members);
-    let of = move || match shown.get() {
-        Shown {
-            node: Some(node),
-            applied,
-            ..
-        } => format!("as applied by {node}, up to entry {applied}"),
-        _ => "no node has applied any yet".to_owned(),
-    };
+    // The number of the node whose queues were asked for; 0 for the leader's.
+    let chosen = StoredValue::new(0_u64);
+    let choose = view::on(move |event: Event| {
+        chosen.set_value(event_target_value(&event).parse().unwrap_or(0));
+        app().touch();
+    });
     view! {
         <section class="panel queues-panel" aria-label="Queues">
             <h2>
-                "Queues" <span>{of}</span>
+                "Queues" <span>{view::text(move |app| of(app, chosen.get_value()))}</span>
                 <span class="grow"></span>
-                <select aria-label="Whose queues" on:change=move |event| {
-                    chosen.set(event_target_value(&event).parse().ok().map(NodeId));
-                }>
-                    <option value="">"leader"</option>
-                    <For each=move || members.get() key=|id| *id let:id>
-                        <option value=id.0.to_string()>{id.to_string()}</option>
-                    </For>
-                </select>
+                <select aria-label="Whose queues" on:change=choose inner_html=node_options("leader", &app().members())></select>
             </h2>
-            <div class="queues" tabindex="0" role="group" aria-label="Items of the queues">
-                {move || list(&shown.get())}
-            </div>
+            <div class="queues" tabindex="0" role="group" aria-label="Items of the queues"
+                inner_html=view::text(move |app| list(app, chosen.get_value()))></div>
         </section>
     }
 }
 
-fn look(app: &App, chosen: Option<NodeId>) -> Shown {
-    let model = app.model.borrow();
+/// The node whose queues are shown: the chosen one, else the leader, else whoever has applied most.
+fn shown<'a>(app: &App, model: &'a Model, chosen: u64) -> Option<&'a Node> {
     let selected = match app.selected.get_untracked() {
         Selection::Node(id) => Some(id),
-        _ => None,
+        Selection::Leader | Selection::Event { .. } => None,
     };
-    let wanted = chosen.or(selected).and_then(|id| model.node(id));
-    let most_applied = || {
-        let applied =
-            |node: &&crate::model::Node| node.status.as_ref().map(|status| (node.is_up(), status.last_applied));
-        model.nodes().filter(|node| node.status.is_some()).max_by_key(applied)
+    let wanted = if chosen == 0 {
+        selected
+    } else {
+        Some(NodeId(chosen as u8))
     };
-    let node = wanted.or_else(|| model.leader()).or_else(most_applied);
-    Shown {
-        node: node.map(|node| node.id),
-        up: node.is_some_and(|node| node.is_up()),
-        applied: node
-            .and_then(|node| node.status.as_ref())
-            .map_or(LogIndex::ZERO, |status| status.last_applied),
-        queues: node.map(|node| node.queues.clone()).unwrap_or_default(),
+    let applied = |node: &&Node| node.status.as_ref().map(|status| (node.is_up(), status.last_applied));
+    let most_applied = || model.nodes().filter(|node| node.status.is_some()).max_by_key(applied);
+    wanted
+        .and_then(|id| model.node(id))
+        .or_else(|| model.leader())
+        .or_else(most_applied)
+}
+
+fn of(app: &App, chosen: u64) -> String {
+    let model = app.model.borrow();
+    match shown(app, &model, chosen).map(|node| (node.id, node.status.as_ref())) {
+        Some((id, Some(status))) => format!("as applied by {id}, up to entry {}", status.last_applied),
+        Some((id, None)) => format!("{id} has not said what it has"),
+        None => "no node has applied any yet".to_owned(),
     }
 }
 
-fn list(shown: &Shown) -> impl IntoView + use<> {
-    let more = shown.queues.count.saturating_sub(shown.queues.queues.len() as u64);
-    let empty = shown.queues.queues.is_empty();
-    let down = shown.node.is_some() && !shown.up;
-    view! {
-        {down.then(|| view! { <p class="empty">"It is down; this is what it had applied."</p> })}
-        {empty.then(|| view! { <p class="empty">"No queue yet. Try "<code>"create_queue 7"</code>"."</p> })}
-        {shown.queues.queues.iter().map(queue).collect_view()}
-        {(more > 0).then(|| view! { <p class="empty">{format!("and {more} more queues")}</p> })}
+fn list(app: &App, chosen: u64) -> String {
+    let model = app.model.borrow();
+    let mut html = Markup::default();
+    let node = shown(app, &model, chosen);
+    if node.is_some_and(|node| !node.is_up()) {
+        html.element("p", "empty", "It is down; this is what it had applied.");
     }
-}
-
-fn queue(queue: &QueueSummary) -> impl IntoView + use<> {
-    let shown = queue.items.len().min(ITEMS_MAX);
-    let hidden = queue.size.saturating_sub(shown as u64);
-    view! {
-        <div class="q">
-            <b>{format!("label {} ", queue.label)}<span class="num">{format!("id {}", queue.qid)}</span></b>
-            {queue.items.iter().take(shown).map(|item| view! { <i>{item.to_string()}</i> }).collect_view()}
-            {(queue.size == 0).then(|| view! { <span class="more">"empty"</span> })}
-            {(hidden > 0).then(|| view! { <span class="more">{format!("… {hidden} more")}</span> })}
-        </div>
+    let Some(summary) = node.map(|node| &node.queues).filter(|queues| queues.count > 0) else {
+        html.element("p", "empty", "No queue yet. Try create_queue 7.");
+        return html.finish();
+    };
+    for queue in &summary.queues {
+        html.open("div", "q");
+        html.open("b", "");
+        html.text(format_args!("label {} ", queue.label));
+        html.element("span", "num", format_args!("id {}", queue.qid));
+        html.close("b");
+        for item in queue.items.iter().take(ITEMS_MAX) {
+            html.element("i", "", item);
+        }
+        let hidden = queue.size.saturating_sub(ITEMS_MAX.min(queue.items.len()) as u64);
+        if queue.size == 0 {
+            html.element("span", "more", "empty");
+        } else if hidden > 0 {
+            html.element("span", "more", format_args!("… {hidden} more"));
+        }
+        html.close("div");
     }
+    let more = summary.count.saturating_sub(summary.queues.len() as u64);
+    if more > 0 {
+        html.element("p", "empty", format_args!("and {more} more queues"));
+    }
+    html.finish()
 }

@@ -23,7 +23,13 @@ fn the_same_seed_gives_the_same_bits_natively_and_in_wasm() {
 
 fn run(seed: u64) -> u64 {
     let mut world = World::new(5, seed);
-    world.link = LinkSettings { loss: 0.1, duplicate: 0.1, reorder: true, jitter_us: 20_000, ..world.link };
+    world.link = LinkSettings {
+        loss: 0.1,
+        duplicate: 0.1,
+        reorder: true,
+        jitter_us: 20_000,
+        ..world.link
+    };
     world.start_all();
     let client = world.client();
     world.answer(client, "create_queue 7");
@@ -40,7 +46,16 @@ fn run(seed: u64) -> u64 {
         world.run_until(deadline, |world| world.done[client].len() as u64 > item);
     }
     let mut digest = Digest(0xcbf2_9ce4_8422_2325);
-    digest.add(format!("{:?} {:?} {:?} {:?}", world.now, world.leaders, world.roles(), world.done).as_bytes());
+    digest.add(
+        format!(
+            "{:?} {:?} {:?} {:?}",
+            world.now,
+            world.leaders,
+            world.roles(),
+            world.done
+        )
+        .as_bytes(),
+    );
     for id in world.members() {
         digest.add(&world.disk(id).file);
     }

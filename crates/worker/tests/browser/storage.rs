@@ -174,5 +174,7 @@ impl Drop for Without {
 }
 
 fn run(script: &str) {
-    js_sys::Function::new_no_args(script).call0(&wasm_bindgen::JsValue::NULL).expect("the script runs");
+    js_sys::Function::new_no_args(script)
+        .call0(&wasm_bindgen::JsValue::NULL)
+        .expect("the script runs");
 }

@@ -63,7 +63,7 @@ impl Outline {
                 let (dx, dy) = (to.0 - from.0, to.1 - from.1);
                 let length = (dx * dx + dy * dy).max(1e-9);
                 let part = (((x - from.0) * dx + (y - from.1) * dy) / length).clamp(0.0, 1.0);
-                (x - from.0 - part * dx).hypot(y - from.1 - part * dy)
+                length_of(x - from.0 - part * dx, y - from.1 - part * dy)
             }
             Outline::Box {
                 x: left,
@@ -74,10 +74,14 @@ impl Outline {
                 let across = (left - x).max(x - left - width).max(0.0);
                 let down = (top - y).max(y - top - height).max(0.0);
                 // A bar behind a line gives way to it.
-                across.hypot(down) + 2.0
+                length_of(across, down) + 2.0
             }
         }
     }
+}
+
+fn length_of(dx: f64, dy: f64) -> f64 {
+    (dx * dx + dy * dy).sqrt()
 }
 
 impl Subject {

@@ -7,21 +7,23 @@ mod hit;
 mod layout;
 mod paint;
 
+use std::cell::Cell;
+
 use ftqueue::Operation;
-use leptos::ev;
 use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
 use raft_core::{Instant, NodeId, Role};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
-use web_sys::{HtmlCanvasElement, HtmlElement, KeyboardEvent, PointerEvent, WheelEvent};
+use web_sys::{Event, FocusEvent, HtmlCanvasElement, KeyboardEvent, PointerEvent, WheelEvent};
 
 use self::hit::{Shapes, Subject, seconds};
 use self::layout::{LEFT, Layout, RIGHT};
 use self::paint::Painter;
 use super::app::{App, Selection, app};
 use super::canvas::{self, Palette};
-use super::view::watch;
+use super::markup::{Markup, node_options};
+use super::view;
 use crate::model::{ClientOperation, Mark, MarkKind, Model, Viewport};
 
 /// How far a key moves the picture, as part of its width.
@@ -43,6 +45,8 @@ struct View {
     chosen: Option<Subject>,
     pointers: Vec<Pointer>,
     drawn: Option<Drawn>,
+    /// When it was said last what the picture shows.
+    spoken_us: u64,
 }
 
 /// A finger, or the mouse with its button down.
@@ -63,25 +67,12 @@ struct Drawn {
     chosen_at: Option<Instant>,
 }
 
-/// What is said of the thing under the pointer.
-#[derive(Clone, PartialEq)]
-struct Tip {
-    left: bool,
-    x: f64,
-    y: f64,
-    title: String,
-    when: String,
-}
-
 #[derive(Clone, Copy)]
 struct Handle {
     view: StoredValue<View, LocalStorage>,
     canvas: NodeRef<Canvas>,
-    tip: RwSignal<Option<Tip>>,
-    spoken: RwSignal<String>,
-    value: RwSignal<f64>,
-    follows: RwSignal<bool>,
-    dragging: RwSignal<bool>,
+    frame: NodeRef<Div>,
+    tip: NodeRef<Div>,
 }
 
 /// The timeline.
@@ -89,94 +80,85 @@ struct Handle {
 pub(super) fn Timeline() -> impl IntoView {
     let handle = Handle::new();
     app().on_frame(move || handle.paint());
-    let members = watch(App::members);
-    let frame = NodeRef::<Div>::new();
-    Effect::new(move |_| {
-        if let Some(frame) = frame.get() {
-            redraw_on_resize(&frame);
+    app().on_frame(redraw_on_resize(handle.frame));
+    let members = app().members();
+    let options = node_options("inspect", &members);
+    let tool = |name: &'static str, title: &'static str, sign: &'static str, act: Box<dyn Fn()>| {
+        view! { <button aria-label=name title=title on:click=view::act(act)>{sign}</button> }
+    };
+    let inspect = view::on(|event: Event| {
+        if let Ok(node) = event_target_value(&event).parse() {
+            app().selected.set(Selection::Node(NodeId(node)));
         }
     });
-    let height = move || format!("height: {}px", Layout::new(members.get()).height);
     view! {
         <div
             class="timeline-view"
-            class:dragging=handle.dragging
-            style=height
-            node_ref=frame
+            style=format!("height: {}px", Layout::new(members).height as u64)
+            node_ref=handle.frame
             role="slider"
             tabindex="0"
             aria-label="Timeline"
             aria-valuemin="0"
-            aria-valuemax=move || handle.value.get()
-            aria-valuenow=move || handle.value.get()
-            aria-valuetext=handle.spoken
+            aria-valuemax="0"
+            aria-valuenow="0"
+            aria-valuetext="0 seconds"
             aria-keyshortcuts="A D W S F End Comma Period"
-            on:keydown=move |event| handle.key(&event)
-            on:focus=move |_| handle.speak()
+            on:keydown=view::on(move |event: KeyboardEvent| handle.key(&event))
+            on:focus=view::on(move |_: FocusEvent| handle.speak())
         >
             <canvas
                 node_ref=handle.canvas
                 aria-hidden="true"
-                on:pointerdown=move |event| handle.press(&event)
-                on:pointermove=move |event| handle.drag(&event)
-                on:pointerup=move |event| handle.release(&event, true)
-                on:pointercancel=move |event| handle.release(&event, false)
-                on:pointerleave=move |_: ev::PointerEvent| handle.tip.set(None)
-                on:wheel=move |event| handle.wheel(&event)
+                on:pointerdown=view::on(move |event: PointerEvent| handle.press(&event))
+                on:pointermove=view::on(move |event: PointerEvent| handle.drag(&event))
+                on:pointerup=view::on(move |event: PointerEvent| handle.release(&event, true))
+                on:pointercancel=view::on(move |event: PointerEvent| handle.release(&event, false))
+                on:pointerleave=view::on(move |_: PointerEvent| handle.point_at(None))
+                on:wheel=view::on(move |event: WheelEvent| handle.wheel(&event))
             ></canvas>
-            {move || handle.tip.get().map(tip)}
+            <div class="tip" aria-hidden="true" hidden node_ref=handle.tip></div>
         </div>
         <div class="timeline-tools" role="group" aria-label="Timeline view">
-            <select aria-label="Inspect" title="A node's state, durable and volatile" on:change=move |event| {
-                if let Ok(node) = event_target_value(&event).parse() {
-                    app().selected.set(Selection::Node(NodeId(node)));
-                }
-            } prop:value=move || inspected(&app().selected.get())>
-                <option value="">"inspect"</option>
-                <For each=move || members.get() key=|id| *id let:id>
-                    <option value=id.0.to_string()>{id.to_string()}</option>
-                </For>
-            </select>
-            <button aria-label="Event before" title="Event before (,)" on:click=move |_| handle.neighbour(false)>"‹"</button>
-            <button aria-label="Next event" title="Next event (.)" on:click=move |_| handle.neighbour(true)>"›"</button>
-            <button aria-label="Zoom in" title="Zoom in (W)" on:click=move |_| handle.zoom_middle(1.0 / ZOOM_STEP)>"+"</button>
-            <button aria-label="Zoom out" title="Zoom out (S)" on:click=move |_| handle.zoom_middle(ZOOM_STEP)>"−"</button>
-            <button title="Show everything (F)" on:click=move |_| handle.fit()>"fit"</button>
+            <select aria-label="Inspect" title="A node's state, durable and volatile" on:change=inspect
+                inner_html=options prop:value=view::text(inspected)></select>
+            {tool("Event before", "Event before (,)", "‹", Box::new(move || handle.neighbour(false)))}
+            {tool("Next event", "Next event (.)", "›", Box::new(move || handle.neighbour(true)))}
+            {tool("Zoom in", "Zoom in (W)", "+", Box::new(move || handle.zoom_middle(1.0 / ZOOM_STEP)))}
+            {tool("Zoom out", "Zoom out (S)", "−", Box::new(move || handle.zoom_middle(ZOOM_STEP)))}
+            {tool("Show everything", "Show everything (F)", "fit", Box::new(move || handle.fit()))}
             <button
                 title="Follow now (End)"
-                aria-pressed=move || handle.follows.get().to_string()
-                on:click=move |_| handle.follow()
+                aria-pressed=view::text(move |_| handle.view.with_value(|view| view.viewport.follows()).to_string())
+                on:click=view::act(move || handle.follow())
             >"follow"</button>
         </div>
     }
 }
 
-fn tip(tip: Tip) -> impl IntoView {
-    let side = if tip.left {
-        format!("right: calc(100% - {}px)", tip.x - 12.0)
-    } else {
-        format!("left: {}px", tip.x + 12.0)
-    };
-    let style = format!("{side}; top: {}px", tip.y + 12.0);
-    view! { <div class="tip" style=style aria-hidden="true"><b>{tip.title}</b><small>{tip.when}</small></div> }
-}
-
 /// The node that is inspected, as the list of them names it.
-fn inspected(selection: &Selection) -> String {
-    match selection {
+fn inspected(app: &App) -> String {
+    match app.selected.get() {
         Selection::Node(node) => node.0.to_string(),
         Selection::Leader | Selection::Event { .. } => String::new(),
     }
 }
 
-/// Asks for a drawing whenever the picture has another size.
-fn redraw_on_resize(element: &HtmlElement) {
-    let resized = Closure::<dyn FnMut()>::new(|| app().touch());
-    if let Ok(observer) = web_sys::ResizeObserver::new(resized.as_ref().unchecked_ref()) {
-        observer.observe(element);
+/// Asks for a drawing whenever the picture has another size: what is to be done before a frame, of which the first that
+/// finds the picture does it.
+fn redraw_on_resize(frame: NodeRef<Div>) -> impl Fn() {
+    let observed = Cell::new(false);
+    move || {
+        let Some(frame) = frame.get_untracked().filter(|_| !observed.replace(true)) else {
+            return;
+        };
+        let resized = Closure::<dyn FnMut()>::new(|| app().touch());
+        if let Ok(observer) = web_sys::ResizeObserver::new(resized.as_ref().unchecked_ref()) {
+            observer.observe(&frame);
+        }
+        // The timeline lasts as long as the page.
+        resized.forget();
     }
-    // The timeline lasts as long as the page.
-    resized.forget();
 }
 
 /// Drawing.
@@ -190,15 +172,13 @@ impl Handle {
             chosen: None,
             pointers: Vec::new(),
             drawn: None,
+            spoken_us: 0,
         };
         Handle {
             view: StoredValue::new_local(view),
             canvas: NodeRef::new(),
-            tip: RwSignal::new(None),
-            spoken: RwSignal::new("0 seconds".to_owned()),
-            value: RwSignal::new(0.0),
-            follows: RwSignal::new(true),
-            dragging: RwSignal::new(false),
+            frame: NodeRef::new(),
+            tip: NodeRef::new(),
         }
     }
 
@@ -223,10 +203,14 @@ impl Handle {
                 view.drawn = Some(next);
             }
         });
-        let whole_seconds = (now.0 / 5_000_000 * 5) as f64;
-        if self.follows.get_untracked() && self.value.get_untracked() < whole_seconds {
-            self.value.set(whole_seconds);
-            self.spoken.set(self.words());
+        // While it follows now, those who do not see it are told now and then, not with each frame.
+        const SPOKEN_EVERY_US: u64 = 5_000_000;
+        if now.0
+            >= self
+                .view
+                .with_value(|view| view.spoken_us.saturating_add(SPOKEN_EVERY_US))
+        {
+            self.speak();
         }
     }
 
@@ -239,22 +223,32 @@ impl Handle {
             change(view, now);
             view.scaled |= view.viewport.us_per_px() != before;
         });
-        self.follows.set(self.view.with_value(|view| view.viewport.follows()));
         app.touch();
         self.speak();
     }
 
     fn speak(self) {
+        let Some(frame) = self.frame.get_untracked() else {
+            return;
+        };
         let now = app().now();
-        let at = self.view.with_value(|view| {
+        let at = self.view.try_update_value(|view| {
+            view.spoken_us = now.0;
             if view.viewport.follows() {
                 now
             } else {
                 view.viewport.middle()
             }
         });
-        self.value.set((at.0 / 1_000) as f64 / 1_000.0);
-        self.spoken.set(self.words());
+        let seconds = |at: Instant| (at.0 / 1_000_000).to_string();
+        let told = [
+            ("aria-valuemax", seconds(now)),
+            ("aria-valuenow", seconds(at.unwrap_or(now))),
+            ("aria-valuetext", self.words()),
+        ];
+        for (name, value) in told {
+            let _ = frame.set_attribute(name, &value);
+        }
     }
 
     /// The instant, and what is there, for those who do not see the picture.
@@ -363,12 +357,12 @@ impl Handle {
         if !pressed {
             return self.hover(x, y);
         }
-        self.tip.set(None);
+        self.point_at(None);
         let id = event.pointer_id();
         let moved = self.view.try_update_value(|view| view.move_pointer(id, x)).flatten();
         match moved {
             Some(Gesture::Pan(px)) => {
-                self.dragging.set(true);
+                self.show_dragging(true);
                 self.change(|view, now| view.viewport.pan(-px, now));
             }
             Some(Gesture::Pinch { factor, middle }) => {
@@ -387,7 +381,7 @@ impl Handle {
                 Some(view.pointers.remove(place))
             })
             .flatten();
-        self.dragging.set(false);
+        self.show_dragging(false);
         let clicked = whole && pointer.is_some_and(|pointer| pointer.travelled_px < CLICK_PX);
         if clicked {
             let (x, y) = (f64::from(event.offset_x()), f64::from(event.offset_y()));
@@ -405,18 +399,37 @@ impl Handle {
         let Some(canvas) = self.canvas.get_untracked() else {
             return;
         };
-        let left = x > f64::from(canvas.client_width()) * 0.6;
-        let tip = self.view.with_value(|view| {
-            view.shapes.at(x, y).map(|subject| Tip {
-                left,
-                x,
-                y,
-                title: subject.title(),
-                when: subject.when(),
-            })
-        });
-        if self.tip.get_untracked() != tip {
-            self.tip.set(tip);
+        let said = self
+            .view
+            .with_value(|view| view.shapes.at(x, y).map(|subject| (subject.title(), subject.when())));
+        let Some((title, when)) = said else {
+            return self.point_at(None);
+        };
+        let mut html = Markup::default();
+        html.element("b", "", title);
+        html.element("small", "", when);
+        let width = f64::from(canvas.client_width());
+        let side = if x > width * 0.6 {
+            format!("right: {}px", (width - x + 12.0) as i32)
+        } else {
+            format!("left: {}px", (x + 12.0) as i32)
+        };
+        self.point_at(Some((html.finish(), format!("{side}; top: {}px", y as i32 + 12))));
+    }
+
+    /// Shows what is said of the thing under the pointer, at its place; or nothing.
+    fn point_at(self, said: Option<(String, String)>) {
+        let Some(tip) = self.tip.get_untracked() else { return };
+        tip.set_hidden(said.is_none());
+        if let Some((html, style)) = said {
+            tip.set_inner_html(&html);
+            let _ = tip.set_attribute("style", &style);
+        }
+    }
+
+    fn show_dragging(self, dragging: bool) {
+        if let Some(frame) = self.frame.get_untracked() {
+            let _ = frame.class_list().toggle_with_force("dragging", dragging);
         }
     }
 
@@ -430,12 +443,12 @@ impl Handle {
         };
         let (dx, dy) = (event.delta_x() * unit, event.delta_y() * unit);
         let x = f64::from(event.offset_x()) - LEFT;
-        self.tip.set(None);
+        self.point_at(None);
         if event.shift_key() || dx.abs() > dy.abs() {
             let px = if dx == 0.0 { dy } else { dx };
             return self.change(|view, now| view.viewport.pan(px, now));
         }
-        self.change(|view, now| view.viewport.zoom((dy * ZOOM_PER_WHEEL_PX).exp(), x, now));
+        self.change(|view, now| view.viewport.zoom(js_sys::Math::exp(dy * ZOOM_PER_WHEEL_PX), x, now));
     }
 }
 

@@ -1,8 +1,6 @@
 //! Draws the timeline. Only what is in view is looked at, and no more arrows are drawn than can be told apart.
 
-use std::collections::BTreeMap;
-
-use raft_core::{Instant, NodeId, Role, Term};
+use raft_core::{Instant, MEMBERS_MAX, NodeId, Role, Term};
 use web_sys::CanvasRenderingContext2d;
 
 use super::hit::{Shapes, Subject};
@@ -16,6 +14,12 @@ const ARROWS_MAX: usize = 3_000;
 const LABELLED_MAX: usize = 160;
 /// The width of a letter of a label, near enough to see whether there is room.
 const LETTER_PX: f64 = 5.4;
+/// How many hues terms have.
+const TERM_HUES: u64 = 5;
+/// More than any member's number.
+const LANES: usize = MEMBERS_MAX + 1;
+/// How many shapes marks have.
+const MARK_SHAPES: usize = 5;
 /// How wide a bar of the heartbeats' strip is.
 const BIN_PX: f64 = 3.0;
 
@@ -138,7 +142,7 @@ impl Painter<'_> {
                 .filter(|span| span.role == Role::Leader);
             reigns.extend(led.map(|span| (node, *span)));
         }
-        reigns.sort_by_key(|(_, span)| (span.from, span.term));
+        by_time(&mut reigns, |(_, span)| span.from);
         let y = self.layout.term;
         let mut free_from = self.model.history.first().max(from);
         for (node, span) in reigns {
@@ -180,7 +184,7 @@ impl Painter<'_> {
                 .iter()
                 .filter(|operation| operation.invoked <= until && operation.returned >= from),
         );
-        operations.sort_by_key(|operation| operation.invoked);
+        by_time(&mut operations, |operation| operation.invoked);
         let mut taken = [f64::MIN; CLIENT_ROWS];
         let mut left_out = 0;
         for operation in operations {
@@ -318,25 +322,24 @@ impl Painter<'_> {
 
     fn arrows(&mut self, flights: &[Flight]) {
         let drawn = self.thinned(flights);
-        let by_term = drawn
-            .iter()
-            .fold(BTreeMap::<Term, Vec<Flight>>::new(), |mut terms, flight| {
-                terms.entry(flight.term()).or_default().push(*flight);
-                terms
-            });
         let alpha = if drawn.len() > 900 { 0.45 } else { 0.95 };
-        for (term, flights) in by_term {
-            let colour = self.palette.term(term);
+        for hue in 0..TERM_HUES {
+            let of_hue = |flight: &&Flight| flight.term().0 % TERM_HUES == hue;
+            let colour = self.palette.term(Term(hue));
             self.stroke(colour, 1.2);
             self.fill(colour);
             self.context.set_global_alpha(alpha);
             self.context.begin_path();
-            for flight in &flights {
+            for flight in drawn.iter().filter(of_hue) {
                 self.trace(flight);
             }
             self.context.stroke();
             self.context.begin_path();
-            for flight in flights.iter().filter(|flight| flight.end == FlightEnd::Arrives) {
+            for flight in drawn
+                .iter()
+                .filter(of_hue)
+                .filter(|flight| flight.end == FlightEnd::Arrives)
+            {
                 self.head(flight);
             }
             self.context.fill();
@@ -358,14 +361,14 @@ impl Painter<'_> {
         }
         let pairs = (self.layout.members().len() * 4).max(4) as f64;
         let apart_px = ((self.width - LEFT) * pairs / ARROWS_MAX as f64).max(1.0);
-        let mut last: BTreeMap<(NodeId, NodeId, bool), f64> = BTreeMap::new();
+        let mut last = vec![f64::MIN; LANES * LANES * 2];
         let stands_apart = |flight: &&Flight| {
-            let key = (flight.id.from, flight.to, flight.end == FlightEnd::Arrives);
+            let pair = lane_number(flight.id.from) * LANES + lane_number(flight.to);
+            let key = pair * 2 + usize::from(flight.end == FlightEnd::Arrives);
             let x = self.viewport.x(flight.sent);
-            let place = last.entry(key).or_insert(f64::MIN);
-            let apart = x - *place >= apart_px;
+            let apart = x - last[key] >= apart_px;
             if apart {
-                *place = x;
+                last[key] = x;
             }
             apart
         };
@@ -399,11 +402,12 @@ impl Painter<'_> {
 
     fn head(&self, flight: &Flight) {
         let (from, to) = self.ends(flight);
-        let angle = (to.1 - from.1).atan2(to.0 - from.0);
+        let (ux, uy, _) = direction(from, to);
         self.context.move_to(to.0, to.1);
-        for turn in [-0.4, 0.4] {
+        for side in [-1.0, 1.0] {
+            let (back, across) = (6.4, 2.7 * side);
             self.context
-                .line_to(to.0 - 7.0 * (angle + turn).cos(), to.1 - 7.0 * (angle + turn).sin());
+                .line_to(to.0 - back * ux + across * uy, to.1 - back * uy - across * ux);
         }
         self.context.close_path();
     }
@@ -418,19 +422,18 @@ impl Painter<'_> {
         for flight in flights {
             let label = flight.label();
             let (from, to) = self.ends(flight);
-            let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+            let (ux, uy, length) = direction(from, to);
             let need = label.chars().count() as f64 * LETTER_PX;
-            let middle = (from.0 + dx / 2.0, from.1 + dy / 2.0);
-            let clear = taken
-                .iter()
-                .all(|(x, y, reach)| (x - middle.0).hypot(y - middle.1) > reach.max(need) * 0.5 + 9.0);
-            if label.is_empty() || dx.hypot(dy) < need + 18.0 || dx.abs() < 5.0 || !clear {
+            let middle = ((from.0 + to.0) / 2.0, (from.1 + to.1) / 2.0);
+            let clear = |&(x, y, reach): &(f64, f64, f64)| direction((x, y), middle).2 > reach.max(need) * 0.5 + 9.0;
+            let room = length >= need + 18.0 && ux.abs() * length >= 5.0;
+            if label.is_empty() || !room || !taken.iter().all(clear) {
                 continue;
             }
             taken.push((middle.0, middle.1, need));
             self.context.save();
-            let _ = self.context.translate(middle.0, middle.1);
-            let _ = self.context.rotate(dy.atan2(dx));
+            // All messages arrive after they left, so that no label stands on its head.
+            let _ = self.context.transform(ux, uy, -uy, ux, middle.0, middle.1);
             let _ = self.context.stroke_text(&label, 0.0, -4.0);
             self.text(&label, 0.0, -4.0);
             self.context.restore();
@@ -442,16 +445,14 @@ impl Painter<'_> {
     /// Elections, commits, crashes, boots.
     fn marks(&mut self) {
         let (from, until) = (self.viewport.start(), self.viewport.end());
-        let mut last: BTreeMap<(NodeId, u8), f64> = BTreeMap::new();
+        let mut last = vec![f64::MIN; LANES * MARK_SHAPES];
         let model = self.model;
         for mark in model.history.marks_between(from, until) {
             let (x, y) = (self.x(mark.at), self.layout.lane(mark.node));
             let kind = shape_of(mark.kind);
             // Marks of one kind that would cover one another are drawn once.
-            if last
-                .insert((mark.node, kind as u8), x)
-                .is_some_and(|before| x - before < 1.5)
-            {
+            let before = std::mem::replace(&mut last[lane_number(mark.node) * MARK_SHAPES + kind as usize], x);
+            if x - before < 1.5 {
                 continue;
             }
             self.mark(kind, x, y);
@@ -564,6 +565,29 @@ impl Painter<'_> {
             (x + 0.75, self.layout.axis),
         ]);
     }
+}
+
+/// Sorts what is nearly in order by time already.
+fn by_time<T>(items: &mut [T], at: impl Fn(&T) -> Instant) {
+    for end in 1..items.len() {
+        let mut place = end;
+        while place > 0 && at(&items[place - 1]) > at(&items[place]) {
+            items.swap(place - 1, place);
+            place -= 1;
+        }
+    }
+}
+
+/// A node's number, as a place in a table.
+fn lane_number(node: NodeId) -> usize {
+    usize::from(node.0).min(LANES - 1)
+}
+
+/// A direction of length 1, and the length.
+fn direction(from: (f64, f64), to: (f64, f64)) -> (f64, f64, f64) {
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let length = (dx * dx + dy * dy).sqrt().max(1e-6);
+    (dx / length, dy / length, length)
 }
 
 /// How marks look.
