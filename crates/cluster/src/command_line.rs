@@ -41,7 +41,7 @@ pub fn completions(line: &str, queues: &[(Label, QueueId)]) -> Vec<Completion> {
             argument.map_or_else(Vec::new, |argument| arguments(operation, *argument, queues, space))
         }),
     };
-    let typed = typed.to_lowercase();
+    let typed = typed.to_ascii_lowercase();
     candidates
         .into_iter()
         .filter(|(word, _, _)| word.starts_with(&typed))

@@ -143,7 +143,7 @@ impl OperationHelp {
     /// The operation that someone who wrote `word` may have meant: one that begins or ends so, or is few letters away.
     pub fn nearest(word: &str) -> Option<&'static OperationHelp> {
         let word: String = word
-            .to_lowercase()
+            .to_ascii_lowercase()
             .chars()
             .map(|c| if c == '-' { '_' } else { c })
             .collect();

@@ -1,7 +1,5 @@
 //! The Workers: one a node, joined pairwise by message channels that the page makes and gives away.
 
-use std::collections::BTreeMap;
-
 use cluster::codec;
 use cluster::host::{Boot, FromNode, ToNode};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
@@ -17,17 +15,18 @@ use super::wall;
 pub(super) struct Fleet {
     /// The nodes' code, which is the page's own module, so nothing has to be fetched or compiled again.
     module: JsValue,
-    seats: BTreeMap<NodeId, Seat>,
+    /// One for each member, in rising order. A handful: a map would be more to fetch than it is worth.
+    seats: Vec<Seat>,
     /// How each direction of each link behaves.
-    links: BTreeMap<(NodeId, NodeId), LinkSettings>,
+    links: Vec<((NodeId, NodeId), LinkSettings)>,
     /// Requests for a node's description, by number.
-    descriptions: BTreeMap<u64, Function>,
+    descriptions: Vec<(u64, Function)>,
     requests: u64,
 }
 
 /// A place for one node.
-#[derive(Default)]
 struct Seat {
+    id: NodeId,
     boot: u32,
     running: Option<Running>,
     paused: bool,
@@ -46,41 +45,39 @@ struct Running {
 impl Fleet {
     /// Seats for these members, all empty.
     pub(super) fn new(members: &[NodeId], link: LinkSettings) -> Fleet {
-        let mut links = BTreeMap::new();
+        let mut links = Vec::new();
         for &from in members {
             links.extend(members.iter().filter(|&&to| to != from).map(|&to| ((from, to), link)));
         }
         Fleet {
             module: wasm_bindgen::module(),
-            seats: members.iter().map(|&id| (id, Seat::default())).collect(),
+            seats: members.iter().map(|&id| Seat::empty(id)).collect(),
             links,
-            descriptions: BTreeMap::new(),
+            descriptions: Vec::new(),
             requests: 0,
         }
     }
 
     /// Every member, in rising order.
     pub(super) fn members(&self) -> Vec<NodeId> {
-        self.seats.keys().copied().collect()
+        self.seats.iter().map(|seat| seat.id).collect()
     }
 
     /// Whether a Worker runs for the node.
     pub(super) fn is_running(&self, id: NodeId) -> bool {
-        self.seats.get(&id).is_some_and(|seat| seat.running.is_some())
+        self.seat(id).is_some_and(|seat| seat.running.is_some())
     }
 
     /// Whether the node has been made to stand still.
     pub(super) fn is_paused(&self, id: NodeId) -> bool {
-        self.seats
-            .get(&id)
-            .is_some_and(|seat| seat.paused && seat.running.is_some())
+        self.seat(id).is_some_and(|seat| seat.paused && seat.running.is_some())
     }
 
     /// Starts a Worker for a node that has none. Returns the number of the boot.
     pub(super) fn start(&mut self, id: NodeId) -> Result<u32, String> {
         let module = self.module.clone();
         let members = self.seats.len();
-        let seat = self.seats.get_mut(&id).ok_or_else(|| no_such_node(id, members))?;
+        let seat = self.seat_mut(id).ok_or_else(|| no_such_node(id, members))?;
         if seat.running.is_some() {
             return Err(format!("{id} is running already"));
         }
@@ -116,7 +113,7 @@ impl Fleet {
 
     /// Terminates a node's Worker. Says whether there was one.
     pub(super) fn terminate(&mut self, id: NodeId) -> bool {
-        let running = self.seats.get_mut(&id).and_then(|seat| seat.running.take());
+        let running = self.seat_mut(id).and_then(|seat| seat.running.take());
         let was_running = running.is_some();
         if let Some(running) = running {
             running.worker.set_onmessage(None);
@@ -130,8 +127,7 @@ impl Fleet {
 
     /// Whether this is the present boot of a node that runs: what an earlier one had still to say is of no interest.
     pub(super) fn is_current(&self, id: NodeId, boot: u32) -> bool {
-        self.seats
-            .get(&id)
+        self.seat(id)
             .is_some_and(|seat| seat.boot == boot && seat.running.is_some())
     }
 
@@ -143,7 +139,7 @@ impl Fleet {
                 worker::BUILD
             ));
         }
-        boot.boot = self.seats.get(&id).map_or(0, |seat| seat.boot);
+        boot.boot = self.seat(id).map_or(0, |seat| seat.boot);
         boot.members = self.members();
         boot.rules = Rules::default();
         boot.links = self
@@ -162,14 +158,14 @@ impl Fleet {
         for peer in cut_towards {
             self.send(id, &ToNode::SetInbound { peer, cut: true });
         }
-        if let Some(running) = self.seats.get_mut(&id).and_then(|seat| seat.running.as_mut()) {
+        if let Some(running) = self.seat_mut(id).and_then(|seat| seat.running.as_mut()) {
             running.ready = true;
         }
         let peers: Vec<NodeId> = self
             .seats
             .iter()
-            .filter(|&(&peer, seat)| peer != id && seat.running.as_ref().is_some_and(|running| running.ready))
-            .map(|(&peer, _)| peer)
+            .filter(|seat| seat.id != id && seat.running.as_ref().is_some_and(|running| running.ready))
+            .map(|seat| seat.id)
             .collect();
         for peer in peers {
             self.join(id, peer).map_err(|error| wall::words(&error))?;
@@ -180,7 +176,7 @@ impl Fleet {
     fn join(&self, one: NodeId, other: NodeId) -> Result<(), JsValue> {
         let channel = MessageChannel::new()?;
         for (id, peer, port) in [(one, other, channel.port1()), (other, one, channel.port2())] {
-            let Some(running) = self.seats.get(&id).and_then(|seat| seat.running.as_ref()) else {
+            let Some(running) = self.seat(id).and_then(|seat| seat.running.as_ref()) else {
                 continue;
             };
             let parcel = parcel(&ToNode::Connect { peer });
@@ -192,7 +188,7 @@ impl Fleet {
 
     /// Says something to a node; nothing, if it does not run.
     pub(super) fn send(&self, id: NodeId, message: &ToNode) {
-        if let Some(running) = self.seats.get(&id).and_then(|seat| seat.running.as_ref()) {
+        if let Some(running) = self.seat(id).and_then(|seat| seat.running.as_ref()) {
             // A Worker that has just died takes no messages; its end is told by its error event.
             let _ = running.worker.post_message(&parcel(message));
         }
@@ -200,14 +196,14 @@ impl Fleet {
 
     /// Says something to every node that runs.
     pub(super) fn broadcast(&self, message: &ToNode) {
-        for &id in self.seats.keys() {
+        for id in self.members() {
             self.send(id, message);
         }
     }
 
     /// Makes a node stand still, or go on.
     pub(super) fn set_paused(&mut self, id: NodeId, paused: bool) {
-        if let Some(seat) = self.seats.get_mut(&id) {
+        if let Some(seat) = self.seat_mut(id) {
             seat.paused = paused;
         }
         self.send(id, &ToNode::SetPaused(paused));
@@ -215,12 +211,15 @@ impl Fleet {
 
     /// How one direction of a link behaves.
     pub(super) fn link(&self, from: NodeId, to: NodeId) -> Option<&LinkSettings> {
-        self.links.get(&(from, to))
+        self.links
+            .iter()
+            .find(|(ends, _)| *ends == (from, to))
+            .map(|(_, link)| link)
     }
 
     /// Cuts one direction of a link, or mends it. Tells both ends.
     pub(super) fn set_cut(&mut self, from: NodeId, to: NodeId, cut: bool) {
-        let Some(link) = self.links.get_mut(&(from, to)) else {
+        let Some((_, link)) = self.links.iter_mut().find(|(ends, _)| *ends == (from, to)) else {
             return;
         };
         link.cut = cut;
@@ -231,28 +230,30 @@ impl Fleet {
 
     /// Changes how every link behaves, except for what is cut.
     pub(super) fn set_links(&mut self, settings: LinkSettings) {
-        for link in self.links.values_mut() {
+        for (_, link) in &mut self.links {
             *link = LinkSettings {
                 cut: link.cut,
                 ..settings
             };
         }
-        for (&(from, to), &settings) in &self.links {
+        for &((from, to), settings) in &self.links {
             self.send(from, &ToNode::SetLink { peer: to, settings });
         }
     }
 
     /// A promise that settles when the node has booted, or cannot.
     pub(super) fn booted(&mut self, id: NodeId) -> Promise {
-        let seat = self.seats.entry(id).or_default();
-        Promise::new(&mut |resolve, reject| seat.waiting.push((resolve, reject)))
+        Promise::new(&mut |resolve, reject| {
+            if let Some(seat) = self.seat_mut(id) {
+                seat.waiting.push((resolve, reject));
+            }
+        })
     }
 
     /// Settles the promises of those who wait for a node.
     pub(super) fn settle(&mut self, id: NodeId, outcome: Result<(), &str>) {
         for (resolve, reject) in self
-            .seats
-            .get_mut(&id)
+            .seat_mut(id)
             .map(|seat| std::mem::take(&mut seat.waiting))
             .unwrap_or_default()
         {
@@ -268,7 +269,7 @@ impl Fleet {
         self.requests += 1;
         let request = self.requests;
         let promise = Promise::new(&mut |resolve, _| {
-            self.descriptions.insert(request, resolve);
+            self.descriptions.push((request, resolve));
         });
         self.send(
             id,
@@ -281,8 +282,29 @@ impl Fleet {
 
     /// A node has described itself.
     pub(super) fn described(&mut self, request: u64, json: &str) {
-        if let Some(resolve) = self.descriptions.remove(&request) {
+        if let Some(place) = self.descriptions.iter().position(|(asked, _)| *asked == request) {
+            let (_, resolve) = self.descriptions.swap_remove(place);
             let _ = resolve.call1(&JsValue::NULL, &json.into());
+        }
+    }
+
+    fn seat(&self, id: NodeId) -> Option<&Seat> {
+        self.seats.iter().find(|seat| seat.id == id)
+    }
+
+    fn seat_mut(&mut self, id: NodeId) -> Option<&mut Seat> {
+        self.seats.iter_mut().find(|seat| seat.id == id)
+    }
+}
+
+impl Seat {
+    fn empty(id: NodeId) -> Seat {
+        Seat {
+            id,
+            boot: 0,
+            running: None,
+            paused: false,
+            waiting: Vec::new(),
         }
     }
 }

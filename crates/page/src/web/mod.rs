@@ -33,5 +33,5 @@ use wasm_bindgen::prelude::wasm_bindgen;
 #[wasm_bindgen]
 pub fn open_page() {
     console_error_panic_hook::set_once();
-    wasm_bindgen_futures::spawn_local(app::open());
+    wall::spawn(app::open());
 }

@@ -1,5 +1,7 @@
 //! Wall time, timers, and the small change of the web platform.
 
+use std::pin::Pin;
+
 use js_sys::{Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -26,6 +28,12 @@ pub(super) async fn sleep(ms: i32) {
         let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
     });
     let _ = JsFuture::from(promise).await;
+}
+
+/// Runs a future to its end. Boxed, so that what drives it is fetched once and not for each future.
+pub(super) fn spawn(future: impl Future<Output = ()> + 'static) {
+    let future: Pin<Box<dyn Future<Output = ()>>> = Box::pin(future);
+    wasm_bindgen_futures::spawn_local(future);
 }
 
 /// Calls `then` once, after `ms` wall milliseconds.

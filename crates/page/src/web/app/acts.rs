@@ -181,7 +181,7 @@ impl App {
         }
         let directory = self.home.directory(self.members().len());
         let app = self.clone();
-        wasm_bindgen_futures::spawn_local(async move {
+        wall::spawn(async move {
             let wiped = match directory {
                 Some(directory) => home::wipe(&directory, id.0).await,
                 None => Ok(()),
@@ -205,7 +205,7 @@ impl App {
         }
         let described = self.fleet.borrow_mut().describe(id);
         let app = self.clone();
-        wasm_bindgen_futures::spawn_local(async move {
+        wall::spawn(async move {
             if let Ok(json) = wasm_bindgen_futures::JsFuture::from(described).await {
                 let text = json.as_string().unwrap_or_default();
                 let saved = wall::download(&format!("node-{}-state.json", id.0), "application/json", &text);
