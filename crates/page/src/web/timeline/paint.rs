@@ -14,6 +14,8 @@ const ARROWS_MAX: usize = 3_000;
 const LABELLED_MAX: usize = 160;
 /// The width of a letter of a label, near enough to see whether there is room.
 const LETTER_PX: f64 = 5.4;
+/// The same for what is written in bars.
+const BAR_LETTER_PX: f64 = 6.0;
 /// How many hues terms have.
 const TERM_HUES: u64 = 5;
 /// More than any member's number.
@@ -93,7 +95,7 @@ impl Painter<'_> {
 
     /// Writes where there is room for it, and leaves out what does not fit.
     fn text_within(&self, text: &str, x: f64, y: f64, room: f64) {
-        let letters = (room / LETTER_PX).floor();
+        let letters = (room / BAR_LETTER_PX).floor();
         if letters >= text.chars().count() as f64 {
             self.text(text, x, y);
         } else if letters >= 5.0 {
@@ -223,7 +225,7 @@ impl Painter<'_> {
         if b - left > 34.0 {
             // The answer goes first where there is no room for both.
             let room = b - left - 10.0;
-            let fits = operation.text.chars().count() as f64 * LETTER_PX <= room;
+            let fits = operation.text.chars().count() as f64 * BAR_LETTER_PX <= room;
             let asked = operation.text.split(" → ").next().unwrap_or_default();
             self.text_within(if fits { &operation.text } else { asked }, left + 6.0, y + 12.0, room);
         }
