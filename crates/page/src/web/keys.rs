@@ -55,7 +55,9 @@ pub(super) const KEYS: &[(&str, &[(&str, &str)])] = &[
             ("← →, A D", "back and on in time"),
             ("W S, wheel", "closer, wider"),
             ("F", "the whole run"),
-            ("End", "follow the present"),
+            ("PgUp PgDn", "a screen back, a screen on"),
+            (", .", "the event before, the event after"),
+            ("Home, End", "the beginning, the present"),
         ],
     ),
 ];
