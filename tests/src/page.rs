@@ -64,6 +64,7 @@ pub struct Queue {
     pub label: i64,
     pub qid: u64,
     pub size: u64,
+    #[serde(deserialize_with = "exact_integers")]
     pub items: Vec<i64>,
 }
 
@@ -402,4 +403,12 @@ impl Page {
             .block_on(self.browser.cdp().send_raw(name, parameters))
             .expect("Chromium knows the command")
     }
+}
+
+/// Items as the console gives them: numbers, or text where a JavaScript number would not hold them exactly.
+fn exact_integers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D::Error> {
+    let items: Vec<Value> = serde::Deserialize::deserialize(deserializer)?;
+    let exact = |item: &Value| item.as_i64().or_else(|| item.as_str()?.parse().ok());
+    let wrong = || serde::de::Error::custom("an item is no integer");
+    items.iter().map(|item| exact(item).ok_or_else(wrong)).collect()
 }
