@@ -132,15 +132,8 @@ fn lint(workspace: &Workspace, stages: &mut Stages) {
 }
 
 fn native_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    let all = ["--workspace", "--exclude", BROWSER_TESTS, "--no-fail-fast"];
-    let mut cargo =
-        |arguments: &[&str]| run_tests(&mut workspace.cargo(&[arguments, &all].concat()), "cargo test", tally);
-    if tools::has_nextest() {
-        cargo(&["nextest", "run"])?;
-        cargo(&["test", "--doc"])
-    } else {
-        cargo(&["test"])
-    }
+    let arguments = ["test", "--workspace", "--exclude", BROWSER_TESTS, "--no-fail-fast"];
+    run_tests(&mut workspace.cargo(&arguments), "cargo test", tally)
 }
 
 fn weigh_site(workspace: &Workspace) -> Result<()> {

@@ -99,11 +99,6 @@ pub fn path_with(folders: &[PathBuf]) -> Result<std::ffi::OsString> {
     env::join_paths(folders.iter().cloned().chain(env::split_paths(&path))).context("the PATH cannot be extended")
 }
 
-/// Whether cargo-nextest can be used.
-pub fn has_nextest() -> bool {
-    find("cargo-nextest").is_some()
-}
-
 /// Programs that cargo builds from crates.io, in a folder of their own.
 struct Tools {
     folder: PathBuf,
