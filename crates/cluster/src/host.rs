@@ -76,6 +76,8 @@ pub enum FromNode {
     Refused {
         /// What is wrong, and where.
         why: String,
+        /// What helps.
+        remedy: Remedy,
     },
     /// What happened since the last report. At most one every [`REPORT_INTERVAL_MS`], unless the node was quiet before.
     Report(Box<Report>),
@@ -129,6 +131,17 @@ pub struct Boot {
     pub directory: Option<String>,
     /// How each direction from this node behaves.
     pub links: Vec<(NodeId, LinkSettings)>,
+}
+
+/// What a person can do about a node that does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Remedy {
+    /// Start it again.
+    Restart,
+    /// Empty its disk: another start would find the same damage.
+    Wipe,
+    /// Reload the page: its parts are not of one version.
+    Reload,
 }
 
 /// Where a node keeps its log.

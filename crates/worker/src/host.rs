@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 
 use cluster::clock::Clock;
 use cluster::codec;
-use cluster::host::{Boot, FromNode, Recovery, Storage, ToNode};
+use cluster::host::{Boot, FromNode, Recovery, Remedy, Storage, ToNode};
 use cluster::node::{Node, NodeConfig, NodeOutbox};
 use raft_core::NodeId;
 use wasm_bindgen::JsValue;
@@ -61,12 +61,15 @@ impl Host {
     /// Takes what the page posted. A page that cannot be understood is of another version: the node does not take part.
     pub fn hear(&self, data: &JsValue) {
         let Some((bytes, port)) = port::unpack(data) else {
-            return self.refuse("the page sent something that is not bytes".into());
+            return self.refuse("the page sent something that is not bytes".into(), Remedy::Reload);
         };
         match codec::decode::<ToNode>(&bytes) {
             Ok(ToNode::Boot(boot)) => self.boot(boot),
             Ok(message) => self.arrive(Arrival::Page(message, port)),
-            Err(error) => self.refuse(format!("the page and this Worker are not of one version: {error}")),
+            Err(error) => self.refuse(
+                format!("the page and this Worker are not of one version: {error}"),
+                Remedy::Reload,
+            ),
         }
     }
 
@@ -83,7 +86,7 @@ impl Host {
             let Some(host) = this.upgrade() else { return };
             match recovered {
                 Ok(recovered) => host.run(recovered),
-                Err(why) => host.refuse(why),
+                Err((why, remedy)) => host.refuse(why, remedy),
             }
         });
     }
@@ -95,7 +98,7 @@ impl Host {
             recovery,
         } = recovered;
         if let Err(error) = pump.carry_out(&self.say) {
-            return self.refuse(error.to_string());
+            return self.refuse(error.to_string(), Remedy::Restart);
         }
         (self.say)(FromNode::Booted { storage, recovery });
         *self.stage.borrow_mut() = Stage::Running(pump);
@@ -126,9 +129,9 @@ impl Host {
         }
     }
 
-    fn refuse(&self, why: String) {
+    fn refuse(&self, why: String, remedy: Remedy) {
         self.end();
-        (self.say)(FromNode::Refused { why });
+        (self.say)(FromNode::Refused { why, remedy });
     }
 
     /// A disk that failed once has lost nobody knows what. Only a restart, which reads it again, can tell.
@@ -155,16 +158,17 @@ struct Recovered {
 }
 
 /// Opens and reads the log and boots the node from it.
-async fn recover(boot: &Boot, host: Weak<Host>) -> Result<Recovered, String> {
+async fn recover(boot: &Boot, host: Weak<Host>) -> Result<Recovered, (String, Remedy)> {
     let started = scope::wall_ms();
     let opened = storage::open(boot.directory.as_deref(), boot.id).await;
-    let (mut log, storage) = opened.map_err(|error| error.to_string())?;
-    let disk = log.read_all().map_err(|error| error.to_string())?;
+    let unreadable = |error: StorageError| (error.to_string(), Remedy::Restart);
+    let (mut log, storage) = opened.map_err(unreadable)?;
+    let disk = log.read_all().map_err(unreadable)?;
     let mut clock = Clock::new(boot.clock);
     let mut outbox = NodeOutbox::default();
     let now = clock.now(scope::wall_ms());
     let booted = Node::boot(NodeConfig::from(boot), &disk, now, &mut outbox);
-    let (node, mut recovery) = booted.map_err(|error| error.to_string())?;
+    let (node, mut recovery) = booted.map_err(|error| (error.to_string(), Remedy::Wipe))?;
     recovery.wall_ms = scope::wall_ms() - started;
     let receive = move |from: NodeId, bytes: Vec<u8>| {
         if let Some(host) = host.upgrade() {

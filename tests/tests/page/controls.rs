@@ -103,6 +103,29 @@ fn keys_do_what_the_mouse_does() {
 }
 
 #[test]
+fn who_rejoins_does_not_reach_those_who_are_isolated() {
+    drive("?nodes=3", |page| {
+        page.leader_within(5.0);
+        let becomes = |one: u8, other: u8, state: &str| {
+            let name = format!("Link Node {one} – Node {other}, {state}");
+            eventually(2.0, &name, || {
+                (page.names(&format!("button.link[aria-label='{name}']")).len() == 1).then_some(())
+            });
+        };
+        page.choose(1, "Isolate");
+        page.choose(2, "Isolate");
+        becomes(2, 3, "cut");
+        page.choose(1, "Rejoin");
+        becomes(1, 3, "open");
+        becomes(1, 2, "cut");
+        assert!(!page.status().node(1).isolated && page.status().node(2).isolated);
+        page.choose(2, "Rejoin");
+        becomes(1, 2, "open");
+        assert!(!page.status().node(2).isolated);
+    });
+}
+
+#[test]
 fn time_stands_steps_and_runs_slowly() {
     drive("?speed=0.1", |page| {
         page.leader_within(20.0);

@@ -142,6 +142,8 @@ fn a_damaged_log_is_refused_with_the_place_and_can_be_wiped() {
         let status = page.status();
         assert_eq!(status.node(follower).role, "crashed");
         assert_eq!(status.node(follower).error.as_deref(), Some(why.as_str()));
+        let notice = page.text(".notices");
+        assert!(notice.contains("until its disk is wiped"), "what helps: {notice}");
         page.value_of(&format!("push {qid} 20"));
 
         page.choose(follower, "Wipe disk…");

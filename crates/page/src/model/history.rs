@@ -34,12 +34,21 @@ pub struct History {
     pub faults: Vec<Fault>,
     /// Client operations.
     pub operations: VecDeque<ClientOperation>,
-    /// How many facts, messages and marks were dropped for want of room.
-    pub dropped: u64,
+    /// What was dropped for want of room.
+    pub dropped: Dropped,
     /// How long the longest flight took, in microseconds, so that a search by the time of sending misses none.
     flight_us_max: u64,
     /// What each node has acknowledged to each other one last, and in which term.
     acknowledged: Vec<Acknowledged>,
+}
+
+/// What was dropped for want of room.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dropped {
+    /// How many facts, messages, marks, spans, faults and operations.
+    pub count: u64,
+    /// The time of the newest of them: from here on, everything is kept.
+    pub until: Instant,
 }
 
 /// What one node acknowledged to another last.
@@ -261,7 +270,7 @@ impl History {
             } => self.arrived(*message, at, FlightEnd::Cut),
             Fact::Received { message } => self.arrived(*message, at, FlightEnd::Arrives),
             Fact::Raft(event) => {
-                if let Some(kind) = self.mark_of(node, event) {
+                if let Some(kind) = mark_of(event, self.leads(node)) {
                     self.mark(at, node, kind);
                 }
                 if let Some((role, term)) = role_of(event) {
@@ -275,6 +284,7 @@ impl History {
             Record { at, node, boot, fact },
             FACTS_MAX,
             &mut self.dropped,
+            |record| record.at,
         );
     }
 
@@ -282,7 +292,7 @@ impl History {
     pub fn mark(&mut self, at: Instant, node: NodeId, kind: MarkKind) {
         let place = place_by_time(&self.marks, at, |mark| mark.at);
         self.marks.insert(place, Mark { at, node, kind });
-        drop_oldest(&mut self.marks, MARKS_MAX, &mut self.dropped);
+        drop_oldest(&mut self.marks, MARKS_MAX, &mut self.dropped, |mark| mark.at);
     }
 
     /// From `at` on, the node plays this role in this term.
@@ -310,6 +320,7 @@ impl History {
             },
             MARKS_MAX,
             &mut self.dropped,
+            |span| span.from,
         );
     }
 
@@ -336,8 +347,8 @@ impl History {
             text,
         });
         if self.faults.len() > MARKS_MAX {
-            self.faults.remove(0);
-            self.dropped += 1;
+            let oldest = self.faults.remove(0);
+            self.dropped.note(oldest.from);
         }
     }
 
@@ -355,7 +366,13 @@ impl History {
 
     /// A client's operation has returned.
     pub fn operation(&mut self, operation: ClientOperation) {
-        push_bounded(&mut self.operations, operation, MARKS_MAX, &mut self.dropped);
+        push_bounded(
+            &mut self.operations,
+            operation,
+            MARKS_MAX,
+            &mut self.dropped,
+            |operation| operation.returned,
+        );
     }
 
     /// The messages that were on their way at some time between `from` and `until`, oldest first.
@@ -410,9 +427,7 @@ impl History {
             .rev()
             .filter(|record| record.node == mark.node && record.at == mark.at)
             .find_map(|record| match &record.fact {
-                Fact::Raft(event) if self.mark_of(mark.node, event).is_some_and(|kind| kind == mark.kind) => {
-                    Some(event)
-                }
+                Fact::Raft(event) if mark_of(event, true) == Some(mark.kind) => Some(event),
                 _ => None,
             })
     }
@@ -463,7 +478,9 @@ impl History {
                 routine,
             },
         );
-        drop_oldest(&mut self.messages, MESSAGES_MAX, &mut self.dropped);
+        drop_oldest(&mut self.messages, MESSAGES_MAX, &mut self.dropped, |flight| {
+            flight.sent
+        });
     }
 
     /// Notes what a follower acknowledges; says whether it had acknowledged as much before.
@@ -499,6 +516,11 @@ impl History {
             .map(|(_, spans)| spans)
     }
 
+    fn leads(&self, node: NodeId) -> bool {
+        self.last_span(node)
+            .is_some_and(|span| span.until.is_none() && span.role == Role::Leader)
+    }
+
     fn last_span(&self, node: NodeId) -> Option<&Span> {
         self.spans
             .iter()
@@ -525,28 +547,25 @@ impl History {
             flight.ends = at.max(flight.sent);
         }
     }
+}
 
-    fn mark_of(&self, node: NodeId, event: &Event) -> Option<MarkKind> {
-        let leads = || {
-            self.last_span(node)
-                .is_some_and(|span| span.until.is_none() && span.role == Role::Leader)
-        };
-        Some(match event {
-            Event::BecameCandidate { term } => MarkKind::Candidate { term: *term },
-            Event::BecameLeader { term, votes } => MarkKind::Elected {
-                term: *term,
-                votes: votes.len() as u8,
-            },
-            Event::BecameFollower {
-                term,
-                reason: FollowReason::NewerTerm { .. },
-                ..
-            } if leads() => MarkKind::Deposed { term: *term },
-            Event::CommitAdvanced { to, copies, .. } if !copies.is_empty() => MarkKind::Committed { to: *to },
-            Event::Truncated { from, .. } => MarkKind::Truncated { from: *from },
-            _ => return None,
-        })
-    }
+/// The mark that an event of a node leaves, if any; it depends on whether the node led.
+fn mark_of(event: &Event, led: bool) -> Option<MarkKind> {
+    Some(match event {
+        Event::BecameCandidate { term } => MarkKind::Candidate { term: *term },
+        Event::BecameLeader { term, votes } => MarkKind::Elected {
+            term: *term,
+            votes: votes.len() as u8,
+        },
+        Event::BecameFollower {
+            term,
+            reason: FollowReason::NewerTerm { .. },
+            ..
+        } if led => MarkKind::Deposed { term: *term },
+        Event::CommitAdvanced { to, copies, .. } if !copies.is_empty() => MarkKind::Committed { to: *to },
+        Event::Truncated { from, .. } => MarkKind::Truncated { from: *from },
+        _ => return None,
+    })
 }
 
 /// The role and term that an event shows.
@@ -559,15 +578,16 @@ fn role_of(event: &Event) -> Option<(Role, Term)> {
     }
 }
 
-fn push_bounded<T>(items: &mut VecDeque<T>, item: T, max: usize, dropped: &mut u64) {
+fn push_bounded<T>(items: &mut VecDeque<T>, item: T, max: usize, dropped: &mut Dropped, at: impl Fn(&T) -> Instant) {
     items.push_back(item);
-    drop_oldest(items, max, dropped);
+    drop_oldest(items, max, dropped, at);
 }
 
-fn drop_oldest<T>(items: &mut VecDeque<T>, max: usize, dropped: &mut u64) {
-    if items.len() > max {
-        items.pop_front();
-        *dropped += 1;
+fn drop_oldest<T>(items: &mut VecDeque<T>, max: usize, dropped: &mut Dropped, at: impl Fn(&T) -> Instant) {
+    while items.len() > max {
+        if let Some(oldest) = items.pop_front() {
+            dropped.note(at(&oldest));
+        }
     }
 }
 
@@ -578,4 +598,11 @@ fn place_by_time<T>(items: &VecDeque<T>, at: Instant, time: impl Fn(&T) -> Insta
         .iter()
         .rposition(|earlier| time(earlier) <= at)
         .map_or(0, |place| place + 1)
+}
+
+impl Dropped {
+    fn note(&mut self, at: Instant) {
+        self.count += 1;
+        self.until = self.until.max(at);
+    }
 }

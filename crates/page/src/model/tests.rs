@@ -323,6 +323,24 @@ fn why_an_entry_is_held_is_remembered_until_the_node_follows() {
 }
 
 #[test]
+fn a_mark_finds_the_event_that_it_stands_for() {
+    let mut history = History::default();
+    let won = Event::BecameLeader {
+        term: Term(3),
+        votes: vec![ONE, TWO],
+    };
+    let deposed = Event::BecameFollower {
+        term: Term(4),
+        leader: None,
+        reason: FollowReason::NewerTerm { from: TWO },
+    };
+    history.record(ms(1), ONE, 1, Fact::Raft(won.clone()));
+    history.record(ms(2), ONE, 1, Fact::Raft(deposed.clone()));
+    let told: Vec<_> = history.marks.iter().map(|mark| history.event_of(mark)).collect();
+    assert_eq!(told, [Some(&won), Some(&deposed)]);
+}
+
+#[test]
 fn everything_is_bounded_and_what_was_dropped_is_counted() {
     let mut history = History::default();
     let total = MESSAGES_MAX as u64 + 500;
@@ -336,5 +354,6 @@ fn everything_is_bounded_and_what_was_dropped_is_counted() {
     }
     assert_eq!(history.messages.len(), MESSAGES_MAX);
     assert_eq!(history.first(), Instant(500));
-    assert_eq!(history.dropped, 500);
+    assert_eq!(history.dropped.count, 500);
+    assert_eq!(history.dropped.until, Instant(499));
 }

@@ -43,6 +43,8 @@ pub(super) struct App {
     pub(super) version: RwSignal<u64>,
     /// What came of operations, newest last.
     pub(super) results: RwSignal<Vec<ResultLine>>,
+    /// How many errors are no longer among the results, for want of room.
+    pub(super) errors_let_go: RwSignal<u64>,
     /// What the person looks at.
     pub(super) selected: RwSignal<Selection>,
     /// What could not be done, until it is dismissed.
@@ -121,6 +123,7 @@ async fn try_open() -> Result<(), String> {
         stopped: RwSignal::new(false),
         version: RwSignal::new(0),
         results: RwSignal::new(Vec::new()),
+        errors_let_go: RwSignal::new(0),
         selected: RwSignal::new(Selection::Leader),
         notices: RwSignal::new(Vec::new()),
         changed: Cell::new(true),

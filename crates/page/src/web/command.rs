@@ -20,6 +20,8 @@ const HISTORY_KEY: &str = "ftqueue-history";
 
 /// After this long without an answer a person is offered to give up, in wall milliseconds.
 const PATIENCE_MS: f64 = 2_000.0;
+/// This near to its end, a list of results follows what comes, in pixels.
+const END_REACH_PX: i32 = 24;
 /// How many completions are shown at once.
 const COMPLETIONS_SHOWN_MAX: usize = 6;
 
@@ -29,6 +31,7 @@ pub(super) fn Commands() -> impl IntoView {
     let input = NodeRef::<Input>::new();
     let line = RwSignal::new(String::new());
     let history = StoredValue::new_local(Rc::new(RefCell::new(restored())));
+    let at_end = StoredValue::new(true);
     let focus = move || {
         if let Some(input) = input.get_untracked() {
             let _ = input.focus();
@@ -43,6 +46,7 @@ pub(super) fn Commands() -> impl IntoView {
         history.borrow_mut().enter(text.trim());
         store(&history.borrow());
         line.set(String::new());
+        at_end.set_value(true);
         app().enter(&text, |_| {});
         focus();
     };
@@ -81,7 +85,7 @@ pub(super) fn Commands() -> impl IntoView {
         None => "Tab completes, ↑ goes back".to_owned(),
     });
     view! {
-        <Results />
+        <Results at_end />
         <UnderWay />
         <Load />
         <div class="op-buttons" role="group" aria-label="Operations">
@@ -131,8 +135,9 @@ fn Completions(line: RwSignal<String>, focus: impl Fn() + Copy + Send + Sync + '
     }
 }
 
+/// What came of operations; it follows what comes while `at_end`.
 #[component]
-fn Results() -> impl IntoView {
+fn Results(at_end: StoredValue<bool>) -> impl IntoView {
     let list = NodeRef::<Ol>::new();
     let results = app().results;
     // The newest line is in sight, unless the person reads an older one.
@@ -140,14 +145,28 @@ fn Results() -> impl IntoView {
     app().on_frame(move || {
         let state = results
             .with_untracked(|results| results.iter().filter(|line| line.outcome.is_some()).count() + 2 * results.len());
-        if let Some(list) = list.get_untracked().filter(|_| shown.replace(state) != state) {
+        let news = shown.replace(state) != state;
+        if let Some(list) = list.get_untracked().filter(|_| news && at_end.get_value()) {
             super::wall::next_frame(move || list.set_scroll_top(list.scroll_height()));
         }
     });
+    // The list may have grown since it was scrolled to its end; a person who wants to read goes up.
+    let was_at = Cell::new(0);
+    let scrolled = view::on(move |_: web_sys::Event| {
+        if let Some(list) = list.get_untracked() {
+            let top = list.scroll_top();
+            let near_end = list.scroll_height() - top - list.client_height() < END_REACH_PX;
+            let went_up = top < was_at.replace(top);
+            at_end.set_value(near_end || (at_end.get_value() && !went_up));
+        }
+    });
     view! {
-        <ol class="results num" role="log" aria-label="Results" tabindex="0" node_ref=list>
+        <ol class="results num" role="log" aria-label="Results" tabindex="0" node_ref=list on:scroll=scrolled>
             <li class="empty" hidden=flag(move |_| results.with(|results| !results.is_empty()))>
                 "Nothing yet. Type " <code>"create_queue 7"</code> " below, then " <code>"push 1 42"</code> "."
+            </li>
+            <li class="empty" hidden=flag(|app| app.errors_let_go.get() == 0)>
+                {text(|app| format!("{} older errors are not kept", app.errors_let_go.get()))}
             </li>
             <For each=move || results.get() key=|line| (line.number, line.outcome.is_some()) let:line>
                 <Line line />

@@ -227,7 +227,7 @@ fn trace() -> JsValue {
         ("version", 1.into()),
         ("cluster", app.home.cluster(model.nodes().count()).into()),
         ("facts", list(facts)),
-        ("dropped", number(model.history.dropped)),
+        ("dropped", number(model.history.dropped.count)),
     ])
 }
 

@@ -1,7 +1,7 @@
 //! The Workers: one a node, joined pairwise by message channels that the page makes and gives away.
 
 use cluster::codec;
-use cluster::host::{Boot, FromNode, ToNode};
+use cluster::host::{Boot, FromNode, Remedy, ToNode};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use netem::LinkSettings;
 use raft_core::{NodeId, Rules};
@@ -30,6 +30,8 @@ struct Seat {
     boot: u32,
     running: Option<Running>,
     paused: bool,
+    /// Whether a person has isolated the node, and not yet let it rejoin.
+    isolated: bool,
     /// Whom to tell when the node has booted, or cannot.
     waiting: Vec<(Function, Function)>,
 }
@@ -95,7 +97,7 @@ impl Fleet {
             event.prevent_default();
             // A script that did not load is told by an event without a message.
             let message = wall::get(&event, "message").as_string().unwrap_or_default();
-            app().node_died(id, boot, message);
+            app().node_died(id, boot, message, Remedy::Restart);
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
@@ -209,6 +211,18 @@ impl Fleet {
         self.send(id, &ToNode::SetPaused(paused));
     }
 
+    /// Whether the node has been isolated.
+    pub(super) fn is_isolated(&self, id: NodeId) -> bool {
+        self.seat(id).is_some_and(|seat| seat.isolated)
+    }
+
+    /// Notes that the node has been isolated, or is no longer.
+    pub(super) fn set_isolated(&mut self, id: NodeId, isolated: bool) {
+        if let Some(seat) = self.seat_mut(id) {
+            seat.isolated = isolated;
+        }
+    }
+
     /// How one direction of a link behaves.
     pub(super) fn link(&self, from: NodeId, to: NodeId) -> Option<&LinkSettings> {
         self.links
@@ -304,6 +318,7 @@ impl Seat {
             boot: 0,
             running: None,
             paused: false,
+            isolated: false,
             waiting: Vec::new(),
         }
     }

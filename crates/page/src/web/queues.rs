@@ -9,9 +9,6 @@ use super::markup::{Markup, node_options};
 use super::view;
 use crate::model::{Model, Node};
 
-/// How many items of a queue are shown.
-const ITEMS_MAX: usize = 13;
-
 /// The panel.
 #[component]
 pub(super) fn Queues() -> impl IntoView {
@@ -79,10 +76,10 @@ fn list(app: &App, chosen: u64) -> String {
         html.text(format_args!("label {} ", queue.label));
         html.element("span", "num", format_args!("id {}", queue.qid));
         html.close("b");
-        for item in queue.items.iter().take(ITEMS_MAX) {
+        for item in &queue.items {
             html.element("i", "", item);
         }
-        let hidden = queue.size.saturating_sub(ITEMS_MAX.min(queue.items.len()) as u64);
+        let hidden = queue.size.saturating_sub(queue.items.len() as u64);
         if queue.size == 0 {
             html.element("span", "more", "empty");
         } else if hidden > 0 {

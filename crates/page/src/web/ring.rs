@@ -17,9 +17,9 @@ use crate::model::{Flight, FlightEnd, Power};
 /// The stage's height as part of its width.
 const ASPECT: f64 = 400.0 / 430.0;
 /// The ring's radius as part of the stage's width.
-const RADIUS: f64 = 0.33;
-/// A node's radius as part of the stage's width.
-const NODE_RADIUS: f64 = 0.074;
+const RADIUS: f64 = 0.335;
+/// With more nodes than this they are drawn smaller, and their roles are told by letters only.
+const LARGE_MAX: usize = 6;
 /// The most messages that are drawn at once.
 const FLIGHTS_SHOWN_MAX: usize = 300;
 /// With more messages than this on the way, they carry no label.
@@ -69,10 +69,11 @@ pub(super) fn Ring() -> impl IntoView {
                 .map(move |&other| (one, other))
         })
         .collect();
+    let diameter = format!("--node:{}", 2.0 * node_radius(members.len()));
     view! {
         <section class="panel cluster" aria-label="Cluster">
             <h2>"Cluster" <span>"click a node to crash it; a link to cut it"</span></h2>
-            <div class="ring-space"><div class="ring-stage">
+            <div class="ring-space"><div class="ring-stage" style=diameter>
                 <canvas node_ref=canvas aria-hidden="true"></canvas>
                 {pairs.into_iter().map(|(one, other)| view! { <LinkHandle one other /> }).collect_view()}
                 {members.into_iter().map(|id| view! { <NodeButton id /> }).collect_view()}
@@ -92,14 +93,18 @@ fn NodeButton(id: NodeId) -> impl IntoView {
         format!("node {}{paused}{failed}", look.shape)
     });
     let title = seen(|look| match look {
-        NodeLook { failure: Some(why), .. } => format!("It failed: {why}. Click to start it."),
+        NodeLook { failure: Some(why), .. } => format!("It failed: {why}. Click to try again."),
         NodeLook { up: true, .. } => "Click to crash it: its Worker is terminated.".to_owned(),
         _ => "Click to start it: it recovers from its disk.".to_owned(),
     });
-    let description = seen(|look| {
-        let star = if look.role == "leader" { "★ " } else { "" };
-        let paused = if look.paused { " (paused)" } else { "" };
-        format!("{star}{}{paused} · ", look.role)
+    let description = seen(if app().members().len() > LARGE_MAX {
+        |look| if look.paused { "paused · " } else { "" }.to_owned()
+    } else {
+        |look| {
+            let star = if look.role == "leader" { "★ " } else { "" };
+            let paused = if look.paused { " (paused)" } else { "" };
+            format!("{star}{}{paused} · ", look.role)
+        }
     });
     let menu_id = format!("menu-{}", id.0);
     view! {
@@ -190,7 +195,7 @@ fn LinkHandle(one: NodeId, other: NodeId) -> impl IntoView {
         "left:{:.3}%;top:{:.3}%;width:{:.3}%;rotate:{:.4}rad",
         (x0 + x1) * 50.0,
         (y0 + y1) * 50.0 / ASPECT,
-        (Math::hypot(across, down) - 2.6 * NODE_RADIUS).max(0.05) * 100.0,
+        (Math::hypot(across, down) - 2.6 * node_radius(count)).max(0.05) * 100.0,
         Math::atan2(down, across),
     );
     let cut = move |app: &App| (app.is_cut(one, other), app.is_cut(other, one));
@@ -271,6 +276,11 @@ fn look(app: &App, id: NodeId) -> NodeLook {
     }
 }
 
+/// A node's radius as part of the stage's width.
+fn node_radius(count: usize) -> f64 {
+    if count > LARGE_MAX { 0.055 } else { 0.074 }
+}
+
 /// Where a node stands, as part of the stage's width.
 fn place(id: NodeId, count: usize) -> (f64, f64) {
     if count == 1 {
@@ -324,7 +334,7 @@ fn paint_with(context: &web_sys::CanvasRenderingContext2d, width: f64, palette: 
             continue;
         };
         let (x, y) = at(node.id);
-        let radius = (NODE_RADIUS + 0.016) * width;
+        let radius = (node_radius(members.len()) + 0.016) * width;
         let arc = |colour: &str, part: f64| {
             context.set_stroke_style_str(colour);
             context.begin_path();

@@ -99,7 +99,7 @@ impl Seat {
 
     pub(crate) async fn refused(&self) -> String {
         self.hears("Refused", |message| match message {
-            FromNode::Refused { why } => Some(why.clone()),
+            FromNode::Refused { why, .. } => Some(why.clone()),
             _ => None,
         })
         .await

@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use cluster::ActivityLine;
-use cluster::host::ToNode;
+use cluster::host::{Remedy, ToNode};
 use js_sys::Promise;
 use leptos::prelude::*;
 use raft_core::NodeId;
 
 use super::App;
+use crate::model::FACTS_MAX;
 use crate::web::fleet::no_such_node;
 use crate::web::settings::Settings;
 use crate::web::{announce, home, wall};
@@ -60,8 +61,8 @@ impl App {
         Ok(())
     }
 
-    /// A Worker died by itself, or the node cannot take part.
-    pub(in crate::web) fn node_died(&self, id: NodeId, boot: u32, why: String) {
+    /// A Worker died by itself, or the node cannot take part. The person is told what may help.
+    pub(in crate::web) fn node_died(&self, id: NodeId, boot: u32, why: String, remedy: Remedy) {
         if !self.fleet.borrow().is_current(id, boot) {
             return;
         }
@@ -69,23 +70,29 @@ impl App {
         let why = if why.contains("unreachable") {
             format!("the Worker trapped; it may have run out of memory ({why})")
         } else if why.is_empty() {
-            "the Worker's script did not load; reload the page".to_owned()
+            "the Worker's script did not load".to_owned()
         } else {
             why
         };
-        self.gone(id, Some(why));
+        self.gone(id, Some((why, remedy)));
     }
 
-    fn gone(&self, id: NodeId, failure: Option<String>) {
+    fn gone(&self, id: NodeId, failure: Option<(String, Remedy)>) {
         let now = self.now();
         let text = match &failure {
             None => format!("{id} crashed"),
-            Some(why) => format!("{id} failed: {why}"),
+            Some((why, _)) => format!("{id} failed: {why}"),
         };
         announce::say(&text);
-        if failure.is_some() {
-            self.notify(format!("{text}. Click it to start it again."));
+        if let Some((_, remedy)) = &failure {
+            let advice = match remedy {
+                Remedy::Restart => "Click it to start it again.",
+                Remedy::Wipe => "It takes no part until its disk is wiped: its menu does that.",
+                Remedy::Reload => "Reload the page.",
+            };
+            self.notify(format!("{text}. {advice}"));
         }
+        let failure = failure.map(|(why, _)| why);
         let why = failure
             .clone()
             .unwrap_or_else(|| format!("{id} was crashed before it had booted"));
@@ -125,24 +132,24 @@ impl App {
         self.touch();
     }
 
-    /// Whether every link of the node is cut, both ways.
+    /// Whether the node is cut off: by having been isolated, or by each of its links having been cut.
     pub(in crate::web) fn is_isolated(&self, id: NodeId) -> bool {
         let fleet = self.fleet.borrow();
         let members = fleet.members();
         let cut = |from, to| fleet.link(from, to).is_some_and(|link| link.cut);
-        members.len() > 1
-            && members
-                .iter()
-                .filter(|&&peer| peer != id)
-                .all(|&peer| cut(id, peer) && cut(peer, id))
+        let peers = || members.iter().copied().filter(|&peer| peer != id);
+        let cut_by_hand =
+            || peers().all(|peer| cut(id, peer) && cut(peer, id)) && !peers().any(|peer| fleet.is_isolated(peer));
+        fleet.is_isolated(id) || (members.len() > 1 && cut_by_hand())
     }
 
-    /// Cuts every link of a node, or mends them all.
+    /// Cuts every link of a node, or mends them all but those to a node that is isolated itself.
     pub(in crate::web) fn set_isolated(&self, id: NodeId, isolated: bool) {
+        self.fleet.borrow_mut().set_isolated(id, isolated);
         for peer in self.members() {
-            if peer != id {
-                self.set_cut(id, peer, isolated);
-                self.set_cut(peer, id, isolated);
+            if peer != id && (isolated || !self.fleet.borrow().is_isolated(peer)) {
+                self.cut(id, peer, isolated);
+                self.cut(peer, id, isolated);
             }
         }
         announce::say(&format!("{id} {}", if isolated { "isolated" } else { "rejoined" }));
@@ -153,8 +160,17 @@ impl App {
         self.fleet.borrow().link(from, to).is_some_and(|link| link.cut)
     }
 
-    /// Cuts one direction of a link, or mends it.
+    /// Cuts one direction of a link, or mends it. With a link mended, neither end is isolated any more.
     pub(in crate::web) fn set_cut(&self, from: NodeId, to: NodeId, cut: bool) {
+        if !cut {
+            let mut fleet = self.fleet.borrow_mut();
+            fleet.set_isolated(from, false);
+            fleet.set_isolated(to, false);
+        }
+        self.cut(from, to, cut);
+    }
+
+    fn cut(&self, from: NodeId, to: NodeId, cut: bool) {
         self.fleet.borrow_mut().set_cut(from, to, cut);
         let now = self.now();
         let (low, high) = (from.min(to), from.max(to));
@@ -218,6 +234,11 @@ impl App {
     pub(in crate::web) fn download_activity(&self, id: NodeId) {
         let model = self.model.borrow();
         let mut text = String::new();
+        if model.history.facts.len() == FACTS_MAX {
+            text.push_str(&format!(
+                "The newest {FACTS_MAX} events of all nodes are kept; what came before is not here.\n"
+            ));
+        }
         for record in model.history.facts.iter().filter(|record| record.node == id) {
             let line = ActivityLine {
                 at: record.at,

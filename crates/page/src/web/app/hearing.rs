@@ -1,6 +1,6 @@
 //! What nodes say.
 
-use cluster::host::{Boot, Fact, FromNode, Recovery, Report, Storage};
+use cluster::host::{Boot, Fact, FromNode, Recovery, Remedy, Report, Storage};
 use leptos::prelude::*;
 use raft_core::{Event, NodeId, Rules};
 use wasm_bindgen::JsValue;
@@ -21,6 +21,7 @@ impl App {
                 id,
                 boot,
                 format!("its Worker said something that does not decode: {why}"),
+                Remedy::Reload,
             ),
         }
     }
@@ -31,12 +32,12 @@ impl App {
                 let booting = self.boot_message(id);
                 let told = self.fleet.borrow_mut().boot(id, &build, booting);
                 if let Err(why) = told {
-                    self.node_died(id, boot, why);
+                    self.node_died(id, boot, why, Remedy::Reload);
                 }
             }
             FromNode::Booted { storage, recovery } => self.node_booted(id, storage, recovery),
-            FromNode::Refused { why } => self.node_died(id, boot, why),
-            FromNode::Died { message } => self.node_died(id, boot, message),
+            FromNode::Refused { why, remedy } => self.node_died(id, boot, why, remedy),
+            FromNode::Died { message } => self.node_died(id, boot, message, Remedy::Restart),
             FromNode::Report(report) => self.node_reports(id, *report),
             FromNode::Reply { request, reply } => {
                 let now = self.now();

@@ -30,7 +30,7 @@ impl App {
                 outcome: None,
             });
             if results.len() > RESULTS_MAX {
-                results.remove(0);
+                self.let_go(results);
             }
         });
         let app = self.clone();
@@ -59,6 +59,17 @@ impl App {
                 wall_ms: 0.0,
                 virtual_ms: 0.0,
             }),
+        }
+    }
+
+    /// Makes room: an answer as asked goes before an error, which a person may not have read.
+    fn let_go(&self, results: &mut Vec<ResultLine>) {
+        let went_well = |line: &ResultLine| line.outcome.as_ref().is_some_and(|outcome| outcome.ok);
+        if let Some(place) = results.iter().position(went_well) {
+            results.remove(place);
+        } else {
+            results.remove(0);
+            self.errors_let_go.update(|count| *count += 1);
         }
     }
 

@@ -61,6 +61,7 @@ impl Painter<'_> {
         self.flights();
         self.marks();
         self.faults();
+        self.not_kept();
         if let Some(chosen) = chosen {
             self.chosen(chosen);
         }
@@ -526,6 +527,24 @@ impl Painter<'_> {
             }
             self.shapes.area(a, y, b - a, 12.0, Subject::Fault(fault));
         }
+    }
+
+    /// Where the oldest of what happened is not kept any more: it does not look as if nothing had happened.
+    fn not_kept(&self) {
+        let dropped = self.model.history.dropped;
+        let until = self.x(dropped.until);
+        if dropped.count == 0 || until <= LEFT {
+            return;
+        }
+        let top = self.layout.axis;
+        self.fill(&self.palette.faint);
+        self.context.set_global_alpha(0.18);
+        self.context
+            .fill_rect(LEFT, top, until - LEFT, self.layout.height - top);
+        self.context.set_global_alpha(1.0);
+        self.fill(&self.palette.dim);
+        let text = format!("not kept whole: the oldest {} events were let go", dropped.count);
+        self.text_within(&text, LEFT + 6.0, self.layout.clients + 12.0, until - LEFT - 10.0);
     }
 
     fn chosen(&self, subject: &Subject) {
