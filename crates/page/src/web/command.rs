@@ -145,9 +145,13 @@ fn Results(at_end: StoredValue<bool>) -> impl IntoView {
     app().on_frame(move || {
         let state = results
             .with_untracked(|results| results.iter().filter(|line| line.outcome.is_some()).count() + 2 * results.len());
-        let news = shown.replace(state) != state;
-        if let Some(list) = list.get_untracked().filter(|_| news && at_end.get_value()) {
-            super::wall::next_frame(move || list.set_scroll_top(list.scroll_height()));
+        if let Some(list) = list.get_untracked().filter(|_| shown.replace(state) != state) {
+            // By then, a person's scrolling of this very moment is known.
+            super::wall::next_frame(move || {
+                if at_end.get_value() {
+                    list.set_scroll_top(list.scroll_height());
+                }
+            });
         }
     });
     // The list may have grown since it was scrolled to its end; a person who wants to read goes up.
