@@ -74,6 +74,15 @@ impl Journal {
         news
     }
 
+    /// Only the facts since the last time, put after those that are there.
+    pub(crate) fn take_facts(&mut self, facts: &mut Vec<(Instant, Fact)>) {
+        facts.append(&mut self.news.facts);
+        self.news.log_changed_from = None;
+        self.news.queues_changed = false;
+        self.omitted = 0;
+        self.changed = false;
+    }
+
     fn log_changed(&mut self, from: LogIndex) {
         let earliest = self.news.log_changed_from.map_or(from, |earliest| earliest.min(from));
         self.news.log_changed_from = Some(earliest);

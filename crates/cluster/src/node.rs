@@ -336,6 +336,12 @@ impl Node {
         })
     }
 
+    /// Moves what happened since the last report to the end of `facts`, for a host that looks at the node itself for the
+    /// rest.
+    pub fn take_facts(&mut self, facts: &mut Vec<(Instant, Fact)>) {
+        self.journal.take_facts(facts);
+    }
+
     /// Takes the messages whose time has come, and then lets the core's timer run out: a host that was late must not
     /// make a node believe that nobody spoke.
     fn catch_up(&mut self, out: &mut NodeOutbox) {

@@ -1,0 +1,116 @@
+//! `ftq ablations`: is every rule's absence noticed?
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use raft_core::Rule;
+use serde_json::{Value, json};
+use sim::ablations::{Hunt, hunt};
+
+use crate::End;
+use crate::args::Ablations;
+use crate::fuzz::{processors, stop_on_ctrl_c};
+use crate::progress::Line;
+
+/// How often the line of progress is looked at, in wall time.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+pub(crate) fn ablations(asked: &Ablations) -> Result<End, String> {
+    let stop = stop_on_ctrl_c()?;
+    let rules: Vec<Rule> = Rule::ALL
+        .iter()
+        .copied()
+        .filter(|rule| asked.rule.is_none_or(|only| only == *rule))
+        .collect();
+    let mut hunts = carry_out(asked, &rules, stop);
+    hunts.sort_by_key(|hunt| hunt.rule);
+    if asked.json {
+        println!(
+            "{}",
+            json!({ "ablations": hunts.iter().map(figures).collect::<Vec<_>>() })
+        );
+    } else {
+        print!("{}", table(&hunts));
+    }
+    if let Some(path) = &asked.table {
+        let text = format!("{HEAD}\n{}", table(&hunts));
+        std::fs::write(path, text).map_err(|error| format!("{} was not written: {error}", path.display()))?;
+    }
+    let missed: Vec<&str> = hunts
+        .iter()
+        .filter(|hunt| hunt.caught.is_none())
+        .map(|hunt| hunt.rule.name())
+        .collect();
+    if !missed.is_empty() {
+        eprintln!(
+            "ftq: without these rules nothing was seen to break: {}",
+            missed.join(", ")
+        );
+    }
+    Ok(if missed.is_empty() && hunts.len() == rules.len() {
+        End::Clean
+    } else {
+        End::Violation
+    })
+}
+
+fn carry_out(asked: &Ablations, rules: &[Rule], stop: &AtomicBool) -> Vec<Hunt> {
+    let next = AtomicUsize::new(0);
+    let hunts = Mutex::new(Vec::new());
+    let work = || {
+        while let Some(rule) = rules.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let found = hunt(*rule, asked.seeds_max, || !stop.load(Ordering::Relaxed));
+            hunts
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner())
+                .push(found);
+        }
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..processors(asked.jobs)).map(|_| scope.spawn(work)).collect();
+        let mut line = Line::new();
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            thread::sleep(LOOK_EVERY);
+            let done = hunts.lock().map_or(0, |hunts| hunts.len());
+            line.say(|| format!("{done} of {} rules", rules.len()));
+        }
+    });
+    hunts.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// What stands above the table in its file.
+const HEAD: &str = "# What each rule is for
+
+Made by `ftq ablations --table ABLATIONS.md`. Each of Raft's rules was switched off, alone, and seeds were tried from 0 on until a
+run broke a promise. Any row is repeated by `ftq ablations --rule RULE`.
+";
+
+fn table(hunts: &[Hunt]) -> String {
+    let mut text = String::from("| rule | broken without it | seeds needed | Raft |\n|---|---|---:|---|\n");
+    for hunt in hunts {
+        let broken = hunt
+            .caught
+            .as_ref()
+            .map_or("nothing was seen", |(_, violation)| violation.property.name());
+        text.push_str(&format!(
+            "| `{}` | {broken} | {} | {} |\n",
+            hunt.rule.name(),
+            hunt.seeds,
+            hunt.rule.paper()
+        ));
+    }
+    text
+}
+
+fn figures(hunt: &Hunt) -> Value {
+    json!({
+        "rule": hunt.rule.name(),
+        "property": hunt.caught.as_ref().map(|(_, violation)| violation.property.name()),
+        "detail": hunt.caught.as_ref().map(|(_, violation)| violation.detail.clone()),
+        "seed": hunt.caught.as_ref().map(|(seed, _)| *seed),
+        "seeds": hunt.seeds,
+        "paper": hunt.rule.paper(),
+    })
+}

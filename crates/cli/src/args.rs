@@ -1,0 +1,165 @@
+//! What can be typed.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use raft_core::{MEMBERS_MAX, Rule};
+use sim::{FaultKinds, RATE_MAX, SECONDS_MAX, Wanted};
+
+/// Runs a whole FTQueue cluster in virtual time: the same nodes as in the browser, every fault, every check, from one seed.
+///
+/// One seed is one run, on any machine. What fails is told as one line to paste.
+///
+///   ftq sim --seed 7                    one run, with what it came to
+///   ftq fuzz --seeds 0..1000            many runs, each with a mixture of faults of its own
+///   ftq ablations                       each of Raft's rules off in turn: is it caught?
+///   ftq replay failure.ftq              a kept run once more, as the nodes tell it
+#[derive(Debug, Parser)]
+#[command(name = "ftq", version, verbatim_doc_comment, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// One run. Exit code 0: clean; 1: a promise was broken; 2: it could not be run
+    Sim(Sim),
+    /// Many runs. Exit code 0: all clean, and every kind of fault took effect; 1: not so; 2: it could not be run
+    Fuzz(Fuzz),
+    /// Switches off each of Raft's rules in turn and looks for a run that shows it. Exit code 1 if one is never caught
+    Ablations(Ablations),
+    /// Repeats a run that was kept in a file
+    Replay(Replay),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sim {
+    /// The seed from which everything that is not given here is drawn
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// How many nodes, 1 to 9
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=MEMBERS_MAX as i64))]
+    nodes: Option<u8>,
+    /// How long the phase with faults lasts, in seconds of virtual time
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
+    seconds: u32,
+    /// Which faults: all, none, or a list like drop,crash,torn-write. Without it, the seed draws some
+    #[arg(long, value_name = "all|none|LIST", value_parser = FaultKinds::parse)]
+    faults: Option<FaultKinds>,
+    /// How many operations clients submit in a second of virtual time
+    #[arg(long, value_name = "OPS_PER_S", value_parser = clap::value_parser!(u32).range(0..=i64::from(RATE_MAX)))]
+    rate: Option<u32>,
+    /// A rule that is switched off: `ftq ablations --help` lists them
+    #[arg(long, value_name = "RULE", value_parser = rule)]
+    ablate: Option<Rule>,
+    /// Keeps the run in a file, for `ftq replay`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl Sim {
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted {
+            nodes: self.nodes,
+            seconds: Some(self.seconds),
+            faults: self.faults,
+            every_fault: self.faults.is_some(),
+            rate: self.rate,
+            ablate: self.ablate,
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Fuzz {
+    /// The seeds, the last not included
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    pub(crate) seeds: Range<u64>,
+    /// How long the phase with faults of each run lasts, in seconds of virtual time
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
+    pub(crate) seconds: u32,
+    /// How many runs at once; as many as there are processors, if not given
+    #[arg(long)]
+    pub(crate) jobs: Option<usize>,
+    /// Begins no further run after so many minutes
+    #[arg(long)]
+    pub(crate) minutes: Option<f64>,
+    /// A rule that is switched off in every run
+    #[arg(long, value_name = "RULE", value_parser = rule)]
+    pub(crate) ablate: Option<Rule>,
+    /// Where a run that fails is kept, made as small as it gets
+    #[arg(long, value_name = "FILE", default_value = "failure.ftq")]
+    pub(crate) trace: PathBuf,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = rules_help())]
+pub(crate) struct Ablations {
+    /// Only this rule
+    #[arg(long, value_name = "RULE", value_parser = rule)]
+    pub(crate) rule: Option<Rule>,
+    /// Gives up on a rule after so many seeds
+    #[arg(long, default_value_t = 4_000)]
+    pub(crate) seeds_max: u64,
+    /// How many rules at once; as many as there are processors, if not given
+    #[arg(long)]
+    pub(crate) jobs: Option<usize>,
+    /// Writes the table to this file, as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub(crate) table: Option<PathBuf>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Replay {
+    /// The file, as `ftq sim --trace` or `ftq fuzz` wrote it
+    pub(crate) file: PathBuf,
+    /// Stops at this time and shows every node, in seconds of virtual time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<f64>,
+    /// Ends at the violation, and tells only what happened in the second before it
+    #[arg(long, value_name = "violation", value_parser = ["violation"])]
+    pub(crate) until: Option<String>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn rule(text: &str) -> Result<Rule, String> {
+    let named = Rule::ALL.iter().copied().find(|rule| rule.name() == text);
+    named.ok_or_else(|| {
+        let names: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+        format!("there is no rule {text:?}: use one of {}", names.join(", "))
+    })
+}
+
+fn rules_help() -> String {
+    let lines = Rule::ALL
+        .iter()
+        .map(|rule| format!("  {:<36} {}", rule.name(), rule.paper()));
+    format!(
+        "Rules, with their places in the Raft paper:\n{}",
+        lines.collect::<Vec<_>>().join("\n")
+    )
+}
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let wrong = || format!("{text:?} is no range of seeds: write it like 0..1000");
+    let (from, until) = text.split_once("..").ok_or_else(wrong)?;
+    let (from, until) = (from.parse().map_err(|_| wrong())?, until.parse().map_err(|_| wrong())?);
+    if from < until {
+        Ok(from..until)
+    } else {
+        Err(format!("{text:?} holds no seed: the first must be less than the last"))
+    }
+}

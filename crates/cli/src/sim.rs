@@ -1,0 +1,112 @@
+//! `ftq sim`: one run.
+
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use sim::{Outcome, Scenario, file, run};
+
+use crate::End;
+use crate::args::Sim;
+use crate::progress::Line;
+
+pub(crate) fn sim(asked: &Sim) -> Result<End, String> {
+    let started = Instant::now();
+    let scenario = Scenario::drawn(asked.seed, asked.wanted());
+    if let Some(path) = &asked.trace {
+        let bytes = file::write(&scenario)?;
+        std::fs::write(path, bytes).map_err(|error| format!("{} was not written: {error}", path.display()))?;
+    }
+    let mut line = Line::new();
+    let outcome = run(&scenario, |progress| {
+        line.say(|| {
+            format!(
+                "{:.0} s of virtual time, {} events",
+                progress.now.0 as f64 / 1e6,
+                progress.events
+            )
+        });
+        true
+    });
+    line.clear();
+    let wall_seconds = started.elapsed().as_secs_f64();
+    if asked.json {
+        println!("{}", figures(&scenario, &outcome, wall_seconds));
+    } else {
+        print!("{}", words(&scenario, &outcome, wall_seconds));
+    }
+    Ok(if outcome.violation.is_some() {
+        End::Violation
+    } else {
+        End::Clean
+    })
+}
+
+/// What came of a run, as an object.
+pub(crate) fn figures(scenario: &Scenario, outcome: &Outcome, wall_seconds: f64) -> Value {
+    let virtual_seconds = outcome.virtual_time.0 as f64 / 1e6;
+    let violations: Vec<Value> = outcome
+        .violation
+        .iter()
+        .map(|violation| {
+            json!({
+                "property": violation.property.name(),
+                "at": violation.at.0 as f64 / 1e6,
+                "node": violation.node.map(|node| node.0),
+                "detail": violation.detail,
+            })
+        })
+        .collect();
+    json!({
+        "seed": scenario.settings.seed,
+        "nodes": scenario.settings.nodes,
+        "ablated": scenario.settings.rules.ablated().iter().map(|rule| rule.name()).collect::<Vec<_>>(),
+        "virtual_seconds": virtual_seconds,
+        "wall_seconds": wall_seconds,
+        "speedup": virtual_seconds / wall_seconds,
+        "events": outcome.events,
+        "elections": outcome.elections,
+        "ops_acked": outcome.answered,
+        "faults": outcome.faults,
+        "violations": violations,
+        "linearizable": outcome.linearizable,
+        "converged": outcome.converged,
+        "trace_hash": format!("{:016x}", outcome.trace_hash),
+        "state_hash": format!("{:016x}", outcome.state_hash),
+    })
+}
+
+/// The same in words.
+pub(crate) fn words(scenario: &Scenario, outcome: &Outcome, wall_seconds: f64) -> String {
+    let virtual_seconds = outcome.virtual_time.0 as f64 / 1e6;
+    let yes_no = |known: Option<bool>| match known {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "not known: the run ended before",
+    };
+    let ablated = scenario.settings.rules.ablated();
+    let mut text = format!("seed {}: {} nodes", scenario.settings.seed, scenario.settings.nodes);
+    for rule in &ablated {
+        text.push_str(&format!(", without the rule {}", rule.name()));
+    }
+    text.push_str(&format!(
+        "\n{virtual_seconds:.1} s of virtual time in {wall_seconds:.3} s: {:.0} × real time, {} events, {:.0} a second\n",
+        virtual_seconds / wall_seconds,
+        outcome.events,
+        outcome.events as f64 / wall_seconds,
+    ));
+    text.push_str(&format!(
+        "{} elections, {} operations answered, {} faults\nlinearizable: {}\nconverged: {}\ntrace {:016x}, state {:016x}\n",
+        outcome.elections,
+        outcome.answered,
+        outcome.faults,
+        yes_no(outcome.linearizable),
+        yes_no(outcome.converged),
+        outcome.trace_hash,
+        outcome.state_hash,
+    ));
+    match &outcome.violation {
+        Some(violation) => text.push_str(&format!("{violation}\n")),
+        None => text.push_str("no promise was broken\n"),
+    }
+    text
+}

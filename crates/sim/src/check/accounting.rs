@@ -1,0 +1,181 @@
+//! What the committed commands come to, by a plain queue of our own; and where every item went.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ftqueue::{Answer, Command, Label, Operation, QueueError, QueueId, SESSIONS_MAX, Sequence, SessionId, Write};
+use raft_core::{Instant, LogIndex};
+
+use super::{History, Property, Violation};
+
+/// What the committed commands come to, one after the other.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    queues: Vec<Queue>,
+    by_label: BTreeMap<Label, QueueId>,
+    sessions: BTreeMap<SessionId, Session>,
+    /// What each write was answered when it was first applied, and its place in the log.
+    pub(super) answers: BTreeMap<(SessionId, Sequence), (LogIndex, Result<Answer, QueueError>)>,
+    /// When each label got its queue.
+    pub(super) created: BTreeMap<Label, (LogIndex, QueueId)>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    items: VecDeque<i64>,
+    /// How it looked after each change: the place in the log, the size, the first item.
+    looks: Vec<(LogIndex, u64, Option<i64>)>,
+}
+
+#[derive(Debug)]
+struct Session {
+    used: LogIndex,
+    next: Sequence,
+}
+
+impl Accounts {
+    /// Applies a committed command.
+    pub fn apply(&mut self, index: LogIndex, command: &Command) {
+        match *command {
+            Command::OpenSession { .. } => {
+                self.sessions.insert(
+                    SessionId(index.0),
+                    Session {
+                        used: index,
+                        next: Sequence(1),
+                    },
+                );
+                if self.sessions.len() > SESSIONS_MAX {
+                    let oldest = self
+                        .sessions
+                        .iter()
+                        .min_by_key(|(_, session)| session.used)
+                        .map(|(id, _)| *id);
+                    self.sessions.remove(&oldest.unwrap_or(SessionId(0)));
+                }
+            }
+            Command::Write {
+                session,
+                sequence,
+                write,
+            } => {
+                let Some(known) = self.sessions.get_mut(&session) else {
+                    return;
+                };
+                known.used = index;
+                if known.next != sequence {
+                    return;
+                }
+                known.next = Sequence(sequence.0 + 1);
+                let answer = self.write(index, write);
+                self.answers.insert((session, sequence), (index, answer));
+            }
+        }
+    }
+
+    fn write(&mut self, index: LogIndex, write: Write) -> Result<Answer, QueueError> {
+        match write {
+            Write::CreateQueue { label } => {
+                if let Some(qid) = self.by_label.get(&label) {
+                    return Err(QueueError::LabelTaken { qid: *qid });
+                }
+                self.queues.push(Queue {
+                    looks: vec![(index, 0, None)],
+                    ..Queue::default()
+                });
+                let qid = QueueId(self.queues.len() as u64);
+                self.by_label.insert(label, qid);
+                self.created.insert(label, (index, qid));
+                Ok(Answer::Qid(qid))
+            }
+            Write::Push { qid, item } => {
+                let queue = self.queue_mut(qid)?;
+                queue.items.push_back(item);
+                queue.look(index);
+                Ok(Answer::Pushed)
+            }
+            Write::Pop { qid } => {
+                let queue = self.queue_mut(qid)?;
+                let item = queue.items.pop_front().ok_or(QueueError::Empty)?;
+                queue.look(index);
+                Ok(Answer::Item(item))
+            }
+        }
+    }
+
+    /// How a queue looked after each change; nothing, if it never was.
+    pub(super) fn looks(&self, qid: QueueId) -> &[(LogIndex, u64, Option<i64>)] {
+        let queue = (qid.0 as usize).checked_sub(1).and_then(|place| self.queues.get(place));
+        queue.map_or(&[], |queue| &queue.looks)
+    }
+
+    /// What each queue holds at the end, by rising id.
+    pub fn items(&self) -> impl Iterator<Item = impl Iterator<Item = &i64>> {
+        self.queues.iter().map(|queue| queue.items.iter())
+    }
+
+    fn queue_mut(&mut self, qid: QueueId) -> Result<&mut Queue, QueueError> {
+        let place = (qid.0 as usize).checked_sub(1).ok_or(QueueError::NoSuchQueue)?;
+        self.queues.get_mut(place).ok_or(QueueError::NoSuchQueue)
+    }
+}
+
+impl Queue {
+    fn look(&mut self, index: LogIndex) {
+        self.looks
+            .push((index, self.items.len() as u64, self.items.front().copied()));
+    }
+}
+
+/// Accounts for every item of a run whose queues were drained at its end: what was pushed came out once, what came out had been
+/// pushed. Where a pop had no answer, it may have taken one item along.
+///
+/// # Errors
+/// Names the item.
+pub fn account(history: &History, at: Instant) -> Result<(), Violation> {
+    let violated = |detail: String| {
+        Err(Violation {
+            property: Property::ItemsAccounted,
+            at,
+            node: None,
+            detail,
+        })
+    };
+    let mut pushed: BTreeMap<(QueueId, i64), bool> = BTreeMap::new();
+    let mut popped: BTreeMap<(QueueId, i64), u32> = BTreeMap::new();
+    let mut unknown_pops: BTreeMap<QueueId, usize> = BTreeMap::new();
+    for call in history.calls() {
+        let answer = call.returned.map(|returned| returned.result);
+        match (call.operation, answer) {
+            (Operation::Write(Write::Push { qid, item }), Some(Ok(_))) => {
+                pushed.insert((qid, item), true);
+            }
+            (Operation::Write(Write::Push { qid, item }), None) => {
+                pushed.insert((qid, item), false);
+            }
+            (Operation::Write(Write::Pop { qid }), Some(Ok(Answer::Item(item)))) => {
+                *popped.entry((qid, item)).or_default() += 1
+            }
+            (Operation::Write(Write::Pop { qid }), None) => *unknown_pops.entry(qid).or_default() += 1,
+            _ => {}
+        }
+    }
+    for (&(qid, item), &times) in &popped {
+        if times > 1 || !pushed.contains_key(&(qid, item)) {
+            return violated(format!(
+                "item {item} came out of queue {qid} {times} times, and was pushed {}",
+                u8::from(pushed.contains_key(&(qid, item)))
+            ));
+        }
+    }
+    for (&(qid, item), _) in pushed
+        .iter()
+        .filter(|(place, certain)| **certain && !popped.contains_key(place))
+    {
+        let unknown = unknown_pops.entry(qid).or_default();
+        if *unknown == 0 {
+            return violated(format!("item {item} was pushed to queue {qid} and never came out"));
+        }
+        *unknown -= 1;
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Is what happened what Raft and a queue promise? Every check looks from outside: at what nodes show and send, at what
+//! their disks hold, at what clients asked and were answered. None shares logic with the core: no elections, no progress, no rule
+//! of commitment.
+
+mod accounting;
+mod history;
+mod linearizability;
+mod safety;
+
+use std::fmt;
+
+use raft_core::{Instant, NodeId};
+
+pub use accounting::{Accounts, account};
+pub use history::{Call, CallId, History, Returned};
+pub use linearizability::{Verdict, Window, judge};
+pub use safety::Checker;
+
+/// A promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Property {
+    /// At most one leader a term (figure 3).
+    ElectionSafety,
+    /// A node gives one vote a term, across all its lives (§5.2).
+    OneVoteATerm,
+    /// A leader never changes its own log, but appends (figure 3).
+    LeaderAppendOnly,
+    /// Two logs that agree on the term of an entry agree on all before it (figure 3).
+    LogMatching,
+    /// A leader has every entry that was committed in earlier terms (figure 3).
+    LeaderCompleteness,
+    /// No two nodes commit or apply different entries at one place (figure 3).
+    StateMachineSafety,
+    /// What is committed is on the disks of a majority, and stays there.
+    CommittedIsDurable,
+    /// What a node tells, it has flushed before (figure 2).
+    ToldIsDurable,
+    /// A node that restarts has all that it flushed, or refuses to take part.
+    RecoveredWhole,
+    /// Term, commit index and applied index never fall; applied ≤ committed ≤ log.
+    Monotonic,
+    /// A write is applied once, however often it is sent (§8).
+    AppliedOnce,
+    /// What clients were answered could have been answered by one queue, one operation after the other (§8).
+    Linearizable,
+    /// Every item that was pushed comes out once, in its turn.
+    ItemsAccounted,
+    /// Without faults, a leader is found, nodes agree and clients are served.
+    Converges,
+}
+
+/// A promise that was broken, and how that shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The promise.
+    pub property: Property,
+    /// When it showed, in virtual time.
+    pub at: Instant,
+    /// On which node, if on one.
+    pub node: Option<NodeId>,
+    /// How.
+    pub detail: String,
+}
+
+impl Property {
+    /// How commands and tables spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Property::ElectionSafety => "Election Safety",
+            Property::OneVoteATerm => "One Vote a Term",
+            Property::LeaderAppendOnly => "Leader Append-Only",
+            Property::LogMatching => "Log Matching",
+            Property::LeaderCompleteness => "Leader Completeness",
+            Property::StateMachineSafety => "State Machine Safety",
+            Property::CommittedIsDurable => "Committed is Durable",
+            Property::ToldIsDurable => "Told is Durable",
+            Property::RecoveredWhole => "Recovered Whole",
+            Property::Monotonic => "Monotonic",
+            Property::AppliedOnce => "Applied Once",
+            Property::Linearizable => "Linearizable",
+            Property::ItemsAccounted => "Items Accounted",
+            Property::Converges => "Converges",
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} violated at {}: {}", self.property.name(), self.at, self.detail)
+    }
+}
+
+impl std::error::Error for Violation {}

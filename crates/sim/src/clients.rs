@@ -1,0 +1,99 @@
+//! The clients: each carries out its operations one after the other, and keeps some requests to send again.
+
+use std::collections::VecDeque;
+
+use cluster::client::{Client, Failure};
+use cluster::host::{Request, RequestId};
+use ftqueue::Operation;
+use raft_core::{Instant, NodeId};
+
+use crate::check::{CallId, History};
+
+/// How many of its requests a client keeps.
+const RECENT_MAX: usize = 8;
+
+/// One client, with what it still has to do.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) client: Client,
+    number: u16,
+    waiting: VecDeque<Operation>,
+    call: Option<CallId>,
+    recent: VecDeque<(RequestId, Request)>,
+}
+
+impl Caller {
+    pub(crate) fn new(number: u16, nonce: u64, members: Vec<NodeId>) -> Caller {
+        Caller {
+            client: Client::new(number, nonce, members),
+            number,
+            waiting: VecDeque::new(),
+            call: None,
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// Has it carry out an operation, after those that it has to do already.
+    pub(crate) fn enqueue(&mut self, operation: Operation) {
+        self.waiting.push_back(operation);
+    }
+
+    /// Gives up what it has not begun.
+    pub(crate) fn forget_waiting(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// Whether it has nothing to do.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.call.is_none() && self.waiting.is_empty()
+    }
+
+    /// Takes what has come to its end, begins what comes next, and gives the requests that are to be sent. Says how many
+    /// operations were answered.
+    pub(crate) fn work(
+        &mut self,
+        now: Instant,
+        history: &mut History,
+        requests: &mut Vec<(NodeId, RequestId, Request)>,
+    ) -> u64 {
+        let mut answered = 0;
+        loop {
+            if let Some(done) = self.client.take_done()
+                && let Some(call) = self.call.take()
+            {
+                match done.result {
+                    Ok(answer) => history.answer(call, Ok(answer), now),
+                    Err(Failure::Queue(error)) => history.answer(call, Err(error), now),
+                    Err(Failure::Cancelled) => history.never_sent(call),
+                    Err(Failure::OutcomeUnknown) => {}
+                }
+                answered += u64::from(matches!(done.result, Ok(_) | Err(Failure::Queue(_))));
+            }
+            if self.call.is_none()
+                && let Some(operation) = self.waiting.pop_front()
+                && self.client.submit(now, operation).is_ok()
+            {
+                self.call = Some(history.invoke(self.number, operation, now));
+            }
+            for (node, request, body) in self.client.take_requests() {
+                if let (Request::Write { session, sequence, .. }, Some(call)) = (body, self.call) {
+                    history.sent(call, (session, sequence));
+                }
+                if self.recent.len() == RECENT_MAX {
+                    self.recent.pop_front();
+                }
+                self.recent.push_back((request, body));
+                requests.push((node, request, body));
+            }
+            if self.call.is_some() || self.waiting.is_empty() {
+                return answered;
+            }
+        }
+    }
+
+    /// The request of so many before the last, if it is kept.
+    pub(crate) fn old_request(&self, back: u8) -> Option<(RequestId, Request)> {
+        let place = self.recent.len().checked_sub(1 + usize::from(back))?;
+        self.recent.get(place).copied()
+    }
+}

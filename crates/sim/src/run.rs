@@ -1,0 +1,171 @@
+//! A run from its beginning to its verdict: a phase with faults, then everything is mended and must work, then every queue is
+//! drained and every item accounted for.
+
+use ftqueue::{Operation, QueueId, Write};
+use raft_core::{Duration, Instant};
+
+use crate::check::{Accounts, Property, Verdict, Violation, account, judge};
+use crate::coverage::Coverage;
+use crate::plan::Scenario;
+use crate::world::World;
+
+/// How long after the last fault a cluster may take to agree and to answer all that it was asked.
+const CONVERGES_WITHIN: Duration = Duration::from_millis(30_000);
+/// How long it may take to answer one more operation then; there are as many bounds as operations.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(2_000);
+/// How often progress is told, in virtual time.
+const PROGRESS_EVERY: Duration = Duration::from_millis(1_000);
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The virtual time.
+    pub now: Instant,
+    /// How many events there were.
+    pub events: u64,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// How much virtual time passed.
+    pub virtual_time: Duration,
+    /// How many events there were.
+    pub events: u64,
+    /// How many terms had a leader.
+    pub elections: u64,
+    /// How many operations were answered.
+    pub answered: u64,
+    /// How many faults began.
+    pub faults: u64,
+    /// Which of them took effect.
+    pub coverage: Coverage,
+    /// The promise that was broken, if one was.
+    pub violation: Option<Violation>,
+    /// Whether what clients were answered can be explained; not known, where the run ended early.
+    pub linearizable: Option<bool>,
+    /// Whether the cluster agreed and answered after the last fault; not known, where the run ended early.
+    pub converged: Option<bool>,
+    /// A hash of all that happened.
+    pub trace_hash: u64,
+    /// A hash of how it ended.
+    pub state_hash: u64,
+}
+
+/// Carries out a scenario. `progress` is called once a second of virtual time, and ends the run early by returning false.
+pub fn run(scenario: &Scenario, mut progress: impl FnMut(Progress) -> bool) -> Outcome {
+    let mut world = match World::new(scenario) {
+        Ok(world) => world,
+        Err(violation) => unreachable!("a cluster that has done nothing breaks no promise: {violation}"),
+    };
+    let mut outcome = Outcome {
+        virtual_time: Duration(0),
+        events: 0,
+        elections: 0,
+        answered: 0,
+        faults: 0,
+        coverage: Coverage::default(),
+        violation: None,
+        linearizable: None,
+        converged: None,
+        trace_hash: 0,
+        state_hash: 0,
+    };
+    outcome.violation = phases(&mut world, &mut outcome, &mut progress).err();
+    outcome.virtual_time = Duration(world.now().0);
+    outcome.events = world.events();
+    outcome.elections = world.checker.elections();
+    outcome.answered = world.answered();
+    outcome.faults = world.faults();
+    outcome.coverage = world.coverage;
+    outcome.trace_hash = world.trace_hash();
+    outcome.state_hash = world.state_hash();
+    outcome
+}
+
+fn phases(
+    world: &mut World<'_>,
+    outcome: &mut Outcome,
+    progress: &mut impl FnMut(Progress) -> bool,
+) -> Result<(), Violation> {
+    let end = Instant(world.settings().duration.0);
+    while world.now() < end {
+        let until = (world.now() + PROGRESS_EVERY).min(end);
+        world.run_until(until, |_| false)?;
+        if !progress(Progress {
+            now: world.now(),
+            events: world.events(),
+        }) {
+            return Ok(());
+        }
+    }
+    world.heal()?;
+    let converged = world.run_until(world.now() + CONVERGES_WITHIN, |world| {
+        world.is_idle() && world.has_converged()
+    })?;
+    outcome.converged = Some(converged);
+    if !converged {
+        return fails(world, Property::Converges, world.unsettled());
+    }
+    drain(world)?;
+    finish(world, outcome)
+}
+
+/// Pops every queue until it is empty.
+fn drain(world: &mut World<'_>) -> Result<(), Violation> {
+    let sizes: Vec<(QueueId, usize)> = world.queue_sizes();
+    let mut asked = 0;
+    for (qid, size) in sizes {
+        // Pops that were given up may still arrive; there is one more for the answer that there is nothing left.
+        for _ in 0..=size {
+            world.ask(asked, Operation::Write(Write::Pop { qid }));
+            asked = asked.wrapping_add(1);
+        }
+    }
+    let bound = Duration(ANSWERS_WITHIN.0 * (1 + u64::from(asked)));
+    if world.run_until(world.now() + bound, |world| world.is_idle() && world.has_converged())? {
+        Ok(())
+    } else {
+        fails(world, Property::Converges, world.unsettled())
+    }
+}
+
+/// What can be said only at the end.
+fn finish(world: &mut World<'_>, outcome: &mut Outcome) -> Result<(), Violation> {
+    let mut accounts = Accounts::default();
+    for (index, command) in world.checker.commands() {
+        accounts.apply(index, &command);
+    }
+    for node in world.nodes() {
+        let same = accounts.items().map(|items| items.copied().collect::<Vec<i64>>());
+        let held = node
+            .queues()
+            .queues()
+            .map(|queue| queue.items.iter().copied().collect::<Vec<i64>>());
+        if !same.eq(held) {
+            let id = node.view().id;
+            return fails(
+                world,
+                Property::AppliedOnce,
+                format!("{id} holds other items than its log makes of plain queues"),
+            );
+        }
+    }
+    match judge(&world.history, &accounts) {
+        Verdict::Linearizable => outcome.linearizable = Some(true),
+        Verdict::Not(window) => {
+            outcome.linearizable = Some(false);
+            return fails(world, Property::Linearizable, window.to_string());
+        }
+    }
+    account(&world.history, world.now())
+}
+
+fn fails(world: &World<'_>, property: Property, detail: String) -> Result<(), Violation> {
+    Err(Violation {
+        property,
+        at: world.now(),
+        node: None,
+        detail,
+    })
+}
