@@ -766,7 +766,7 @@ impl World<'_> {
         if seat.node.as_ref().is_some_and(|node| node.view().term > flush.term) {
             self.coverage.note(FaultKind::LateFlush);
         }
-        self.checker.flushed(self.seats[place].id, flush.write)?;
+        self.checker.flushed(self.now, self.seats[place].id, flush.write)?;
         self.input(
             place,
             NodeInput::Synced {

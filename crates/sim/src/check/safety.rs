@@ -160,28 +160,32 @@ impl Checker {
     }
 
     /// A flush on this node is done, and those before it.
-    pub fn flushed(&mut self, id: NodeId, write: WriteId) -> Result<(), Violation> {
-        let committed = &self.committed;
+    ///
+    /// # Errors
+    /// It took a committed entry from one disk too many. A single disk may lose one: to a leader that did not know of it, because it
+    /// was not committed yet, while the bytes were under way.
+    pub fn flushed(&mut self, at: Instant, id: NodeId, write: WriteId) -> Result<(), Violation> {
+        self.now = at;
         let seat = &mut self.seats[place(id)];
-        let mut lost = None;
+        let mut dropped = None;
         while let Some(done) = seat.writes.pop_front_if(|pending| pending.write <= write) {
-            let last_kept = committed.get(done.keep).map(|committed| committed.link);
-            if last_kept.is_some()
-                && seat.disk.log.get(done.keep).copied() == last_kept
-                && done.append.first().copied() != last_kept
-            {
-                lost = Some(done.keep + 1);
+            let held = seat.disk.log.iter().zip(&self.committed).skip(done.keep);
+            let held = held.take_while(|(link, committed)| **link == committed.link).count();
+            if held > 0 && !done.append.starts_with(&seat.disk.log[done.keep..done.keep + held]) {
+                dropped = dropped.max(Some(done.keep + held - 1));
             }
             seat.disk.take(done);
         }
-        match lost {
-            Some(index) => self.violated(
-                Property::CommittedIsDurable,
-                Some(id),
-                format!("{id} dropped entry {index} from its disk, which is committed"),
-            ),
-            None => Ok(()),
+        let Some(index) = dropped else { return Ok(()) };
+        let copies = self.copies(index, self.committed[index].link);
+        if copies * 2 <= self.seats.len() {
+            let detail = format!(
+                "{id} dropped entry {} from its disk; it is committed, and {copies} copies are left",
+                index + 1
+            );
+            return self.violated(Property::CommittedIsDurable, Some(id), detail);
         }
+        Ok(())
     }
 
     /// A node has taken an input: what it shows, what it told and what it wrote.
@@ -425,11 +429,7 @@ impl Checker {
             }
             return Ok(());
         }
-        let copies = self
-            .seats
-            .iter()
-            .filter(|seat| seat.disk.log.get(index) == Some(&link))
-            .count();
+        let copies = self.copies(index, link);
         if copies * 2 <= self.seats.len() {
             let detail = format!(
                 "{id} commits entry {} with {copies} copies of it flushed, of {} members",
@@ -458,6 +458,14 @@ impl Checker {
             command,
         });
         Ok(())
+    }
+
+    /// On how many disks an entry is, with all before it. What a disk held when it was lost counts: nobody can take it back.
+    fn copies(&self, index: usize, link: Link) -> usize {
+        self.seats
+            .iter()
+            .filter(|seat| seat.disk.log.get(index) == Some(&link))
+            .count()
     }
 
     fn applied(&mut self, id: NodeId, index: LogIndex, digest: u64) -> Result<(), Violation> {
