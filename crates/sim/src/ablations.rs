@@ -1,11 +1,11 @@
 //! Proof that the checks can fail: with any one of Raft's rules switched off, some seed breaks a promise.
 
-use raft_core::Rule;
+use raft_core::{Duration, Rule};
 
 use crate::check::Violation;
 use crate::plan::Scenario;
 use crate::run::run;
-use crate::settings::Wanted;
+use crate::settings::{FaultKind, Settings, Wanted};
 
 /// What a hunt for a rule came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,16 +18,39 @@ pub struct Hunt {
     pub caught: Option<(u64, Violation)>,
 }
 
-/// The run in which a seed looks for a rule.
+/// The run in which a seed looks for a rule. Most are found by the common swarm; where it would take long, the swarm is one of
+/// those faults that can show the rule.
 pub fn scenario(rule: Rule, seed: u64) -> Scenario {
-    Scenario::drawn(
-        seed,
-        Wanted {
-            seconds: Some(20),
-            ablate: Some(rule),
-            ..Wanted::default()
-        },
-    )
+    use FaultKind::{Crash, Delay, Drop, LateFlush, LostTail, OneWayCut, Partition, Pause};
+    let wanted = Wanted {
+        seconds: Some(20),
+        ablate: Some(rule),
+        ..Wanted::default()
+    };
+    let among = |nodes: u8, rate: u32, faults: &[FaultKind]| Wanted {
+        nodes: Some(nodes),
+        rate: Some(rate),
+        faults: Some(faults.iter().copied().collect()),
+        every_fault: true,
+        ..wanted
+    };
+    let mut settings = match rule {
+        // Figure 8 on three nodes: long ways and slow disks, so that much is half done when a leader falls.
+        Rule::CommitOwnTermOnly => {
+            let faults = [Crash, Drop, LostTail, Partition, OneWayCut, LateFlush];
+            Settings {
+                delay_us: 30_000,
+                jitter_us: 20_000,
+                flush_us: (1_000, 5_000),
+                ..Settings::drawn(seed, among(3, 50, &faults))
+            }
+        }
+        Rule::RefuseStaleAppend => Settings::drawn(seed, among(5, 50, &[Delay, Drop, Partition, OneWayCut, Pause])),
+        Rule::ConfirmLeadershipBeforeRead => Settings::drawn(seed, among(5, 200, &[Partition, OneWayCut, Pause])),
+        _ => return Scenario::drawn(seed, wanted),
+    };
+    settings.fault_interval = Duration::from_millis(200);
+    Scenario::of(settings)
 }
 
 /// Switches a rule off and tries seeds from 0 on, until one breaks a promise. `more` is asked before every seed, and ends the

@@ -37,7 +37,7 @@ pub enum Property {
     ToldIsDurable,
     /// A node that restarts has all that it flushed, or refuses to take part.
     RecoveredWhole,
-    /// Term, commit index and applied index never fall; applied ≤ committed ≤ log.
+    /// Term, commit index, applied index, and what a leader holds of a follower never fall; applied ≤ committed ≤ log.
     Monotonic,
     /// A write is applied once, however often it is sent (§8).
     AppliedOnce,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use cluster::host::{Fact, MessageSummary};
 use cluster::node::{Node, WriteId};
 use ftqueue::{Command, Write};
-use raft_core::{Entry, Event, HardState, Instant, LogIndex, NodeId, Payload, Role, Term};
+use raft_core::{Entry, Event, HardState, Instant, LogIndex, NodeId, Payload, Progress, Role, Term};
 
 use super::{Property, Violation};
 use crate::hash;
@@ -54,6 +54,8 @@ struct Seat {
     term: Term,
     vote: Option<NodeId>,
     leads: bool,
+    /// What it holds of each follower, while it leads.
+    matched: Vec<LogIndex>,
     commit_index: LogIndex,
     last_applied: LogIndex,
     log: Vec<Link>,
@@ -377,7 +379,15 @@ impl Checker {
                 format!("{id} has committed or applied what it has not"),
             );
         }
+        let fell = |(progress, before): (&Progress, &LogIndex)| progress.match_index < *before;
+        if !began_to_lead && view.progress.iter().zip(&seat.matched).any(fell) {
+            let detail = format!("{id}, who leads {}, took back what it held of a follower", view.term);
+            return self.violated(Property::Monotonic, Some(id), detail);
+        }
         let seat = &mut self.seats[place(id)];
+        seat.matched.clear();
+        seat.matched
+            .extend(view.progress.iter().map(|progress| progress.match_index));
         (seat.term, seat.vote, seat.leads) = (view.term, view.voted_for, view.role == Role::Leader);
         (seat.commit_index, seat.last_applied) = (view.commit_index, view.last_applied);
         if began_to_lead {
