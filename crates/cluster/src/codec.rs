@@ -90,7 +90,11 @@ pub fn decode_envelope(bytes: &[u8]) -> Result<Envelope, DecodeError> {
 
 /// The bytes of a value under a version of the caller's.
 pub(crate) fn encode_as<T: Serialize + ?Sized>(version: u8, value: &T) -> Vec<u8> {
-    postcard::to_extend(value, vec![version]).expect("every sequence here knows its length")
+    /// Room for a heartbeat or a small record without asking for more.
+    const USUAL_BYTES: usize = 64;
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    bytes.push(version);
+    postcard::to_extend(value, bytes).expect("every sequence here knows its length")
 }
 
 /// The value that `bytes` spell under a version of the caller's.

@@ -12,8 +12,9 @@ use raft_core::{Entry, Event, HardState, Instant, LogIndex, NodeId, Payload, Pro
 use super::{Property, Violation};
 use crate::hash;
 
-/// A whole log is compared with its chain each so many looks, and not only what the node said that it changed.
-const LOOKS_BETWEEN_FULL: u64 = 1024;
+/// A whole log is compared with its chain after so many looks, or as many as it has entries, and not only what the node said
+/// that it changed.
+const LOOKS_BETWEEN_FULL: usize = 1024;
 
 /// What has been seen so far.
 #[derive(Debug)]
@@ -29,7 +30,6 @@ pub struct Checker {
     /// What machines looked like after having applied so many entries, where any was seen so.
     digests: Vec<Option<u64>>,
     now: Instant,
-    looks: u64,
 }
 
 /// An entry, and all before it.
@@ -59,6 +59,8 @@ struct Seat {
     commit_index: LogIndex,
     last_applied: LogIndex,
     log: Vec<Link>,
+    /// How often it was looked at since the whole log was.
+    looks: usize,
     /// The first place in which the log differs from what was last written.
     unwritten_from: usize,
     /// Writes that are not flushed.
@@ -94,7 +96,6 @@ impl Checker {
             committed: Vec::new(),
             digests: Vec::new(),
             now: Instant(0),
-            looks: 0,
         }
     }
 
@@ -240,11 +241,12 @@ impl Checker {
         log: &[Entry<Command>],
         mut changed_from: usize,
     ) -> Result<(), Violation> {
-        self.looks += 1;
-        let seat = &self.seats[place(id)];
+        let seat = &mut self.seats[place(id)];
+        seat.looks += 1;
         let same_end =
             seat.log.len() == log.len() && seat.log.last().map(|link| link.term) == log.last().map(|entry| entry.term);
-        if changed_from == usize::MAX && (!same_end || self.looks.is_multiple_of(LOOKS_BETWEEN_FULL)) {
+        if changed_from == usize::MAX && (!same_end || seat.looks > LOOKS_BETWEEN_FULL.max(log.len())) {
+            seat.looks = 0;
             let links = chained(&[], log);
             let same = links
                 .iter()

@@ -8,6 +8,7 @@ mod pump;
 mod same_bits;
 #[cfg(target_arch = "wasm32")]
 mod seat;
+mod simulation;
 #[cfg(target_arch = "wasm32")]
 mod storage;
 #[path = "../../../cluster/tests/world/mod.rs"]

@@ -1,0 +1,139 @@
+//! Whole runs: the same seed is the same run, honest runs break no promise, faults really happen, failures get small.
+
+use raft_core::{Rule, Rules};
+use sim::ablations::{self, hunt};
+use sim::shrink::shrink;
+use sim::{Coverage, FaultKind, FaultKinds, Outcome, Scenario, Wanted, run};
+
+fn outcome(seed: u64, wanted: Wanted) -> Outcome {
+    run(&Scenario::drawn(seed, wanted), |_| true)
+}
+
+fn seconds(seconds: u32) -> Wanted {
+    Wanted {
+        seconds: Some(seconds),
+        ..Wanted::default()
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..10 {
+        let (one, other) = (outcome(seed, seconds(5)), outcome(seed, seconds(5)));
+        assert_eq!((one.trace_hash, one.state_hash), (other.trace_hash, other.state_hash));
+        assert_ne!(one.trace_hash, outcome(seed + 1, seconds(5)).trace_hash);
+    }
+}
+
+#[test]
+fn no_promise_is_broken_and_every_fault_happens() {
+    let mut coverage = Coverage::default();
+    for seed in 0..60 {
+        let outcome = outcome(seed, seconds(30));
+        assert_eq!(outcome.violation, None, "seed {seed}");
+        assert_eq!(
+            (outcome.linearizable, outcome.converged),
+            (Some(true), Some(true)),
+            "seed {seed}"
+        );
+        coverage.add(&outcome.coverage);
+    }
+    assert_eq!(coverage.lacking(FaultKinds::all()), []);
+}
+
+#[test]
+fn only_the_faults_that_were_asked_for_happen() {
+    for kind in [
+        FaultKind::Drop,
+        FaultKind::Pause,
+        FaultKind::RestartAll,
+        FaultKind::Abandon,
+    ] {
+        let wanted = Wanted {
+            faults: Some([kind].into_iter().collect()),
+            every_fault: true,
+            nodes: Some(5),
+            ..seconds(20)
+        };
+        let outcome = outcome(7, wanted);
+        assert!(outcome.coverage.of(kind) > 0, "{kind:?}");
+        assert_eq!(outcome.coverage.of(kind), outcome.coverage.total(), "{kind:?}");
+    }
+}
+
+#[test]
+fn without_faults_nothing_fails_and_there_is_one_election() {
+    let wanted = Wanted {
+        faults: Some(FaultKinds::default()),
+        nodes: Some(5),
+        rate: Some(100),
+        ..seconds(20)
+    };
+    let outcome = outcome(1, wanted);
+    assert_eq!((outcome.elections, outcome.faults), (1, 0));
+    assert!(
+        (1_900..2_400).contains(&outcome.answered),
+        "{} answered",
+        outcome.answered
+    );
+}
+
+#[test]
+fn an_idle_second_costs_only_its_heartbeats() {
+    let wanted = Wanted {
+        faults: Some(FaultKinds::default()),
+        nodes: Some(5),
+        rate: Some(0),
+        ..seconds(100)
+    };
+    let scenario = Scenario::drawn(1, wanted);
+    let outcome = run(&scenario, |_| true);
+    let beats = 100_000_000 / scenario.settings.timing.heartbeat.0;
+    // The leader's timer, four heartbeats, four answers.
+    assert!(
+        outcome.events < beats * 9 + 100,
+        "{} events for {beats} heartbeats",
+        outcome.events
+    );
+}
+
+/// Those that are found at once; `ftq ablations` hunts for all of them.
+#[test]
+fn a_missing_rule_is_caught() {
+    for rule in [
+        Rule::VoteOnce,
+        Rule::PersistVote,
+        Rule::CheckPreviousEntry,
+        Rule::WaitForFsync,
+        Rule::CommitBeforeRead,
+    ] {
+        assert!(hunt(rule, 50, || true).caught.is_some(), "{rule:?}");
+    }
+}
+
+#[test]
+fn a_failure_gets_small_and_stays_the_same_failure() {
+    let rule = Rule::CheckPreviousEntry;
+    let (seed, violation) = hunt(rule, 50, || true).caught.expect("it is found at once");
+    let scenario = ablations::scenario(rule, seed);
+    let (small, again) = shrink(&scenario, &violation, || true);
+    assert_eq!(again.property, violation.property);
+    assert_eq!(run(&small, |_| true).violation, Some(again));
+    assert!(
+        small.faults.len() <= 2 && small.operations.len() <= 20,
+        "{:?}",
+        small.size()
+    );
+    let mended = Scenario {
+        settings: sim::Settings {
+            rules: Rules::default(),
+            ..small.settings.clone()
+        },
+        ..small
+    };
+    assert_eq!(
+        run(&mended, |_| true).violation,
+        None,
+        "with the rule, the same run breaks nothing"
+    );
+}
