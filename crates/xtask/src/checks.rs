@@ -19,6 +19,8 @@ pub enum Group {
     Lint,
     /// The tests that run on this machine itself, doc tests included.
     Native,
+    /// Whole clusters in virtual time, under every fault, by `ftq`.
+    Simulation,
     /// The node's tests, in a Worker of a real browser.
     Wasm,
     /// The page, driven from outside in a real browser; before that the site is built and weighed.
@@ -27,6 +29,15 @@ pub enum Group {
 
 /// How long the tests in a Worker may take; the runner's own limit is 20 s, which a busy machine exceeds.
 const WORKER_TESTS_SECONDS_MAX: &str = "300";
+
+/// The seeds that are run every time.
+const FIXED_SEEDS: &str = "0..1000";
+/// How many seeds are run that no one has run before.
+const FRESH_SEEDS: u64 = 1_000;
+/// How long each run's phase with faults is, in seconds of virtual time.
+const RUN_SECONDS: &str = "60";
+/// The longest that either range may take.
+const FUZZ_MINUTES_MAX: &str = "5";
 
 /// The package of the tests that drive the page.
 const BROWSER_TESTS: &str = "tests";
@@ -62,6 +73,9 @@ pub fn run_groups(workspace: &Workspace, groups: &[Group], stages: &mut Stages) 
         }
         if wants(Group::Native) {
             stages.run("native tests", |tally| native_tests(workspace, tally));
+        }
+        if wants(Group::Simulation) {
+            stages.run("simulation", |_| simulate(workspace));
         }
         if wants(Group::Browser) {
             stages.run("site and its weight", |_| weigh_site(workspace));
@@ -134,6 +148,43 @@ fn lint(workspace: &Workspace, stages: &mut Stages) {
 fn native_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     let arguments = ["test", "--workspace", "--exclude", BROWSER_TESTS, "--no-fail-fast"];
     run_tests(&mut workspace.cargo(&arguments), "cargo test", tally)
+}
+
+/// Fuzzes the fixed range of seeds and a fresh one, and switches every rule off in turn.
+fn simulate(workspace: &Workspace) -> Result<()> {
+    run(
+        &mut workspace.cargo(&["build", "--release", "--package", "cli"]),
+        "compiling ftq",
+    )?;
+    let seconds_now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let fresh = format!("{}..{}", seconds_now * FRESH_SEEDS, (seconds_now + 1) * FRESH_SEEDS);
+    let failure = workspace.target.join("failure.ftq");
+    let ftq = |arguments: &[&str], what: &str| {
+        let mut command = std::process::Command::new(workspace.target.join("release").join("ftq"));
+        println!("ftq {}", arguments.join(" "));
+        run(command.args(arguments).current_dir(&workspace.root), what)
+    };
+    for seeds in [FIXED_SEEDS, &fresh] {
+        let failure = failure.to_string_lossy();
+        let arguments = [
+            "fuzz",
+            "--seeds",
+            seeds,
+            "--seconds",
+            RUN_SECONDS,
+            "--minutes",
+            FUZZ_MINUTES_MAX,
+            "--trace",
+            &failure,
+        ];
+        ftq(
+            &arguments,
+            "`ftq fuzz` (it says above what failed, and how to repeat it)",
+        )?;
+    }
+    ftq(&["ablations"], "`ftq ablations`")
 }
 
 fn weigh_site(workspace: &Workspace) -> Result<()> {

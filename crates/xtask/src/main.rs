@@ -112,11 +112,16 @@ enum TestGroup {
     Lint,
     /// Tests that run on this machine itself, doc tests included
     Native,
+    /// Whole clusters in virtual time: a fixed and a fresh range of seeds, and every rule switched off
+    Simulation,
     /// The node's tests, in a Worker of a real browser
     Wasm,
     /// The site's weight, and the page driven in a real browser
     Browser,
 }
+
+/// What `cargo xtask test` runs, unless it is asked for less.
+const TESTS: &[Group] = &[Group::Native, Group::Simulation, Group::Wasm, Group::Browser];
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
@@ -124,7 +129,7 @@ fn main() -> ExitCode {
         Task::Dist(task) => dist(&task),
         Task::Build(task) => build(&task),
         Task::Test(task) => test(&task),
-        Task::Ci => check(&[Group::Lint, Group::Native, Group::Wasm, Group::Browser], false),
+        Task::Ci => check(&[&[Group::Lint], TESTS].concat(), false),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -203,11 +208,7 @@ fn build(task: &Build) -> Result<ExitCode> {
 
 fn test(task: &Test) -> Result<ExitCode> {
     let asked: Vec<Group> = task.only.iter().map(|group| Group::from(*group)).collect();
-    let groups = if asked.is_empty() {
-        vec![Group::Native, Group::Wasm, Group::Browser]
-    } else {
-        asked
-    };
+    let groups = if asked.is_empty() { TESTS.to_vec() } else { asked };
     check(&groups, task.keep_screenshot)
 }
 
@@ -235,6 +236,7 @@ impl From<TestGroup> for Group {
         match group {
             TestGroup::Lint => Group::Lint,
             TestGroup::Native => Group::Native,
+            TestGroup::Simulation => Group::Simulation,
             TestGroup::Wasm => Group::Wasm,
             TestGroup::Browser => Group::Browser,
         }
