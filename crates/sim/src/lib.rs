@@ -1,7 +1,7 @@
 //! The deterministic world: a whole cluster, its clients, its faults and its checkers, from one seed.
 //!
 //! A [`Scenario`] is a run written out as data: [`Settings`], every fault and every client operation with its time. It is
-//! drawn from a seed, cut down by [`shrink`](shrink::shrink), kept in a file ([`file`]), and carried out by [`run()`]: the same
+//! drawn from a seed, cut down by [`shrink`](shrink::shrink), kept in a file ([`mod@file`]), and carried out by [`run()`]: the same
 //! [`cluster::node::Node`]s as the Workers run, under one virtual clock. After every event the [`check`]ers look at the
 //! node that it touched; they read what nodes show and send and what their disks hold, and share no logic with the core.
 //!
