@@ -15,6 +15,7 @@ use sim::{FaultKinds, RATE_MAX, SECONDS_MAX, Wanted};
 ///   ftq fuzz --seeds 0..1000            many runs, each with a mixture of faults of its own
 ///   ftq ablations                       each of Raft's rules off in turn: is it caught?
 ///   ftq replay failure.ftq              a kept run once more, as the nodes tell it
+///   ftq bench                           how fast the core commits, beside raft-rs
 #[derive(Debug, Parser)]
 #[command(name = "ftq", version, verbatim_doc_comment, max_term_width = 100)]
 pub(crate) struct Args {
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Ablations(Ablations),
     /// Repeats a run that was kept in a file
     Replay(Replay),
+    /// Commits a second of our core beside those of raft-rs, on one thread. Exit code 1 if ours are fewer anywhere
+    Bench(Bench),
 }
 
 #[derive(Debug, clap::Args)]
@@ -130,6 +133,13 @@ pub(crate) struct Replay {
     /// Ends at the violation, and tells only what happened in the second before it
     #[arg(long, value_name = "violation", value_parser = ["violation"])]
     pub(crate) until: Option<String>,
+    /// One JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bench {
     /// One JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,

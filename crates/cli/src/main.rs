@@ -2,6 +2,7 @@
 
 mod ablations;
 mod args;
+mod bench;
 mod fuzz;
 mod progress;
 mod replay;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Sim(asked) => sim::sim(&asked),
         Command::Fuzz(asked) => fuzz::fuzz(&asked),
         Command::Ablations(asked) => ablations::ablations(&asked),
+        Command::Bench(asked) => bench::bench(&asked),
         Command::Replay(asked) => replay::replay(&asked),
     };
     match ended {
