@@ -15,7 +15,8 @@ use std::fmt;
 use ftqueue::{Command, FtQueue, Output};
 use netem::{Fate, LinkSettings};
 use raft_core::{
-    Config, Event, Input, Instant, LogIndex, Message, NodeId, PENDING_REQUESTS_MAX, PersistId, Raft, Term, Timing, View,
+    Config, Event, HardState, Input, Instant, LogIndex, Message, NodeId, PENDING_REQUESTS_MAX, PersistId, Raft, Term,
+    Timing, View,
 };
 
 use crate::arrivals::Arrivals;
@@ -150,6 +151,8 @@ pub struct Node {
     raft: Raft<Replica>,
     core_outbox: CoreOutbox,
     writer: Writer,
+    /// Whether vote and term are written one after the other: only in a run that shows why not.
+    splits_hard_state: bool,
     writes: VecDeque<PendingWrite>,
     writes_asked: u64,
     synced_bytes: u64,
@@ -197,7 +200,12 @@ impl Node {
             node: id,
             members: u8::try_from(members.len()).unwrap_or(u8::MAX),
         };
-        let found = wal::recover(identity, disk).map_err(BootError::Log)?;
+        let rules = config.rules;
+        let found = match wal::recover(identity, disk) {
+            Err(damage) if !rules.refuse_damaged_log => wal::recover_before(identity, disk, &damage),
+            found => found,
+        }
+        .map_err(BootError::Log)?;
         let recovery = Recovery {
             hard_state: found.hard_state,
             last_index: LogIndex(found.log.len() as u64),
@@ -212,7 +220,14 @@ impl Node {
         };
         let links = Links::new(id, &members, &links, config.seed);
         let mut core_outbox = CoreOutbox::default();
-        let raft = Raft::boot(config, recovered, Replica::default(), now, &mut core_outbox).map_err(BootError::Core)?;
+        let raft = Raft::boot(
+            config,
+            recovered,
+            Replica::new(rules.deduplicate_in_machine),
+            now,
+            &mut core_outbox,
+        )
+        .map_err(BootError::Core)?;
         let mut node = Node {
             id,
             members,
@@ -221,6 +236,7 @@ impl Node {
             raft,
             core_outbox,
             writer: Writer::new(identity, valid_bytes),
+            splits_hard_state: !rules.hard_state_in_one_record,
             writes: VecDeque::new(),
             writes_asked: 0,
             synced_bytes: 0,
@@ -467,6 +483,11 @@ impl Node {
             self.journal.tell(self.now, Fact::Raft(event));
         }
         for persist in asked.persist.drain(..) {
+            if let (true, Some(hard_state)) = (self.splits_hard_state, persist.hard_state) {
+                let term = self.raft.view().durable_hard_state.term;
+                let vote_alone = HardState { term, ..hard_state };
+                self.writer.batch(Some(vote_alone), None, &[], &mut out.disk);
+            }
             self.writer.batch(
                 persist.hard_state,
                 persist.truncate_from,

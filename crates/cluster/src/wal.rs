@@ -272,6 +272,23 @@ pub fn recover(identity: Identity, file: &[u8]) -> Result<Recovered, Damage> {
     Ok(found)
 }
 
+/// Reads a file up to its damage, as if nothing had come after: what no node that keeps the rules does.
+///
+/// # Errors
+/// The header is damaged, so that there is nothing to read.
+pub(crate) fn recover_before(identity: Identity, file: &[u8], damage: &Damage) -> Result<Recovered, Damage> {
+    let sound = usize::try_from(damage.offset).unwrap_or(usize::MAX).min(file.len());
+    let found = if damage.record == 0 {
+        Err(damage.clone())
+    } else {
+        recover(identity, &file[..sound])
+    }?;
+    Ok(Recovered {
+        dropped_bytes: (file.len() - sound) as u64,
+        ..found
+    })
+}
+
 fn header(identity: Identity) -> [u8; HEADER_BYTES] {
     let mut header = [0; HEADER_BYTES];
     header[..8].copy_from_slice(&FILE_MAGIC);

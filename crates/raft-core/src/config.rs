@@ -136,4 +136,12 @@ rules! {
     commit_before_read, CommitBeforeRead, "§8";
     /// A read waits until the machine has applied all that was committed when it arrived.
     apply_before_read, ApplyBeforeRead, "§8";
+    /// A read waits for a round that the leader numbered, and not for a token that its client chose.
+    own_read_tokens, OwnReadTokens, "§8";
+    /// A write that is sent again is recognised by every copy of the machine. The host's rule.
+    deduplicate_in_machine, DeduplicateInMachine, "§8";
+    /// Term and vote are written as one. The host's rule.
+    hard_state_in_one_record, HardStateInOneRecord, "figure 2";
+    /// A node that finds damage in what it acknowledged takes no part. The host's rule.
+    refuse_damaged_log, RefuseDamagedLog, "figure 2";
 }

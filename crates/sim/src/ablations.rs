@@ -46,7 +46,9 @@ pub fn scenario(rule: Rule, seed: u64) -> Scenario {
             }
         }
         Rule::RefuseStaleAppend => Settings::drawn(seed, among(5, 50, &[Delay, Drop, Partition, OneWayCut, Pause])),
-        Rule::ConfirmLeadershipBeforeRead => Settings::drawn(seed, among(5, 200, &[Partition, OneWayCut, Pause])),
+        Rule::ConfirmLeadershipBeforeRead | Rule::OwnReadTokens => {
+            Settings::drawn(seed, among(5, 200, &[Partition, OneWayCut, Pause]))
+        }
         _ => return Scenario::drawn(seed, wanted),
     };
     settings.fault_interval = Duration::from_millis(200);

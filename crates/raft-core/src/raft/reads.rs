@@ -7,6 +7,9 @@
 use super::{Out, Raft, RoleState};
 use crate::{Event, LogIndex, MEMBERS_MAX, Machine, Outcome, ReadRound, Ticket};
 
+/// How many tokens clients choose among, in a run that lets them.
+const CLIENT_TOKENS: u64 = 16;
+
 /// A read that waits.
 #[derive(Debug)]
 pub(super) struct PendingRead {
@@ -34,7 +37,13 @@ impl<M: Machine> Raft<M> {
             self.commit_index
         };
         // The reads of one run share the round that the flush begins.
-        let round = ReadRound(leader.round.0.saturating_add(1));
+        let next = leader.round.0.saturating_add(1);
+        let round = if self.config.rules.own_read_tokens {
+            ReadRound(next)
+        } else {
+            // What clients choose repeats.
+            ReadRound(next.min(ticket.0 % CLIENT_TOKENS))
+        };
         leader.round_due = true;
         leader.reads.push_back(PendingRead {
             ticket,
