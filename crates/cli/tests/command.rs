@@ -1,0 +1,180 @@
+//! The command as scripts use it: exit codes, keys of the JSON, what is said where something is wrong.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn ftq(arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_ftq");
+    Command::new(program)
+        .args(arguments)
+        .output()
+        .expect("the command was built")
+}
+
+fn json(arguments: &[&str]) -> (i32, Value) {
+    let output = ftq(arguments);
+    let object = serde_json::from_slice(&output.stdout).expect("one object on standard output");
+    (output.status.code().expect("it ended by itself"), object)
+}
+
+/// Exit code 2, nothing on standard output, and what is said on standard error.
+#[track_caller]
+fn refused(arguments: &[&str]) -> String {
+    let output = ftq(arguments);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    String::from_utf8(output.stderr).expect("words")
+}
+
+fn temporary(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+#[test]
+fn sim_tells_its_figures_and_repeats_itself() {
+    let arguments = ["sim", "--seed", "7", "--nodes", "3", "--seconds", "5", "--json"];
+    let (code, figures) = json(&arguments);
+    assert_eq!(code, 0);
+    let keys = [
+        "seed",
+        "nodes",
+        "virtual_seconds",
+        "wall_seconds",
+        "speedup",
+        "events",
+        "elections",
+        "ops_acked",
+        "faults",
+        "violations",
+        "linearizable",
+        "converged",
+        "trace_hash",
+        "state_hash",
+    ];
+    for key in keys {
+        assert!(figures.get(key).is_some(), "{key} is missing in {figures}");
+    }
+    assert_eq!((&figures["seed"], &figures["nodes"]), (&7.into(), &3.into()));
+    let (_, again) = json(&arguments);
+    assert_eq!(
+        (&figures["trace_hash"], &figures["state_hash"]),
+        (&again["trace_hash"], &again["state_hash"])
+    );
+}
+
+#[test]
+fn a_broken_promise_is_exit_code_1_and_can_be_replayed() {
+    let file = temporary("failing.ftq");
+    let path = file.to_str().unwrap();
+    let sim = [
+        "sim",
+        "--seconds",
+        "20",
+        "--ablate",
+        "check_previous_entry",
+        "--trace",
+        path,
+        "--json",
+    ];
+    let (code, figures) = json(&sim);
+    assert_eq!(code, 1, "{figures}");
+    assert_eq!(figures["violations"].as_array().unwrap().len(), 1);
+    let (code, replayed) = json(&["replay", path, "--json"]);
+    assert_eq!((code, &replayed["trace_hash"]), (1, &figures["trace_hash"]));
+    let told = ftq(&["replay", path, "--until", "violation"]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("Node 1") && told.contains("violated at"), "{told}");
+    let shown = ftq(&["replay", path, "--at", "1.5"]);
+    assert!(String::from_utf8(shown.stdout).unwrap().contains("\"commit_index\""));
+}
+
+#[test]
+fn fuzz_finds_shrinks_keeps_and_says_how_to_repeat() {
+    let file = temporary("found.ftq");
+    let path = file.to_str().unwrap();
+    let arguments = [
+        "fuzz",
+        "--seeds",
+        "0..20",
+        "--seconds",
+        "10",
+        "--ablate",
+        "persist_vote",
+        "--trace",
+        path,
+        "--json",
+    ];
+    let (code, found) = json(&arguments);
+    assert_eq!(code, 1);
+    for key in [
+        "runs",
+        "events",
+        "virtual_seconds",
+        "violations",
+        "coverage",
+        "uncovered",
+    ] {
+        assert!(found.get(key).is_some(), "{key} is missing in {found}");
+    }
+    assert!(found["repeat"].as_str().unwrap().contains("ftq replay"), "{found}");
+    assert_eq!(ftq(&["replay", path]).status.code(), Some(1));
+}
+
+#[test]
+fn fuzz_fails_where_a_fault_never_happened() {
+    let (code, found) = json(&["fuzz", "--seeds", "0..1", "--seconds", "2", "--json"]);
+    assert_eq!((code, found["violations"].as_array().unwrap().len()), (1, 0));
+    assert!(!found["uncovered"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn an_ablation_is_told_with_its_property_and_section() {
+    let (code, found) = json(&["ablations", "--rule", "vote_once", "--json"]);
+    assert_eq!(code, 0);
+    let only = &found["ablations"][0];
+    assert_eq!(
+        (&only["rule"], &only["property"], &only["paper"]),
+        (&"vote_once".into(), &"One Vote a Term".into(), &"§5.2".into())
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_in_a_line_with_what_to_do() {
+    for (arguments, said) in [
+        (&["sim", "--nodes", "12"][..], "1..=9"),
+        (&["sim", "--faults", "crsh"], "use all, none, or a list of drop,"),
+        (&["sim", "--ablate", "nothing"], "use one of vote_once"),
+        (&["fuzz", "--seeds", "7"], "write it like 0..1000"),
+        (&["fuzz", "--seeds", "9..3"], "the first must be less than the last"),
+        (&["replay", "/nowhere/at-all.ftq"], "No such file"),
+        (&["frobnicate"], "unrecognized subcommand"),
+    ] {
+        let words = refused(arguments);
+        assert!(words.contains(said), "{arguments:?}: {words}");
+    }
+    let file = temporary("foreign.ftq");
+    std::fs::write(&file, "hello").unwrap();
+    assert!(refused(&["replay", file.to_str().unwrap()]).contains("this is no run of FTQueue"));
+}
+
+#[test]
+fn help_teaches() {
+    for arguments in [
+        &["--help"][..],
+        &["sim", "--help"],
+        &["fuzz", "--help"],
+        &["ablations", "--help"],
+        &["replay", "--help"],
+        &["bench", "--help"],
+    ] {
+        let output = ftq(arguments);
+        assert!(output.status.success() && !output.stdout.is_empty(), "{arguments:?}");
+    }
+    let rules = String::from_utf8(ftq(&["ablations", "--help"]).stdout).unwrap();
+    assert!(
+        rules.contains("commit_own_term_only") && rules.contains("§5.4.2"),
+        "{rules}"
+    );
+}
