@@ -6,6 +6,7 @@
 pub mod browser;
 pub mod build;
 pub mod checks;
+pub mod deep;
 pub mod server;
 pub mod site;
 pub mod stage;

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use xtask::browser;
 use xtask::build::Profile;
 use xtask::checks::{self, Group};
+use xtask::deep;
 use xtask::server::Server;
 use xtask::site::{self, Audience};
 use xtask::stage::Stages;
@@ -45,6 +46,10 @@ enum Task {
     Build(Build),
     /// Run the tests: native ones, those of the Worker, and the page in a real browser
     Test(Test),
+    /// Fuzz everything that decodes what comes from outside, guided by coverage, and keep what covers more
+    Fuzz(Fuzz),
+    /// Change the core and the queues in every small way, and say which changes no fast test notices. Takes hours
+    Mutants(Mutants),
     /// Run what a change has to pass: formatting, clippy, rustdoc, and then every test
     Ci,
 }
@@ -106,6 +111,26 @@ struct Test {
     keep_screenshot: bool,
 }
 
+/// Fuzzes with libFuzzer, through cargo-fuzz (built if it is missing; it needs a C++ compiler). Starts from the corpus in
+/// fuzz/corpus, and puts what covers more there.
+#[derive(Args)]
+struct Fuzz {
+    /// Only this target; may be given more than once
+    #[arg(long, value_parser = deep::FUZZ_TARGETS)]
+    target: Vec<String>,
+    /// How long each target is fuzzed
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+}
+
+/// Runs cargo-mutants (built if it is missing) over raft-core and ftqueue with their own tests.
+#[derive(Args)]
+struct Mutants {
+    /// What cargo-mutants is told besides, as in `cargo xtask mutants -- --shard 1/8`
+    #[arg(last = true)]
+    options: Vec<String>,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum TestGroup {
     /// Formatting, clippy for both targets, rustdoc (not among the tests unless asked for)
@@ -124,17 +149,23 @@ enum TestGroup {
 const TESTS: &[Group] = &[Group::Native, Group::Simulation, Group::Wasm, Group::Browser];
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().task {
-        Task::Serve(task) => serve(&task),
-        Task::Dist(task) => dist(&task),
-        Task::Build(task) => build(&task),
-        Task::Test(task) => test(&task),
-        Task::Ci => check(&[&[Group::Lint], TESTS].concat(), false),
-    };
+    let outcome = run_task(Arguments::parse().task);
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn run_task(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Serve(task) => serve(&task),
+        Task::Dist(task) => dist(&task),
+        Task::Build(task) => build(&task),
+        Task::Test(task) => test(&task),
+        Task::Fuzz(task) => fuzz(&task),
+        Task::Mutants(task) => deep::mutants(&Workspace::find()?, &task.options).map(|()| ExitCode::SUCCESS),
+        Task::Ci => check(&[&[Group::Lint], TESTS].concat(), false),
+    }
 }
 
 /// How many ports are tried, from the wanted one on.
@@ -210,6 +241,17 @@ fn test(task: &Test) -> Result<ExitCode> {
     let asked: Vec<Group> = task.only.iter().map(|group| Group::from(*group)).collect();
     let groups = if asked.is_empty() { TESTS.to_vec() } else { asked };
     check(&groups, task.keep_screenshot)
+}
+
+fn fuzz(task: &Fuzz) -> Result<ExitCode> {
+    let asked: Vec<&str> = task.target.iter().map(String::as_str).collect();
+    let targets = if asked.is_empty() {
+        &deep::FUZZ_TARGETS
+    } else {
+        &asked[..]
+    };
+    deep::fuzz(&Workspace::find()?, targets, task.seconds)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn check(groups: &[Group], keep_screenshot: bool) -> Result<ExitCode> {

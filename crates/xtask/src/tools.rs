@@ -16,6 +16,9 @@ pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const WASM_BINDGEN_VERSION: &str = "0.2.130";
 const WASM_PACK_VERSION: &str = "0.15.1";
 
+const CARGO_FUZZ_VERSION: &str = "0.13.2";
+const CARGO_MUTANTS_VERSION: &str = "27.1.0";
+
 const BROWSERS: [&str; 5] = [
     "chromium",
     "chromium-browser",
@@ -90,6 +93,20 @@ pub fn ensure_wasm_tools(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let tools = Tools::of(workspace);
     tools.ensure("wasm-pack", "wasm-pack", WASM_PACK_VERSION)?;
     tools.ensure("wasm-bindgen-test-runner", "wasm-bindgen-cli", WASM_BINDGEN_VERSION)?;
+    Ok(vec![tools.folder.join("bin")])
+}
+
+/// Sees to it that `cargo fuzz` can run. Returns the folders that have to be put in front of the PATH.
+pub fn ensure_cargo_fuzz(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    let tools = Tools::of(workspace);
+    tools.ensure("cargo-fuzz", "cargo-fuzz", CARGO_FUZZ_VERSION)?;
+    Ok(vec![tools.folder.join("bin")])
+}
+
+/// The same for `cargo mutants`.
+pub fn ensure_cargo_mutants(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    let tools = Tools::of(workspace);
+    tools.ensure("cargo-mutants", "cargo-mutants", CARGO_MUTANTS_VERSION)?;
     Ok(vec![tools.folder.join("bin")])
 }
 

@@ -1,0 +1,142 @@
+//! What the fuzzer has found so far, once more.
+
+use cluster::client::Client;
+use cluster::host::ToNode;
+use cluster::{codec, wal};
+use fuzz::{IDENTITY, TARGETS, corpus};
+use raft_core::{HardState, NodeId, Term};
+use sim::{Scenario, Wanted, file};
+
+#[test]
+fn the_corpus_keeps_every_promise() {
+    for (name, target) in TARGETS {
+        let inputs = corpus::read(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(inputs.len() >= 5, "the corpus of {name} is nearly empty");
+        for input in inputs {
+            target(&input);
+        }
+    }
+}
+
+/// Adds what the fuzzer starts from: sound bytes of each kind.
+#[test]
+#[ignore = "writes files; run it when a format has changed"]
+fn plant_seeds() {
+    let lines = [
+        "create_queue 7",
+        "get_qid 7",
+        "push 1 42",
+        "push 1 -9223372036854775808",
+        "pop 1",
+        "top 1",
+        "qsize 18446744073709551615",
+    ];
+    let scenarios: Vec<Scenario> = (0..6)
+        .map(|seed| {
+            let wanted = Wanted {
+                seconds: Some(2),
+                ..Wanted::default()
+            };
+            Scenario::drawn(seed, wanted)
+        })
+        .collect();
+    let seeds = [
+        ("command", lines.iter().map(|line| line.as_bytes().to_vec()).collect()),
+        (
+            "scenario",
+            scenarios
+                .iter()
+                .map(|scenario| file::write(scenario).unwrap())
+                .collect(),
+        ),
+        ("wal", scenarios.iter().map(log_of).collect()),
+        ("frame", frames()),
+    ];
+    for (target, mut inputs) in seeds {
+        inputs.extend(corpus::read(target).unwrap_or_default());
+        corpus::keep(target, inputs).unwrap();
+    }
+}
+
+/// The log of the first node after the run's operations, each of them written by itself.
+fn log_of(scenario: &Scenario) -> Vec<u8> {
+    let mut client = Client::new(0, 1, vec![NodeId(1)]);
+    let mut writer = wal::Writer::new(IDENTITY, 0);
+    let mut bytes = Vec::new();
+    for (number, (at, _, operation)) in (1..).zip(scenario.operations.iter().take(8)) {
+        let _ = client.submit(*at, *operation);
+        let hard_state = HardState {
+            term: Term(number),
+            voted_for: Some(NodeId(1)),
+        };
+        let entries: Vec<_> = client
+            .take_requests()
+            .into_iter()
+            .filter_map(|(_, _, request)| request.command())
+            .map(|command| raft_core::Entry {
+                term: Term(number),
+                payload: raft_core::Payload::Command(command),
+            })
+            .collect();
+        writer.batch(Some(hard_state), None, &entries, &mut bytes);
+        writer.acknowledge(writer.written(), &mut bytes);
+    }
+    bytes
+}
+
+/// What nodes of a cluster of three say to one another, and what a page says to one.
+fn frames() -> Vec<Vec<u8>> {
+    use cluster::node::{Node, NodeConfig, NodeInput, NodeOutbox};
+    use raft_core::{Config, Instant, Rules, Timing};
+    let members: Vec<NodeId> = (1..=3).map(NodeId).collect();
+    let mut frames = vec![
+        codec::encode(&ToNode::SetPaused(true)),
+        codec::encode(&ToNode::Connect { peer: NodeId(2) }),
+    ];
+    let mut nodes: Vec<Node> = members
+        .iter()
+        .map(|id| {
+            let raft = Config {
+                id: *id,
+                members: members.clone(),
+                timing: Timing::default(),
+                seed: id.0.into(),
+                rules: Rules::default(),
+            };
+            Node::boot(
+                NodeConfig {
+                    raft,
+                    boot: 1,
+                    links: Vec::new(),
+                },
+                &[],
+                Instant(0),
+                &mut NodeOutbox::default(),
+            )
+            .unwrap()
+            .0
+        })
+        .collect();
+    let mut inputs: Vec<(usize, NodeInput)> = Vec::new();
+    while frames.len() < 24 {
+        let now = nodes.iter().map(Node::deadline).min().unwrap();
+        let ready = (0..3).find(|place| nodes[*place].deadline() == now).unwrap();
+        inputs.push((ready, NodeInput::Tick));
+        while let Some((place, input)) = inputs.pop() {
+            let mut out = NodeOutbox::default();
+            nodes[place].step(now, input, &mut out);
+            for (to, bytes) in out.frames {
+                frames.push(bytes.clone());
+                inputs.push((
+                    usize::from(to.0) - 1,
+                    NodeInput::Arrive {
+                        from: NodeId(place as u8 + 1),
+                        bytes,
+                    },
+                ));
+            }
+            inputs.extend(out.sync.map(|write| (place, NodeInput::Synced { write, wall_us: 0 })));
+        }
+    }
+    frames
+}
