@@ -464,3 +464,54 @@ fn what_no_machine_could_hold_is_not_read() {
     );
     assert!(read(&[], &too_many[1..]) && !read(&[], &too_many), "too many sessions");
 }
+
+#[test]
+fn queues_are_numbered_from_1_in_the_order_in_which_they_were_made() {
+    let mut machine = FtQueue::default();
+    machine.apply(1, &Command::OpenSession { nonce: 0 });
+    for (sequence, label) in [(1, 30), (2, 10), (3, 20)] {
+        let write = Write::CreateQueue { label: Label(label) };
+        let command = Command::Write {
+            session: SessionId(1),
+            sequence: Sequence(sequence),
+            write,
+        };
+        machine.apply(sequence + 1, &command);
+    }
+    let queues: Vec<_> = machine.queues().map(|queue| (queue.qid.0, queue.label.0)).collect();
+    assert_eq!(queues, [(1, 30), (2, 10), (3, 20)]);
+}
+
+/// Two builds that disagree on digests could not compare their copies: the numbers are part of the machine.
+#[test]
+fn digests_are_the_same_in_every_build() {
+    let mut machine = FtQueue::default();
+    let mut digests = vec![machine.digest()];
+    let mut sequence = 0;
+    let mut write = |machine: &mut FtQueue, write| {
+        sequence += 1;
+        let command = Command::Write {
+            session: SessionId(1),
+            sequence: Sequence(sequence),
+            write,
+        };
+        machine.apply(sequence + 1, &command);
+        machine.digest()
+    };
+    machine.apply(1, &Command::OpenSession { nonce: 9 });
+    digests.push(machine.digest());
+    digests.push(write(&mut machine, Write::CreateQueue { label: Label(7) }));
+    let qid = QueueId(1);
+    digests.push(write(&mut machine, Write::Push { qid, item: i64::MIN }));
+    digests.push(write(&mut machine, Write::Push { qid, item: 42 }));
+    digests.push(write(&mut machine, Write::Pop { qid }));
+    let expected = [
+        0x2083_34a5_6f6f_81a1,
+        0xc6ee_27a6_1191_bee5,
+        0x7766_bce3_c7b8_125a,
+        0x84f9_ebb8_dde0_a022,
+        0xccd5_3a53_13da_6246,
+        0x0fdc_b6fc_0d2b_cfce,
+    ];
+    assert_eq!(digests, expected, "they are {digests:#x?} now");
+}

@@ -198,3 +198,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn edits_are_counted() {
+    for (from, to, count) in [
+        ("push", "push", 0),
+        ("psh", "push", 1),
+        ("pussh", "push", 1),
+        ("pash", "push", 1),
+        ("psuh", "push", 1),
+        ("upsh", "push", 1),
+        ("puhs", "push", 1),
+        ("", "pop", 3),
+        ("pop", "", 3),
+        ("ab", "ba", 1),
+        ("abc", "cab", 2),
+        ("abcd", "badc", 2),
+        ("aab", "aba", 1),
+        ("abab", "baba", 2),
+        ("xaby", "xbay", 1),
+        ("xab", "bax", 2),
+        ("ca", "abc", 3),
+        ("top", "pot", 2),
+        ("qsize", "quiz", 2),
+        ("kitten", "sitting", 3),
+    ] {
+        assert_eq!(edits(from, to), count, "{from:?} to {to:?}");
+        assert_eq!(edits(to, from), count, "{to:?} to {from:?}");
+    }
+}
+
+#[test]
+fn what_may_have_been_meant() {
+    let nearest = |word| OperationHelp::nearest(word).map(|operation| operation.name);
+    for (word, name) in [
+        ("pu", Some("push")),
+        ("queue", Some("create_queue")),
+        ("pushing", Some("push")),
+        ("size", Some("qsize")),
+        ("GET-QID", Some("get_qid")),
+        ("push(1", Some("push")),
+        ("qsizr", Some("qsize")),
+        ("p", None),
+        ("xyzzyxyzzy", None),
+    ] {
+        assert_eq!(nearest(word), name, "{word:?}");
+    }
+}
