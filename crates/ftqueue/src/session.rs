@@ -28,7 +28,7 @@ pub(crate) struct Session {
 /// What is to be done with a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// It is new: apply it, and say what it answered to [`Sessions::answered`].
+    /// It is new: apply it, and say what it answered to [`Sessions::answered`], without which the digest lacks the session.
     Apply,
     /// It is not to be applied; answer this.
     Answer(Output),
@@ -57,33 +57,27 @@ impl Sessions {
     /// Decides about a write that stands at this place in the log. Every command that names a session uses it, be it
     /// applied or not: its client is alive.
     pub(crate) fn admit(&mut self, index: u64, id: SessionId, sequence: Sequence) -> Admission {
-        let Some(session) = self.open.get(&id).copied() else {
+        let Some(session) = self.open.get_mut(&id) else {
             return Admission::Answer(Output::SessionExpired);
         };
-        self.replace(
-            id,
-            Session {
-                last_used: index,
-                ..session
-            },
-        );
-        match session.last {
-            Some((last, answer)) if last == sequence => Admission::Answer(Output::Answered(answer)),
-            _ if sequence == session.next() => Admission::Apply,
-            _ => Admission::Answer(Output::OutOfSequence { next: session.next() }),
-        }
+        self.digest = self.digest.wrapping_sub(session.digest(id));
+        self.by_use.remove(&(session.last_used, id));
+        self.by_use.insert((index, id));
+        session.last_used = index;
+        let output = match session.last {
+            Some((last, answer)) if last == sequence => Output::Answered(answer),
+            _ if sequence == session.next() => return Admission::Apply,
+            _ => Output::OutOfSequence { next: session.next() },
+        };
+        self.digest = self.digest.wrapping_add(session.digest(id));
+        Admission::Answer(output)
     }
 
     /// Remembers what an admitted write answered.
     pub(crate) fn answered(&mut self, id: SessionId, sequence: Sequence, answer: Result<Answer, QueueError>) {
-        if let Some(session) = self.open.get(&id).copied() {
-            self.replace(
-                id,
-                Session {
-                    last: Some((sequence, answer)),
-                    ..session
-                },
-            );
+        if let Some(session) = self.open.get_mut(&id) {
+            session.last = Some((sequence, answer));
+            self.digest = self.digest.wrapping_add(session.digest(id));
         }
     }
 
