@@ -12,6 +12,13 @@ impl Coverage {
         self.0[kind as usize] += 1;
     }
 
+    /// Faults of several kinds took effect.
+    pub(crate) fn note_all(&mut self, kinds: FaultKinds) {
+        if !kinds.is_empty() {
+            kinds.iter().for_each(|kind| self.note(kind));
+        }
+    }
+
     /// How often a kind did.
     pub fn of(&self, kind: FaultKind) -> u64 {
         self.0[kind as usize]

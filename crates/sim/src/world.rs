@@ -21,7 +21,7 @@ use crate::coverage::Coverage;
 use crate::disk::{Disk, Harm};
 use crate::hash::Hash;
 use crate::plan::{Fault, Scenario, Tail, What};
-use crate::settings::{FaultKind, Settings};
+use crate::settings::{FaultKind, FaultKinds, Settings};
 
 /// Sets the random numbers of disks and of the way to clients apart from those of the plan.
 const WORLD_STREAM: u64 = 2;
@@ -429,7 +429,6 @@ impl<'a> World<'a> {
                 if let What::Flap { period_us, .. } = what
                     && self.active.contains(&fault)
                 {
-                    self.coverage.note(FaultKind::Flap);
                     let next = self.now + Duration(period_us);
                     if next < at + lasts {
                         self.schedule(next, Event::Flap { fault });
@@ -478,16 +477,10 @@ impl World<'_> {
                 }
             }
             What::Pause { node } => {
-                if self.seats[place(node)].node.is_some() {
-                    self.coverage.note(FaultKind::Pause);
-                    self.input(place(node), NodeInput::SetPaused(true))?;
-                }
+                self.input(place(node), NodeInput::SetPaused(true))?;
             }
             What::Skew { node, .. } => {
-                if self.seats[place(node)].node.is_some() {
-                    self.coverage.note(FaultKind::Skew);
-                    self.input(place(node), NodeInput::SetTiming(self.timing(node)))?;
-                }
+                self.input(place(node), NodeInput::SetTiming(self.timing(node)))?;
             }
             What::FlipAcknowledged { node, per_mille, bit } => {
                 if self.may_lose(node) && self.seats[place(node)].disk.flip_acknowledged(per_mille, bit) {
@@ -526,23 +519,13 @@ impl World<'_> {
                 }
             }
             What::Flap { .. } => self.schedule(self.now, Event::Flap { fault }),
-            What::Partition { .. } => {
-                self.coverage.note(FaultKind::Partition);
-                self.set_links();
-            }
-            What::OneWayCut { .. } => {
-                self.coverage.note(FaultKind::OneWayCut);
-                self.set_links();
-            }
-            What::SlowLink { .. } => {
-                self.coverage.note(FaultKind::SlowLink);
-                self.set_links();
-            }
-            What::Delay { .. } => {
-                self.coverage.note(FaultKind::Delay);
-                self.set_links();
-            }
-            What::Drop { .. } | What::Duplicate { .. } | What::Reorder { .. } => self.set_links(),
+            What::Partition { .. }
+            | What::OneWayCut { .. }
+            | What::SlowLink { .. }
+            | What::Delay { .. }
+            | What::Drop { .. }
+            | What::Duplicate { .. }
+            | What::Reorder { .. } => self.set_links(),
             What::SlowFlush { .. } | What::LateFlush { .. } | What::DiskFull { .. } => {}
         }
         Ok(())
@@ -641,8 +624,8 @@ impl World<'_> {
             jitter_us,
             ..LinkSettings::PERFECT
         };
-        let between = |one: NodeId, other: NodeId| (one, other) == (from, to) || (other, one) == (from, to);
         for fault in self.active() {
+            link.cut |= self.cuts(fault, from, to).is_some();
             match fault.what {
                 What::Drop { per_mille } => link.loss = f64::from(per_mille) / 1000.0,
                 What::Duplicate { per_mille } => link.duplicate = f64::from(per_mille) / 1000.0,
@@ -654,19 +637,57 @@ impl World<'_> {
                     link.delay_us += delay_us;
                     link.jitter_us += jitter_us;
                 }
-                What::Partition { side } => link.cut |= (side >> (from.0 - 1) & 1) != (side >> (to.0 - 1) & 1),
-                What::OneWayCut {
-                    from: cut_from,
-                    to: cut_to,
-                } => link.cut |= (cut_from, cut_to) == (from, to),
-                What::SlowLink { one, other, delay_us } if between(one, other) => link.delay_us += delay_us,
-                What::Flap { one, other, period_us } if between(one, other) => {
-                    link.cut |= (self.now.since(fault.at).0 / period_us.max(1)).is_multiple_of(2);
-                }
+                What::SlowLink { one, other, delay_us } if joins(one, other, from, to) => link.delay_us += delay_us,
                 _ => {}
             }
         }
         link
+    }
+
+    /// The kind of a fault that lets nothing pass on this link now.
+    fn cuts(&self, fault: &Fault, from: NodeId, to: NodeId) -> Option<FaultKind> {
+        match fault.what {
+            What::Partition { side } => {
+                ((side >> (from.0 - 1) & 1) != (side >> (to.0 - 1) & 1)).then_some(FaultKind::Partition)
+            }
+            What::OneWayCut {
+                from: cut_from,
+                to: cut_to,
+            } => ((cut_from, cut_to) == (from, to)).then_some(FaultKind::OneWayCut),
+            What::Flap { one, other, period_us } if joins(one, other, from, to) => {
+                let turns = self.now.since(fault.at).0 / period_us.max(1);
+                turns.is_multiple_of(2).then_some(FaultKind::Flap)
+            }
+            _ => None,
+        }
+    }
+
+    /// Counts the faults that keep a frame from arriving, or make it late.
+    fn count_on_link(&mut self, from: NodeId, to: NodeId, fate: Fate) {
+        let kind = |fault: &Fault| match (fate, fault.what) {
+            (Fate::Cut, _) => self.cuts(fault, from, to),
+            (Fate::Lost, What::Drop { .. }) => Some(FaultKind::Drop),
+            (Fate::Arrives { .. }, What::Delay { delay_us, jitter_us }) => {
+                (delay_us + jitter_us > 0).then_some(FaultKind::Delay)
+            }
+            (Fate::Arrives { .. }, What::SlowLink { one, other, .. }) => {
+                joins(one, other, from, to).then_some(FaultKind::SlowLink)
+            }
+            _ => None,
+        };
+        let kinds: FaultKinds = self.active().filter_map(kind).collect();
+        self.coverage.note_all(kinds);
+    }
+
+    /// Counts the faults that last on a node to which something happens.
+    fn count_on_node(&mut self, id: NodeId) {
+        let kind = |fault: &Fault| match fault.what {
+            What::Pause { node } if node == id => Some(FaultKind::Pause),
+            What::Skew { node, .. } if node == id => Some(FaultKind::Skew),
+            _ => None,
+        };
+        let kinds: FaultKinds = self.active().filter_map(kind).collect();
+        self.coverage.note_all(kinds);
     }
 
     /// Crashes a node that runs. Says whether it did.
@@ -778,6 +799,10 @@ impl World<'_> {
 
     /// Gives a node an input, and carries out what it asks for. Nothing, if it does not run.
     fn input(&mut self, place: usize, input: NodeInput) -> Result<(), Violation> {
+        // The beginning of a fault is not its effect.
+        if self.seats[place].node.is_some() && !matches!(input, NodeInput::SetPaused(_) | NodeInput::SetTiming(_)) {
+            self.count_on_node(self.seats[place].id);
+        }
         let Some(node) = &mut self.seats[place].node else {
             return Ok(());
         };
@@ -862,7 +887,9 @@ impl World<'_> {
 
     fn send(&mut self, from: NodeId, to: NodeId, bytes: Vec<u8>) {
         let link = link_place(self.scenario.settings.nodes, from, to);
-        match self.links[link].send(self.now.0) {
+        let fate = self.links[link].send(self.now.0);
+        self.count_on_link(from, to, fate);
+        match fate {
             Fate::Arrives { at_us, again_at_us } => {
                 if let Some(again_us) = again_at_us {
                     let bytes = bytes.clone();
@@ -890,8 +917,7 @@ impl World<'_> {
                     },
                 );
             }
-            Fate::Lost => self.coverage.note(FaultKind::Drop),
-            Fate::Cut => {}
+            Fate::Lost | Fate::Cut => {}
         }
     }
 }
@@ -995,6 +1021,11 @@ impl Ord for Coming {
 
 fn place(id: NodeId) -> usize {
     usize::from(id.0) - 1
+}
+
+/// Whether a link between these two is the one from here to there, or back.
+fn joins(one: NodeId, other: NodeId, from: NodeId, to: NodeId) -> bool {
+    (one, other) == (from, to) || (other, one) == (from, to)
 }
 
 fn link_place(nodes: u8, from: NodeId, to: NodeId) -> usize {
