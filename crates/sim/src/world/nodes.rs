@@ -1,0 +1,218 @@
+//! Nodes: how they boot, what they are given, and how what they ask for is carried out.
+
+use cluster::node::{Node, NodeConfig, NodeInput, NodeOutbox};
+use netem::Fate;
+use raft_core::{Config, Duration, Instant, NodeId, Term};
+use rand::Rng;
+
+use super::{Event, SEED_STRIDE, World, link_place};
+use crate::check::Violation;
+use crate::plan::{Tail, What};
+use crate::settings::{FaultKind, Settings};
+
+impl World<'_> {
+    pub(super) fn boot(&mut self, place: usize) -> Result<(), Violation> {
+        let Settings { seed, nodes, rules, .. } = self.scenario.settings;
+        let seat = &mut self.seats[place];
+        seat.boot += 1;
+        let (id, boot) = (seat.id, seat.boot);
+        let raft = Config {
+            id,
+            members: (1..=nodes).map(NodeId).collect(),
+            timing: self.timing(id),
+            seed: (seed ^ (u64::from(id.0) << 32) ^ u64::from(boot)).wrapping_mul(SEED_STRIDE),
+            rules,
+        };
+        let mut outbox = std::mem::take(&mut self.outbox);
+        outbox.clear();
+        let booted = Node::boot(
+            NodeConfig {
+                raft,
+                boot,
+                links: Vec::new(),
+            },
+            self.seats[place].disk.bytes(),
+            self.now,
+            &mut outbox,
+        );
+        self.trace.word(u64::from(id.0) << 8 | 2);
+        self.trace.word(self.now.0);
+        let mut node = match booted {
+            Ok((node, _)) => node,
+            Err(_) => {
+                // It refuses to take part with a log that it cannot trust: a lost member.
+                self.seats[place].lost = true;
+                self.coverage.note(FaultKind::FlipAcknowledged);
+                self.outbox = outbox;
+                return Ok(());
+            }
+        };
+        let disk = &mut self.seats[place].disk;
+        if let Some(length) = outbox.truncate_disk_to {
+            disk.truncate(length);
+        }
+        disk.append(&outbox.disk);
+        disk.flush_now();
+        self.facts.clear();
+        node.take_facts(&mut self.facts);
+        self.checker.booted(self.now, &node)?;
+        self.seats[place].node = Some(node);
+        let synced = outbox.sync.take();
+        self.outbox = outbox;
+        if self.scenario.settings.clients_are_told {
+            for client in 0..self.callers.len() {
+                self.callers[client].client.node_up(self.now, id);
+                self.client_works(client);
+            }
+        }
+        if let Some(write) = synced {
+            self.input(place, NodeInput::Synced { write, wall_us: 0 })?;
+        }
+        if self.is_paused(id) {
+            self.input(place, NodeInput::SetPaused(true))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn flushed(&mut self, place: usize) -> Result<(), Violation> {
+        let Some(flush) = self.seats[place].disk.take_done(self.now) else {
+            return Ok(());
+        };
+        let seat = &self.seats[place];
+        if seat.node.as_ref().is_some_and(|node| node.view().term > flush.term) {
+            self.coverage.note(FaultKind::LateFlush);
+        }
+        self.checker.flushed(self.now, self.seats[place].id, flush.write)?;
+        self.input(
+            place,
+            NodeInput::Synced {
+                write: flush.write,
+                wall_us: 0,
+            },
+        )
+    }
+
+    /// Gives a node an input, and carries out what it asks for. Nothing, if it does not run.
+    pub(super) fn input(&mut self, place: usize, input: NodeInput) -> Result<(), Violation> {
+        // The beginning of a fault is not its effect.
+        if self.seats[place].node.is_some() && !matches!(input, NodeInput::SetPaused(_) | NodeInput::SetTiming(_)) {
+            self.count_on_node(self.seats[place].id);
+        }
+        let Some(node) = &mut self.seats[place].node else {
+            return Ok(());
+        };
+        let mut outbox = std::mem::take(&mut self.outbox);
+        outbox.clear();
+        self.touched = Some(NodeId(place as u8 + 1));
+        self.trace.word(self.now.0 << 8 | place as u64);
+        node.step(self.now, input, &mut outbox);
+        self.facts.clear();
+        node.take_facts(&mut self.facts);
+        self.checker.stepped(self.now, node, &self.facts, outbox.sync)?;
+        self.carry_out(place, &mut outbox)?;
+        self.outbox = outbox;
+        Ok(())
+    }
+
+    pub(super) fn carry_out(&mut self, place: usize, outbox: &mut NodeOutbox) -> Result<(), Violation> {
+        let id = self.seats[place].id;
+        if !outbox.disk.is_empty() {
+            self.trace.bytes(&outbox.disk);
+            if self.is_full(id) {
+                self.coverage.note(FaultKind::DiskFull);
+                // What this step would have sent is lost with it: the host fails before it posts anything.
+                self.crash(place, Tail::Kept);
+                return Ok(());
+            }
+            self.seats[place].disk.append(&outbox.disk);
+        }
+        for (to, bytes) in outbox.frames.drain(..) {
+            self.trace.bytes(&bytes);
+            self.send(id, to, bytes);
+        }
+        for (request, reply) in outbox.replies.drain(..) {
+            self.trace.word(request.0);
+            if let Some(at) = self.client_way() {
+                self.schedule(
+                    at,
+                    Event::Reply {
+                        from: id,
+                        request,
+                        reply,
+                    },
+                );
+            }
+        }
+        if let Some(term) = outbox.leading
+            && let Some(at) = self.client_way()
+        {
+            self.schedule(at, Event::Leading { node: id, term });
+        }
+        if let Some(write) = outbox.sync {
+            let done_at = self.flush_time(id);
+            let seat = &mut self.seats[place];
+            let term = seat.node.as_ref().map_or(Term(0), |node| node.view().term);
+            seat.disk.flush(write, done_at, term);
+            if let Some(tail) = seat.doomed.take() {
+                self.coverage.note(FaultKind::CrashInPersist);
+                self.crash(place, tail);
+                // It starts again a little later, or when the fault is over.
+                self.schedule(self.now + Duration::from_millis(50), Event::Boot { node: id });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn flush_time(&mut self, id: NodeId) -> Instant {
+        let (low, high) = self.scenario.settings.flush_us;
+        let mut took = low + self.random.next_u64() % (high - low + 1);
+        let mut not_before = self.now;
+        for fault in self.active.iter().map(|fault| &self.scenario.faults[*fault]) {
+            match fault.what {
+                What::SlowFlush { node, us } if node == id => took += us,
+                What::LateFlush { node } if node == id => not_before = fault.at + fault.lasts,
+                _ => {}
+            }
+        }
+        if took > high {
+            self.coverage.note(FaultKind::SlowFlush);
+        }
+        not_before.max(self.now + Duration(took))
+    }
+
+    pub(super) fn send(&mut self, from: NodeId, to: NodeId, bytes: Vec<u8>) {
+        let link = link_place(self.scenario.settings.nodes, from, to);
+        let fate = self.links[link].send(self.now.0);
+        self.count_on_link(from, to, fate);
+        match fate {
+            Fate::Arrives { at_us, again_at_us } => {
+                if let Some(again_us) = again_at_us {
+                    let bytes = bytes.clone();
+                    self.schedule(
+                        Instant(again_us),
+                        Event::Frame {
+                            from,
+                            to,
+                            bytes,
+                            again: true,
+                            overtakes: false,
+                        },
+                    );
+                }
+                let overtakes = at_us < self.latest_us[link];
+                self.latest_us[link] = self.latest_us[link].max(at_us);
+                self.schedule(
+                    Instant(at_us),
+                    Event::Frame {
+                        from,
+                        to,
+                        bytes,
+                        again: false,
+                        overtakes,
+                    },
+                );
+            }
+            Fate::Lost | Fate::Cut => {}
+        }
+    }
+}
