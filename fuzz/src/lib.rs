@@ -49,21 +49,36 @@ pub fn frame(bytes: &[u8]) {
     }
 }
 
-/// A log file: all of it is accounted for, and what is kept is read again as the same.
+/// Log files: all of them is accounted for, and what is kept is read again as the same. The bytes are the first file and, if
+/// [`SECOND_FILE`] stands somewhere among them, the second.
 pub fn wal_file(bytes: &[u8]) {
-    let Ok(found) = wal::recover(IDENTITY, bytes) else {
+    let split = bytes
+        .windows(SECOND_FILE.len())
+        .position(|window| window == SECOND_FILE);
+    let files = match split {
+        Some(end) => [&bytes[..end], &bytes[end + SECOND_FILE.len()..]],
+        None => [bytes, &[]],
+    };
+    let Ok(found) = wal::recover(IDENTITY, files) else {
         return;
     };
-    assert_eq!(found.valid_bytes + found.dropped_bytes, bytes.len() as u64);
-    let again = wal::recover(IDENTITY, &bytes[..found.valid_bytes as usize]);
+    let kept = &files[found.file][..found.valid_bytes as usize];
+    let dropped = (files[found.file].len() - kept.len()) as u64;
+    assert!(found.dropped_bytes == dropped || found.dropped_bytes == dropped + files[1 - found.file].len() as u64);
+    let mut again = [&[][..]; 2];
+    again[found.file] = kept;
     assert_eq!(
-        again,
+        wal::recover(IDENTITY, again),
         Ok(wal::Recovered {
             dropped_bytes: 0,
+            file: if kept.is_empty() { 0 } else { found.file },
             ..found
         })
     );
 }
+
+/// What parts two log files in one input.
+pub const SECOND_FILE: &[u8] = b"\nand\n";
 
 /// A kept run, as it is and as what a right checksum stands before: what is read is written again as the same.
 pub fn scenario(bytes: &[u8]) {

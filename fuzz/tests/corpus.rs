@@ -2,9 +2,9 @@
 
 use cluster::client::Client;
 use cluster::host::ToNode;
-use cluster::{codec, wal};
-use fuzz::{IDENTITY, TARGETS, corpus};
-use raft_core::{HardState, NodeId, Term};
+use cluster::{Replica, codec, wal};
+use fuzz::{IDENTITY, SECOND_FILE, TARGETS, corpus};
+use raft_core::{HardState, LogIndex, NodeId, Term};
 use sim::{Scenario, Wanted, file};
 
 #[test]
@@ -61,7 +61,7 @@ fn plant_seeds() {
 /// The log of the first node after the run's operations, each of them written by itself.
 fn log_of(scenario: &Scenario) -> Vec<u8> {
     let mut client = Client::new(0, 1, vec![NodeId(1)]);
-    let mut writer = wal::Writer::new(IDENTITY, 0);
+    let mut writer = wal::Writer::new(IDENTITY, 0, 0);
     let mut bytes = Vec::new();
     for (number, (at, _, operation)) in (1..).zip(scenario.operations.iter().take(8)) {
         let _ = client.submit(*at, *operation);
@@ -80,6 +80,16 @@ fn log_of(scenario: &Scenario) -> Vec<u8> {
             .collect();
         writer.batch(Some(hard_state), None, &entries, &mut bytes);
         writer.acknowledge(writer.written(), &mut bytes);
+        if number == scenario.settings.seed + 2 {
+            // Some begin anew behind a snapshot, as far as their seeds say.
+            let snapshot = raft_core::Snapshot {
+                last_included_index: LogIndex(number),
+                last_included_term: Term(number),
+                data: raft_core::Machine::snapshot(&Replica::default()),
+            };
+            bytes.extend_from_slice(SECOND_FILE);
+            writer.begin_anew(&snapshot, hard_state, &entries, &mut bytes);
+        }
     }
     bytes
 }
@@ -93,6 +103,7 @@ fn frames() -> Vec<Vec<u8>> {
         codec::encode(&ToNode::SetPaused(true)),
         codec::encode(&ToNode::Connect { peer: NodeId(2) }),
     ];
+    frames.extend(snapshot_frames());
     let mut nodes: Vec<Node> = members
         .iter()
         .map(|id| {
@@ -102,6 +113,7 @@ fn frames() -> Vec<Vec<u8>> {
                 timing: Timing::default(),
                 seed: id.0.into(),
                 rules: Rules::default(),
+                compact_after: 2,
             };
             Node::boot(
                 NodeConfig {
@@ -109,7 +121,7 @@ fn frames() -> Vec<Vec<u8>> {
                     boot: 1,
                     links: Vec::new(),
                 },
-                &[],
+                [&[], &[]],
                 Instant(0),
                 &mut NodeOutbox::default(),
             )
@@ -118,7 +130,7 @@ fn frames() -> Vec<Vec<u8>> {
         })
         .collect();
     let mut inputs: Vec<(usize, NodeInput)> = Vec::new();
-    while frames.len() < 24 {
+    while frames.len() < 26 {
         let now = nodes.iter().map(Node::deadline).min().unwrap();
         let ready = (0..3).find(|place| nodes[*place].deadline() == now).unwrap();
         inputs.push((ready, NodeInput::Tick));
@@ -139,4 +151,39 @@ fn frames() -> Vec<Vec<u8>> {
         }
     }
     frames
+}
+
+/// A part of a snapshot, and its answer.
+fn snapshot_frames() -> [Vec<u8>; 2] {
+    use cluster::codec::Envelope;
+    use cluster::host::MessageId;
+    use raft_core::{InstallOutcome, InstallSnapshot, InstallSnapshotReply, Instant, Message, ReadRound};
+    let (term, last_included_index, read_round) = (Term(2), LogIndex(9), ReadRound(1));
+    let part = Message::InstallSnapshot(InstallSnapshot {
+        term,
+        last_included_index,
+        last_included_term: Term(1),
+        offset: 0,
+        data: raft_core::Machine::snapshot(&Replica::default()),
+        done: true,
+        read_round,
+    });
+    let reply = Message::InstallSnapshotReply(InstallSnapshotReply {
+        term,
+        last_included_index,
+        outcome: InstallOutcome::Installed,
+        read_round,
+    });
+    [part, reply].map(|frame| {
+        codec::encode(&Envelope {
+            message: MessageId {
+                from: NodeId(1),
+                boot: 1,
+                number: 7,
+            },
+            sent_at: Instant(1_000),
+            deliver_at: Instant(2_000),
+            frame,
+        })
+    })
 }

@@ -121,6 +121,8 @@ pub struct Boot {
     pub timing: Timing,
     /// Which rules hold.
     pub rules: Rules,
+    /// After how many applied entries it takes a snapshot.
+    pub compact_after: u64,
     /// Counts the boots of this member in this tab, so that messages of two boots are told apart.
     pub boot: u32,
     /// Seeds the node's random numbers; fresh at every boot.
@@ -161,6 +163,8 @@ pub enum Storage {
 pub struct Recovery {
     /// The term and vote.
     pub hard_state: HardState,
+    /// What the snapshot stands for.
+    pub snapshot_index: LogIndex,
     /// Where the log ends.
     pub last_index: LogIndex,
     /// Bytes read.
@@ -239,7 +243,7 @@ pub struct Report {
     pub queues: Option<QueuesSummary>,
 }
 
-/// The log from `from` on is now `entries`, and ends there.
+/// The log from `from` on is now `entries`, and ends there. What is before the status's snapshot index is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPatch {
     /// The first index that changed.
@@ -259,6 +263,8 @@ pub struct Status {
     pub voted_for: Option<NodeId>,
     /// The leader it knows.
     pub leader: Option<NodeId>,
+    /// The last entry that its snapshot stands for.
+    pub snapshot_index: LogIndex,
     /// Where its log ends.
     pub last_index: LogIndex,
     /// How far its log is durable.
@@ -456,10 +462,30 @@ pub enum MessageSummary {
         /// Where the leader should try next.
         conflict_index: LogIndex,
     },
-    /// An append of an older term was refused.
+    /// An append, or a part of a snapshot, of an older term was refused.
     StaleTerm {
         /// The follower's term.
         term: Term,
+    },
+    /// A part of a snapshot; without bytes, the question how far the follower has come.
+    Snapshot {
+        /// The leader's term.
+        term: Term,
+        /// The last entry it stands for.
+        last_included_index: LogIndex,
+        /// How many bytes.
+        bytes: u64,
+        /// Whether it ends with this part.
+        done: bool,
+    },
+    /// So much of a snapshot is here.
+    SnapshotReceived {
+        /// The follower's term.
+        term: Term,
+        /// The last entry the snapshot stands for.
+        last_included_index: LogIndex,
+        /// How many bytes.
+        bytes: u64,
     },
 }
 
@@ -491,7 +517,9 @@ pub struct Description {
     pub sessions: u32,
     /// Its queues, whole.
     pub queues: Vec<QueueSummary>,
-    /// Its log, whole.
+    /// The last entry that its snapshot stands for.
+    pub snapshot_index: LogIndex,
+    /// Its log behind the snapshot, whole.
     pub log: Vec<DescribedEntry>,
 }
 

@@ -25,12 +25,13 @@ pub(crate) struct News {
 }
 
 impl Journal {
-    /// The journal of a node that has just recovered a log up to `last_index`: all of it is news.
+    /// The journal of a node that has just recovered a log up to `last_index`: all of it is news, and what its snapshot holds.
     pub(crate) fn after_boot(last_index: LogIndex) -> Journal {
         let log_changed_from = (last_index > LogIndex::ZERO).then_some(LogIndex(1));
         Journal {
             news: News {
                 log_changed_from,
+                queues_changed: log_changed_from.is_some(),
                 ..News::default()
             },
             omitted: 0,
@@ -43,6 +44,10 @@ impl Journal {
         match fact {
             Fact::Raft(Event::Appended { first, .. }) => self.log_changed(first),
             Fact::Raft(Event::Truncated { from, .. }) => self.log_changed(from),
+            Fact::Raft(Event::SnapshotInstalled { .. }) => {
+                self.log_changed(LogIndex(1));
+                self.news.queues_changed = true;
+            }
             Fact::Raft(Event::Applied { .. }) => self.news.queues_changed = true,
             _ => {}
         }

@@ -15,8 +15,8 @@ use std::fmt;
 use ftqueue::{Command, FtQueue, Output};
 use netem::{Fate, LinkSettings};
 use raft_core::{
-    Config, Event, HardState, Input, Instant, LogIndex, Message, NodeId, PENDING_REQUESTS_MAX, PersistId, Raft, Term,
-    Timing, View,
+    Config, Event, HardState, Input, Instant, LogIndex, Message, NodeId, PENDING_REQUESTS_MAX, Persist, PersistId,
+    Raft, Snapshot, Term, Timing, View,
 };
 
 use crate::arrivals::Arrivals;
@@ -30,7 +30,7 @@ use crate::links::Links;
 use crate::replica::Replica;
 use crate::requests::Requests;
 use crate::state;
-use crate::wal::{self, Identity, Writer};
+use crate::wal::{self, Files, Identity, Writer};
 
 /// What a node is told at boot.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,11 +97,14 @@ pub enum NodeInput {
 /// What a step asks of its host. Fields are appended to, so that one outbox can serve many steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeOutbox {
-    /// Cut the log file to this length, before anything is appended. Asked for at boot only.
-    pub truncate_disk_to: Option<u64>,
-    /// Bytes to append to the log file.
+    /// Go on in this one of the two log files. Asked for at boot only, and before anything is appended.
+    pub open_disk: Option<OpenDisk>,
+    /// Go on in the other log file: empty it, and put `disk` there.
+    pub switch_disk: bool,
+    /// Bytes to append to the log file in use.
     pub disk: Vec<u8>,
-    /// Flush the log file once they are appended, and say so by [`NodeInput::Synced`].
+    /// Flush the log file once they are appended, then empty the one that is not in use, and say so by
+    /// [`NodeInput::Synced`].
     pub sync: Option<WriteId>,
     /// Bytes for peers, to be posted at once: the links have decided already.
     pub frames: Vec<(NodeId, Vec<u8>)>,
@@ -113,11 +116,21 @@ pub struct NodeOutbox {
     pub witnessed: Option<Instant>,
 }
 
+/// Which log file to go on in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenDisk {
+    /// The file, 0 or 1.
+    pub file: usize,
+    /// How much of it to keep, in bytes.
+    pub keep: u64,
+}
+
 impl NodeOutbox {
     /// Empties the outbox, keeping its memory.
     pub fn clear(&mut self) {
         let NodeOutbox {
-            truncate_disk_to,
+            open_disk,
+            switch_disk,
             disk,
             sync,
             frames,
@@ -128,7 +141,8 @@ impl NodeOutbox {
         disk.clear();
         frames.clear();
         replies.clear();
-        (*truncate_disk_to, *sync, *leading, *witnessed) = (None, None, None, None);
+        (*open_disk, *switch_disk) = (None, false);
+        (*sync, *leading, *witnessed) = (None, None, None);
     }
 }
 
@@ -174,19 +188,20 @@ struct PendingWrite {
     id: WriteId,
     /// The core's name for it; none for the flush at boot.
     persist: Option<PersistId>,
-    /// Where the file ends with it.
+    /// The file it goes to, and where that ends with it.
+    generation: u8,
     end: u64,
 }
 
 impl Node {
-    /// Boots a node with the bytes of its log file. What the outbox asks for, the flush above all, is to be done before
+    /// Boots a node with the bytes of its two log files. What the outbox asks for, the flush above all, is to be done before
     /// the first step: the core takes for durable what was found.
     ///
     /// # Errors
     /// As [`BootError`] says; the node must take no part then.
     pub fn boot(
         config: NodeConfig,
-        disk: &[u8],
+        disk: Files<'_>,
         now: Instant,
         out: &mut NodeOutbox,
     ) -> Result<(Node, Recovery), BootError> {
@@ -208,26 +223,26 @@ impl Node {
         .map_err(BootError::Log)?;
         let recovery = Recovery {
             hard_state: found.hard_state,
-            last_index: LogIndex(found.log.len() as u64),
-            bytes: disk.len() as u64,
+            snapshot_index: found.snapshot_index(),
+            last_index: LogIndex(found.snapshot_index().0 + found.log.len() as u64),
+            bytes: disk.iter().map(|file| file.len() as u64).sum(),
             dropped_bytes: found.dropped_bytes,
             wall_ms: 0.0,
         };
-        let valid_bytes = found.valid_bytes;
+        let open_disk = OpenDisk {
+            file: found.file,
+            keep: found.valid_bytes,
+        };
+        let writer = Writer::new(identity, found.generation, found.valid_bytes);
         let recovered = raft_core::Recovered {
             hard_state: found.hard_state,
+            snapshot: found.snapshot,
             log: found.log,
         };
         let links = Links::new(id, &members, &links, config.seed);
         let mut core_outbox = CoreOutbox::default();
-        let raft = Raft::boot(
-            config,
-            recovered,
-            Replica::new(rules.deduplicate_in_machine),
-            now,
-            &mut core_outbox,
-        )
-        .map_err(BootError::Core)?;
+        let raft =
+            Raft::boot(config, recovered, Replica::new(&rules), now, &mut core_outbox).map_err(BootError::Core)?;
         let mut node = Node {
             id,
             members,
@@ -235,7 +250,7 @@ impl Node {
             now,
             raft,
             core_outbox,
-            writer: Writer::new(identity, valid_bytes),
+            writer,
             splits_hard_state: !rules.hard_state_in_one_record,
             writes: VecDeque::new(),
             writes_asked: 0,
@@ -249,10 +264,8 @@ impl Node {
             held: Vec::new(),
             journal: Journal::after_boot(recovery.last_index),
         };
-        if recovery.dropped_bytes > 0 {
-            out.truncate_disk_to = Some(valid_bytes);
-        }
-        if valid_bytes > 0 {
+        out.open_disk = Some(open_disk);
+        if open_disk.keep > 0 {
             // What was found may still lie in a cache of the operating system, written by a boot that crashed.
             node.ask_for_sync(None, out);
         }
@@ -450,7 +463,9 @@ impl Node {
         let mut end = self.synced_bytes;
         while let Some(done) = self.writes.pop_front_if(|pending| pending.id <= write) {
             persisted = done.persist.or(persisted);
-            end = done.end;
+            if done.generation == self.writer.generation() {
+                end = done.end;
+            }
         }
         if end > self.synced_bytes {
             self.journal.tell(
@@ -483,6 +498,10 @@ impl Node {
             self.journal.tell(self.now, Fact::Raft(event));
         }
         for persist in asked.persist.drain(..) {
+            if let Some(snapshot) = &persist.snapshot {
+                self.begin_anew(snapshot, &persist, out);
+                continue;
+            }
             if let (true, Some(hard_state)) = (self.splits_hard_state, persist.hard_state) {
                 let term = self.raft.view().durable_hard_state.term;
                 let vote_alone = HardState { term, ..hard_state };
@@ -507,12 +526,30 @@ impl Node {
         self.core_outbox = asked;
     }
 
+    /// Writes a snapshot, and all that is to be kept behind it, to the other file. What this outbox had for the first is not
+    /// needed any more: the core has asked for all of it again.
+    fn begin_anew(&mut self, snapshot: &Snapshot, persist: &Persist<Command>, out: &mut NodeOutbox) {
+        out.disk.clear();
+        // One switch twice over is none.
+        debug_assert!(
+            !out.switch_disk,
+            "the core waits until a snapshot is written before it asks for another"
+        );
+        out.switch_disk = true;
+        let hard_state = persist.hard_state.unwrap_or_default();
+        self.writer
+            .begin_anew(snapshot, hard_state, &persist.append, &mut out.disk);
+        self.synced_bytes = 0;
+        self.ask_for_sync(Some(persist.id), out);
+    }
+
     fn ask_for_sync(&mut self, persist: Option<PersistId>, out: &mut NodeOutbox) {
         self.writes_asked += 1;
         let id = WriteId(self.writes_asked);
         self.writes.push_back(PendingWrite {
             id,
             persist,
+            generation: self.writer.generation(),
             end: self.writer.written(),
         });
         out.sync = Some(id);
@@ -561,6 +598,7 @@ impl From<&Boot> for NodeConfig {
             timing: boot.timing,
             seed: boot.seed,
             rules: boot.rules,
+            compact_after: boot.compact_after,
         };
         NodeConfig {
             raft,

@@ -1,7 +1,12 @@
 //! The queues as the core sees them: a machine that takes commands in order.
 
 use ftqueue::{Command, FtQueue, Output, Sequence, SessionId};
-use raft_core::{LogIndex, Machine};
+use raft_core::{LogIndex, Machine, Rules, SNAPSHOT_BYTES_MAX};
+
+use crate::codec;
+
+/// The version of snapshots.
+const SNAPSHOT_VERSION: u8 = 1;
 
 /// One node's copy of the queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,14 +14,17 @@ pub struct Replica {
     queues: FtQueue,
     /// Whether a write that was applied is applied again when it is sent again: only in a run that shows why not.
     repeats: bool,
+    /// Whether snapshots lack the sessions: only in a run that shows why not.
+    forgets_sessions: bool,
 }
 
 impl Replica {
-    /// A copy that has applied nothing. With `deduplicates` off, it takes every write for a new one.
-    pub fn new(deduplicates: bool) -> Replica {
+    /// A copy that has applied nothing, and keeps the rules that are in force.
+    pub fn new(rules: &Rules) -> Replica {
         Replica {
             queues: FtQueue::default(),
-            repeats: !deduplicates,
+            repeats: !rules.deduplicate_in_machine,
+            forgets_sessions: !rules.sessions_in_snapshot,
         }
     }
 
@@ -45,6 +53,19 @@ impl Machine for Replica {
             );
         }
         self.queues.apply(index.0, command)
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        if self.forgets_sessions {
+            codec::encode_as(SNAPSHOT_VERSION, &self.queues.without_sessions())
+        } else {
+            codec::encode_as(SNAPSHOT_VERSION, &self.queues)
+        }
+    }
+
+    fn restored(&self, snapshot: &[u8]) -> Option<Replica> {
+        let queues = codec::decode_as(SNAPSHOT_VERSION, SNAPSHOT_BYTES_MAX, snapshot).ok()?;
+        Some(Replica { queues, ..*self })
     }
 
     /// The most that postcard makes of each: a byte for a variant, ten for a number of 64 bits.

@@ -16,7 +16,8 @@ pub(crate) fn status(view: &View<'_, Replica>, paused: bool, disk_bytes: u64, ba
         term: view.term,
         voted_for: view.voted_for,
         leader: view.leader,
-        last_index: LogIndex(view.log.len() as u64),
+        snapshot_index: view.snapshot_index(),
+        last_index: view.last_index(),
         durable_index: view.durable_index,
         durable_hard_state: view.durable_hard_state,
         commit_index: view.commit_index,
@@ -46,7 +47,9 @@ pub(crate) fn queues_summary(queues: &FtQueue) -> QueuesSummary {
 
 /// The log from `from` on.
 pub(crate) fn log_patch(view: &View<'_, Replica>, from: LogIndex) -> LogPatch {
-    let kept = usize::try_from(from.prev().0).unwrap_or(usize::MAX).min(view.log.len());
+    let from = from.max(view.snapshot_index().next());
+    let kept = from.0 - view.snapshot_index().0 - 1;
+    let kept = usize::try_from(kept).unwrap_or(usize::MAX).min(view.log.len());
     LogPatch {
         from,
         entries: view.log[kept..].to_vec(),
@@ -55,7 +58,7 @@ pub(crate) fn log_patch(view: &View<'_, Replica>, from: LogIndex) -> LogPatch {
 
 /// Everything.
 pub(crate) fn describe(view: &View<'_, Replica>, now: Instant, disk_bytes: u64) -> Description {
-    let entries = view.log.iter().zip(1..);
+    let entries = view.log.iter().zip(view.snapshot_index().0 + 1..);
     Description {
         node: view.id,
         at_us: now,
@@ -79,6 +82,7 @@ pub(crate) fn describe(view: &View<'_, Replica>, now: Instant, disk_bytes: u64) 
             .queues()
             .map(|queue| queue_summary(queue, usize::MAX))
             .collect(),
+        snapshot_index: view.snapshot_index(),
         log: entries
             .map(|(entry, index)| describe_entry(LogIndex(index), entry, view.commit_index))
             .collect(),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ftqueue::Command;
 use netem::Fate;
-use raft_core::{AppendOutcome, Instant, LogIndex, Message, NodeId};
+use raft_core::{AppendOutcome, InstallOutcome, Instant, LogIndex, Message, NodeId};
 
 use crate::host::{DropReason, Fact, MessageId, MessageSummary, Reply, RequestId};
 
@@ -64,6 +64,24 @@ impl From<&Message<Command>> for MessageSummary {
                 },
                 AppendOutcome::StaleTerm => MessageSummary::StaleTerm { term: reply.term },
             },
+            Message::InstallSnapshot(part) => MessageSummary::Snapshot {
+                term: part.term,
+                last_included_index: part.last_included_index,
+                bytes: part.data.len() as u64,
+                done: part.done,
+            },
+            Message::InstallSnapshotReply(reply) => match reply.outcome {
+                InstallOutcome::Received { bytes, .. } => MessageSummary::SnapshotReceived {
+                    term: reply.term,
+                    last_included_index: reply.last_included_index,
+                    bytes,
+                },
+                InstallOutcome::Installed => MessageSummary::Matched {
+                    term: reply.term,
+                    match_index: reply.last_included_index,
+                },
+                InstallOutcome::StaleTerm => MessageSummary::StaleTerm { term: reply.term },
+            },
         }
     }
 }
@@ -116,6 +134,35 @@ impl fmt::Display for MessageSummary {
                 )
             }
             MessageSummary::StaleTerm { term } => write!(f, "AppendEntries of an older term refused in {term}"),
+            MessageSummary::Snapshot {
+                term,
+                last_included_index,
+                bytes: 0,
+                done: false,
+            } => write!(
+                f,
+                "InstallSnapshot of {term} up to index {last_included_index}: how far has it come?"
+            ),
+            MessageSummary::Snapshot {
+                term,
+                last_included_index,
+                bytes,
+                done,
+            } => {
+                let part = if *done { "the last" } else { "the next" };
+                write!(
+                    f,
+                    "InstallSnapshot of {term} up to index {last_included_index}, {part} {bytes} bytes"
+                )
+            }
+            MessageSummary::SnapshotReceived {
+                term,
+                last_included_index,
+                bytes,
+            } => write!(
+                f,
+                "{bytes} bytes of the snapshot up to index {last_included_index} received in {term}"
+            ),
         }
     }
 }

@@ -1,6 +1,11 @@
 //! The write-ahead log: what a node must find again after a crash, as bytes that are only ever appended to.
 //!
-//! The file is a header, which says whose log it is, and then records. Each record is framed on its own:
+//! There are two files, of which one is in use. When a snapshot takes the place of the log's beginning, the other file gets
+//! the snapshot, the term and vote, and the rest of the log, then a *seal*; and once that is flushed, the first is emptied. So
+//! there is always one whole file: a newer one without its seal counts for nothing. Which is the newer is said by the
+//! *generation* in its header.
+//!
+//! A file is a header, which says whose log it is, and then records. Each record is framed on its own:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -26,7 +31,7 @@
 use std::fmt;
 
 use ftqueue::Command;
-use raft_core::{Entry, HardState, LogIndex, NodeId};
+use raft_core::{Entry, HardState, LogIndex, NodeId, Snapshot, Term};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{self, DecodeError};
@@ -46,6 +51,12 @@ pub const RECORD_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How many entries one record holds. A batch of more is spread over several, of which the first takes the term, the
 /// vote and the truncation along: a crash between them leaves a shorter batch, which Raft takes for a shorter append.
 pub const RECORD_ENTRIES_MAX: usize = 4096;
+
+/// How many bytes of a snapshot one record holds.
+pub const RECORD_SNAPSHOT_BYTES_MAX: usize = 512 * 1024;
+
+/// What the two files hold.
+pub type Files<'a> = [&'a [u8]; 2];
 
 /// Whose log it is. Another's is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,24 +81,68 @@ pub enum Record<L> {
     },
     /// Nothing but what the record's head says: so many bytes have been flushed.
     Acknowledged,
+    /// A part of a snapshot, with which the file begins.
+    Snapshot {
+        /// The last entry the snapshot stands for.
+        last_included_index: LogIndex,
+        /// The term of that entry.
+        last_included_term: Term,
+        /// The part.
+        data: Vec<u8>,
+        /// Whether it is the last.
+        done: bool,
+    },
+    /// All that the other file is needed for stands before this.
+    Sealed,
 }
 
 /// Makes the bytes that are appended to the file.
 #[derive(Clone, Debug)]
 pub struct Writer {
     identity: Identity,
+    generation: u8,
     written: u64,
     acknowledged: u64,
 }
 
 impl Writer {
-    /// Goes on after the `valid_bytes` that [`recover`] found; a file without any gets its header first.
-    pub fn new(identity: Identity, valid_bytes: u64) -> Writer {
+    /// Goes on in the file of that generation after the `valid_bytes` that [`recover`] found; a file without any gets its
+    /// header first.
+    pub fn new(identity: Identity, generation: u8, valid_bytes: u64) -> Writer {
         Writer {
             identity,
+            generation,
             written: valid_bytes,
             acknowledged: 0,
         }
+    }
+
+    /// Begins the other file with all that is to be kept. `out` is to hold nothing of the first file.
+    pub fn begin_anew(
+        &mut self,
+        snapshot: &Snapshot,
+        hard_state: HardState,
+        append: &[Entry<Command>],
+        out: &mut Vec<u8>,
+    ) {
+        *self = Writer::new(self.identity, next_generation(self.generation), 0);
+        let mut rest = &snapshot.data[..];
+        loop {
+            let (data, after) = rest.split_at(rest.len().min(RECORD_SNAPSHOT_BYTES_MAX));
+            rest = after;
+            let part = Record::Snapshot {
+                last_included_index: snapshot.last_included_index,
+                last_included_term: snapshot.last_included_term,
+                data: data.to_vec(),
+                done: rest.is_empty(),
+            };
+            self.record(&part, out);
+            if rest.is_empty() {
+                break;
+            }
+        }
+        self.batch(Some(hard_state), None, append, out);
+        self.record(&Record::Sealed, out);
     }
 
     /// Appends a batch to `out`.
@@ -128,6 +183,11 @@ impl Writer {
         }
     }
 
+    /// Which file this is: of two, the one of the later generation is the newer.
+    pub fn generation(&self) -> u8 {
+        self.generation
+    }
+
     /// How long the file is, once all that was made is appended.
     pub fn written(&self) -> u64 {
         self.written
@@ -135,7 +195,7 @@ impl Writer {
 
     fn record(&mut self, record: &Record<&[Entry<Command>]>, out: &mut Vec<u8>) {
         if self.written == 0 {
-            out.extend_from_slice(&header(self.identity));
+            out.extend_from_slice(&header(self.identity, self.generation));
             self.written = HEADER_BYTES as u64;
         }
         let body = codec::encode_as(WAL_VERSION, record);
@@ -150,24 +210,42 @@ impl Writer {
     }
 }
 
-/// What a file holds.
+/// What the files hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// The term and vote.
     pub hard_state: HardState,
-    /// The log; the entry at index 1 comes first.
+    /// What stands in the place of the log's beginning.
+    pub snapshot: Option<Snapshot>,
+    /// The log behind the snapshot; without one, the entry at index 1 comes first.
     pub log: Vec<Entry<Command>>,
-    /// How much of the file to keep: the rest is to be cut off before anything is appended.
+    /// Which of the files to go on in, 0 or 1. The other is to be emptied once this is flushed.
+    pub file: usize,
+    /// That file's generation.
+    pub generation: u8,
+    /// How much of that file to keep: the rest is to be cut off before anything is appended.
     pub valid_bytes: u64,
-    /// How much is to be cut off: the torn end of a write that was not acknowledged.
+    /// How much is dropped: the torn end of a write that was not acknowledged, be it in this file or the beginning of the
+    /// other.
     pub dropped_bytes: u64,
     /// How many records were read, markers among them.
     pub records: u64,
 }
 
+impl Recovered {
+    /// The last entry that the snapshot stands for; 0 without one.
+    pub fn snapshot_index(&self) -> LogIndex {
+        self.snapshot
+            .as_ref()
+            .map_or(LogIndex::ZERO, |snapshot| snapshot.last_included_index)
+    }
+}
+
 /// Why a log is refused. The node must not take part: it may have promised what it can no longer read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
+    /// In which file, 0 or 1.
+    pub file: usize,
     /// Which record, counted from 1; 0 is the file's header.
     pub record: u64,
     /// Where it begins in the file.
@@ -223,6 +301,8 @@ pub enum Flaw {
         /// How many it vouches for.
         bytes: u64,
     },
+    /// A snapshot, or a part of one, where none can be.
+    MisplacedSnapshot,
     /// The record drops entries where there are none.
     TruncatesBeyond {
         /// The first it drops.
@@ -232,34 +312,123 @@ pub enum Flaw {
     },
 }
 
-/// Reads a file.
+/// Reads the files, and chooses the one that counts.
 ///
 /// # Errors
-/// [`Damage`] names the record that was acknowledged and cannot be read, or says why the file is not this node's.
-pub fn recover(identity: Identity, file: &[u8]) -> Result<Recovered, Damage> {
-    let mut found = Recovered::default();
-    if header(identity).starts_with(file) && file.len() < HEADER_BYTES {
+/// [`Damage`] names the record that was acknowledged and cannot be read, or says why a file is not this node's.
+pub fn recover(identity: Identity, files: Files<'_>) -> Result<Recovered, Damage> {
+    let newer = newer_of(files);
+    let older = 1 - newer;
+    let read = |file: usize| {
+        read_file(identity, files[file]).map_err(|(record, offset, what)| Damage {
+            file,
+            record,
+            offset,
+            what,
+        })
+    };
+    let (chosen, found) = match read(newer) {
+        Ok(found) if found.sealed => (newer, found),
+        // It was being written, and nothing of it acknowledged.
+        Ok(_) => (older, read(older)?),
+        Err(damage) if damage.was_being_written() && !files[older].is_empty() => (older, read(older)?),
+        Err(damage) => return Err(damage),
+    };
+    // Without a seal there is nothing: what there was before was not flushed either.
+    let found = if found.sealed { found } else { Found::default() };
+    // The other file is one that this has taken the place of, or one that was being begun.
+    let other = files[1 - chosen];
+    let begun = if chosen == older || read_header(other).is_err() {
+        other.len()
+    } else {
+        0
+    };
+    let dropped_bytes = (files[chosen].len() + begun) as u64 - found.valid_bytes;
+    Ok(Recovered {
+        hard_state: found.hard_state,
+        snapshot: found.snapshot,
+        log: found.log,
+        file: chosen,
+        generation: found.generation,
+        valid_bytes: found.valid_bytes,
+        dropped_bytes,
+        records: found.records,
+    })
+}
+
+/// Reads the files up to their damage, as if nothing had come after: what no node that keeps the rules does.
+///
+/// # Errors
+/// There is nothing to read before the damage.
+pub(crate) fn recover_before(identity: Identity, files: Files<'_>, damage: &Damage) -> Result<Recovered, Damage> {
+    let sound = usize::try_from(damage.offset).unwrap_or(usize::MAX);
+    if damage.record == 0 || sound > files[damage.file].len() {
+        return Err(damage.clone());
+    }
+    let mut before = files;
+    before[damage.file] = &files[damage.file][..sound];
+    let found = recover(identity, before)?;
+    Ok(Recovered {
+        dropped_bytes: files[found.file].len() as u64 - found.valid_bytes,
+        ..found
+    })
+}
+
+/// What one file holds.
+#[derive(Debug, Default)]
+struct Found {
+    hard_state: HardState,
+    snapshot: Option<Snapshot>,
+    log: Vec<Entry<Command>>,
+    generation: u8,
+    /// Whether the other file is not needed for what this one holds.
+    sealed: bool,
+    valid_bytes: u64,
+    records: u64,
+}
+
+/// The file whose header says so; or the one that has one, for the other may be about to begin.
+fn newer_of(files: Files<'_>) -> usize {
+    let generation = |file: &[u8]| read_header(file).ok().map(|header| header.generation);
+    match (generation(files[0]), generation(files[1])) {
+        (Some(first), Some(second)) => usize::from(second == next_generation(first)),
+        (None, Some(_)) => 1,
+        (Some(_), None) => 0,
+        (None, None) => usize::from(files[0].is_empty() && !files[1].is_empty()),
+    }
+}
+
+/// The first file is of generation 0, and no other.
+fn next_generation(generation: u8) -> u8 {
+    generation.checked_add(1).unwrap_or(1)
+}
+
+impl Damage {
+    /// Whether the file may be one that was being begun, and was not read because of that.
+    fn was_being_written(&self) -> bool {
+        self.record == 0 && matches!(self.what, Flaw::NotALog | Flaw::HeaderChecksum)
+    }
+}
+
+/// Reads a file. What is wrong with it comes with the number of the record and its offset.
+fn read_file(identity: Identity, file: &[u8]) -> Result<Found, (u64, u64, Flaw)> {
+    let mut found = Found::default();
+    if file.len() < HEADER_BYTES && is_header_begun(identity, file) {
         // Nothing, or a header that was being written: no record was ever flushed.
-        found.dropped_bytes = file.len() as u64;
+        found.sealed = true;
         return Ok(found);
     }
-    check_header(identity, file).map_err(|what| Damage {
-        record: 0,
-        offset: 0,
-        what,
-    })?;
+    found.generation = check_header(identity, file).map_err(|what| (0, 0, what))?;
+    found.sealed = found.generation == 0;
+    let mut begun = None;
     let mut offset = HEADER_BYTES;
     while offset < file.len() {
         let record_number = found.records + 1;
-        let damage = |what| Damage {
-            record: record_number,
-            offset: offset as u64,
-            what,
-        };
+        let damage = |what| (record_number, offset as u64, what);
         match read_record(file, offset) {
             Ok(framed) => {
                 let record = decode_record(&framed).map_err(damage)?;
-                replay(record, &mut found).map_err(damage)?;
+                replay(record, &mut found, &mut begun).map_err(damage)?;
                 found.records += 1;
                 offset = framed.end;
             }
@@ -268,39 +437,38 @@ pub fn recover(identity: Identity, file: &[u8]) -> Result<Recovered, Damage> {
         }
     }
     found.valid_bytes = offset as u64;
-    found.dropped_bytes = (file.len() - offset) as u64;
     Ok(found)
 }
 
-/// Reads a file up to its damage, as if nothing had come after: what no node that keeps the rules does.
-///
-/// # Errors
-/// The header is damaged, so that there is nothing to read.
-pub(crate) fn recover_before(identity: Identity, file: &[u8], damage: &Damage) -> Result<Recovered, Damage> {
-    let sound = usize::try_from(damage.offset).unwrap_or(usize::MAX).min(file.len());
-    let found = if damage.record == 0 {
-        Err(damage.clone())
-    } else {
-        recover(identity, &file[..sound])
-    }?;
-    Ok(Recovered {
-        dropped_bytes: (file.len() - sound) as u64,
-        ..found
-    })
+/// Whether these are the first bytes of a header of this node's, of any generation.
+fn is_header_begun(identity: Identity, bytes: &[u8]) -> bool {
+    let generation = bytes.get(GENERATION_AT).copied().unwrap_or(0);
+    header(identity, generation).starts_with(bytes)
 }
 
-fn header(identity: Identity) -> [u8; HEADER_BYTES] {
+/// What a header says.
+struct Header {
+    version: u8,
+    identity: Identity,
+    generation: u8,
+}
+
+/// Where in the header the generation is.
+const GENERATION_AT: usize = 11;
+
+fn header(identity: Identity, generation: u8) -> [u8; HEADER_BYTES] {
     let mut header = [0; HEADER_BYTES];
     header[..8].copy_from_slice(&FILE_MAGIC);
     header[8] = WAL_VERSION;
     header[9] = identity.node.0;
     header[10] = identity.members;
+    header[GENERATION_AT] = generation;
     let checksum = crc32fast::hash(&header[..12]);
     header[12..].copy_from_slice(&checksum.to_le_bytes());
     header
 }
 
-fn check_header(identity: Identity, file: &[u8]) -> Result<(), Flaw> {
+fn read_header(file: &[u8]) -> Result<Header, Flaw> {
     let Some(header) = file.first_chunk::<HEADER_BYTES>() else {
         return Err(Flaw::NotALog);
     };
@@ -310,9 +478,22 @@ fn check_header(identity: Identity, file: &[u8]) -> Result<(), Flaw> {
     if crc32fast::hash(&header[..12]).to_le_bytes() != header[12..] {
         return Err(Flaw::HeaderChecksum);
     }
-    let (version, node, members) = (header[8], NodeId(header[9]), header[10]);
-    if version != WAL_VERSION {
-        return Err(Flaw::Version { found: version });
+    Ok(Header {
+        version: header[8],
+        identity: Identity {
+            node: NodeId(header[9]),
+            members: header[10],
+        },
+        generation: header[GENERATION_AT],
+    })
+}
+
+/// Whether the file is this node's; gives its generation.
+fn check_header(identity: Identity, file: &[u8]) -> Result<u8, Flaw> {
+    let header = read_header(file)?;
+    let Identity { node, members } = header.identity;
+    if header.version != WAL_VERSION {
+        return Err(Flaw::Version { found: header.version });
     }
     if node != identity.node {
         return Err(Flaw::OtherNode {
@@ -326,7 +507,7 @@ fn check_header(identity: Identity, file: &[u8]) -> Result<(), Flaw> {
             ours: identity.members,
         });
     }
-    Ok(())
+    Ok(header.generation)
 }
 
 /// A record whose frame is sound.
@@ -393,25 +574,55 @@ fn decode_record(framed: &Framed<'_>) -> Result<Record<Vec<Entry<Command>>>, Fla
     codec::decode_as(WAL_VERSION, RECORD_BODY_BYTES_MAX, framed.body).map_err(Flaw::Undecodable)
 }
 
-fn replay(record: Record<Vec<Entry<Command>>>, found: &mut Recovered) -> Result<(), Flaw> {
-    let Record::Batch {
-        hard_state,
-        truncate_from,
-        append,
-    } = record
-    else {
-        return Ok(());
-    };
-    if let Some(from) = truncate_from {
-        let last = LogIndex(found.log.len() as u64);
-        if from == LogIndex::ZERO || from > last.next() {
-            return Err(Flaw::TruncatesBeyond { from, last });
+/// Adds what a record says. `begun` holds the parts of a snapshot that is not whole yet.
+fn replay(record: Record<Vec<Entry<Command>>>, found: &mut Found, begun: &mut Option<Snapshot>) -> Result<(), Flaw> {
+    match record {
+        Record::Acknowledged => Ok(()),
+        Record::Sealed => {
+            found.sealed = true;
+            Ok(())
         }
-        found.log.truncate(from.prev().0 as usize);
+        Record::Snapshot {
+            last_included_index,
+            last_included_term,
+            data,
+            done,
+        } => {
+            let is_first = found.records == 0 && found.generation > 0;
+            let mut snapshot = match begun.take() {
+                Some(begun) => begun,
+                None if is_first => Snapshot {
+                    last_included_index,
+                    last_included_term,
+                    data: Vec::new(),
+                },
+                None => return Err(Flaw::MisplacedSnapshot),
+            };
+            snapshot.data.extend(data);
+            *if done { &mut found.snapshot } else { begun } = Some(snapshot);
+            Ok(())
+        }
+        Record::Batch {
+            hard_state,
+            truncate_from,
+            append,
+        } => {
+            let base = found
+                .snapshot
+                .as_ref()
+                .map_or(0, |snapshot| snapshot.last_included_index.0);
+            if let Some(from) = truncate_from {
+                let last = LogIndex(base.saturating_add(found.log.len() as u64));
+                if from.0 <= base || from > last.next() {
+                    return Err(Flaw::TruncatesBeyond { from, last });
+                }
+                found.log.truncate((from.0 - base - 1) as usize);
+            }
+            found.hard_state = hard_state.unwrap_or(found.hard_state);
+            found.log.extend(append);
+            Ok(())
+        }
     }
-    found.hard_state = hard_state.unwrap_or(found.hard_state);
-    found.log.extend(append);
-    Ok(())
 }
 
 /// Whether any sound record past `damaged` was written when the byte there had been flushed. The damaged record's
@@ -472,6 +683,7 @@ impl fmt::Display for Flaw {
             Flaw::Checksum => write!(f, "its checksum is wrong"),
             Flaw::Undecodable(error) => write!(f, "it does not decode: {error}"),
             Flaw::VouchesAhead { bytes } => write!(f, "it vouches for {bytes} bytes, beyond its own place"),
+            Flaw::MisplacedSnapshot => write!(f, "it is a part of a snapshot, which only begins a file"),
             Flaw::TruncatesBeyond { from, last } => {
                 write!(f, "it drops entries from index {from} on, where the log ends at {last}")
             }

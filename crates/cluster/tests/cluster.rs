@@ -9,6 +9,17 @@ use ftqueue::{Answer, Label, QueueError, QueueId, Read, SessionId};
 use raft_core::{Duration, NodeId, Role};
 use world::{Unflushed, World};
 
+/// A cluster whose nodes take a snapshot after so many entries.
+fn compacting(compact_after: u64, seed: u64) -> (World, usize) {
+    let mut world = World::new(5, seed);
+    world.compact_after = compact_after;
+    world.start_all();
+    world.wait_for_leader();
+    let client = world.client();
+    assert_eq!(world.answer(client, "create_queue 7"), Answer::Qid(QueueId(1)));
+    (world, client)
+}
+
 const SECOND: Duration = Duration::from_millis(1_000);
 
 /// A cluster with a leader, a client, and a queue with id 1.
@@ -397,4 +408,81 @@ fn an_unknown_session_is_told_so() {
     let asked = world.ask(leader, body);
     world.run_for(SECOND);
     assert_eq!(world.reply(asked), Some(Reply::SessionExpired));
+}
+
+#[test]
+fn logs_stay_short_and_disks_small() {
+    let (mut world, client) = compacting(20, 3);
+    for item in 1..=300 {
+        world.answer(client, &format!("push 1 {item}"));
+        if item > 10 {
+            world.answer(client, "pop 1");
+        }
+    }
+    world.run_for(SECOND);
+    for id in world.members() {
+        let view = world.node(id).view();
+        assert!(view.last_index().0 > 590, "{id}");
+        assert!(view.log.len() <= 41, "{id} keeps {} entries", view.log.len());
+        assert!(world.file_bytes(id) < 16_000, "{id} has {} bytes", world.file_bytes(id));
+    }
+    world.assert_disks_hold_logs();
+    world.crash_all(Unflushed::Lost);
+    world.start_all();
+    world.wait_for_leader();
+    assert_eq!(world.answer(client, "qsize 1"), Answer::Size(10));
+    world.run_for(SECOND);
+    assert_items(&world, 291..=300);
+}
+
+/// A node that was away longer than the others keep entries gets the state, sessions among it: a write that was applied
+/// before is recognised after.
+#[test]
+fn who_lags_too_far_gets_a_snapshot() {
+    let (mut world, client) = compacting(10, 4);
+    let leader = world.wait_for_leader();
+    let away = world.members().into_iter().find(|id| *id != leader).unwrap();
+    world.crash(away, Unflushed::Lost);
+    for item in 1..=60 {
+        world.answer(client, &format!("push 1 {item}"));
+    }
+    world.start(away).unwrap();
+    world.run_for(SECOND);
+    assert!(world.node(away).view().snapshot_index().0 > 20);
+    assert_items(&world, 1..=60);
+    // It takes over, and knows the client.
+    for id in world.members() {
+        if id != away && world.running_nodes().len() > 3 {
+            world.crash(id, Unflushed::Lost);
+        }
+    }
+    world.answer(client, "push 1 61");
+    world.run_for(SECOND);
+    assert_items(&world, 1..=61);
+    world.assert_disks_hold_logs();
+}
+
+/// The power fails at some instant around a snapshot, and each disk keeps another part of both files.
+#[test]
+fn a_crash_in_the_middle_of_a_snapshot_loses_nothing() {
+    for seed in 0..60 {
+        let (mut world, client) = compacting(4, seed);
+        world.flush = Duration(if seed % 2 == 0 { 700 } else { 30_000 });
+        for item in 1..=12 {
+            world.answer(client, &format!("push 1 {item}"));
+        }
+        world.submit(client, "push 1 13");
+        world.run_for(Duration(seed * 2_500));
+        for id in world.members() {
+            let torn_after = (seed as usize * 31 + usize::from(id.0) * 13) % 400;
+            world.crash(id, Unflushed::TornAfter(torn_after));
+        }
+        world.start_all();
+        world.wait_for_leader();
+        let deadline = world.now + Duration::from_millis(20_000);
+        world.run_until(deadline, |world| world.done[client].len() == 14);
+        world.run_for(SECOND);
+        assert_items(&world, 1..=13);
+        world.assert_disks_hold_logs();
+    }
 }

@@ -130,15 +130,15 @@ proptest! {
     fn a_node_survives_anything(inputs in vec((0..400_000_u64, input()), 0..80)) {
         let identity = Identity { node: NODE, members: MEMBERS };
         let members = (1..=MEMBERS).map(NodeId).collect();
-        let raft = Config { id: NODE, members, timing: Timing::default(), seed: 1, rules: Rules::default() };
+        let raft = Config { id: NODE, members, timing: Timing::default(), seed: 1, rules: Rules::default(), compact_after: u64::MAX };
         let mut out = NodeOutbox::default();
         let config = NodeConfig { raft, boot: 1, links: Vec::new() };
-        let (mut node, _) = Node::boot(config, &[], Instant(0), &mut out).expect("an empty disk boots");
+        let (mut node, _) = Node::boot(config, [&[], &[]], Instant(0), &mut out).expect("an empty disk boots");
         let mut now = Instant(0);
         for (pause_us, input) in inputs {
             now = now + Duration(pause_us);
             node.step(now, input, &mut out);
-            let found = recover(identity, &out.disk).expect("what a node writes, it can read");
+            let found = recover(identity, [&out.disk, &[]]).expect("what a node writes, it can read");
             prop_assert_eq!(found.dropped_bytes, 0);
             let view = node.view();
             if !node.status().paused {

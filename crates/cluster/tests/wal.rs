@@ -5,18 +5,21 @@
 
 mod strategies;
 
-use cluster::wal::{
-    Damage, Flaw, HEADER_BYTES, Identity, RECORD_ENTRIES_MAX, RECORD_HEAD_BYTES, Recovered, Writer, recover,
-};
+use cluster::wal::{Damage, Flaw, HEADER_BYTES, Identity, RECORD_ENTRIES_MAX, RECORD_HEAD_BYTES, Recovered, Writer};
 use ftqueue::{Command, QueueId, Sequence, SessionId, Write};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, Term};
+use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, Snapshot, Term};
 
 const IDENTITY: Identity = Identity {
     node: NodeId(3),
     members: 5,
 };
+
+/// Reads a log that has never been begun anew: the other file is empty.
+fn recover(identity: Identity, file: &[u8]) -> Result<Recovered, Damage> {
+    cluster::wal::recover(identity, [file, &[]])
+}
 
 /// A log as a node writes it, and what it held after each record.
 struct History {
@@ -38,7 +41,7 @@ impl History {
     fn new() -> History {
         let states = vec![(0, State::default())];
         History {
-            writer: Writer::new(IDENTITY, 0),
+            writer: Writer::new(IDENTITY, 0, 0),
             file: Vec::new(),
             states,
             acknowledged: 0,
@@ -177,7 +180,7 @@ fn a_node_goes_on_after_every_cut() {
     for cut in 0..=history.file.len() {
         let recovered = recover(IDENTITY, &history.file[..cut]).unwrap();
         let mut file = history.file[..recovered.valid_bytes as usize].to_vec();
-        let mut writer = Writer::new(IDENTITY, recovered.valid_bytes);
+        let mut writer = Writer::new(IDENTITY, 0, recovered.valid_bytes);
         writer.acknowledge(file.len() as u64, &mut file);
         writer.batch(voted(9, 1), None, &[push(9, 99)], &mut file);
         let again = recover(IDENTITY, &file).unwrap_or_else(|damage| panic!("cut at {cut}: {damage}"));
@@ -248,6 +251,7 @@ fn a_damaged_acknowledged_record_is_named() {
     assert_eq!(
         damage,
         Damage {
+            file: 0,
             record: 4,
             offset: third as u64,
             what: Flaw::Checksum
@@ -415,4 +419,154 @@ proptest! {
         file.extend(noise);
         let _ = recover(IDENTITY, &file);
     }
+}
+
+/// A log that was begun anew: the first file as it was, and the second with a snapshot and what came behind it.
+struct Rewritten {
+    first: History,
+    second: Vec<u8>,
+    /// Where the seal ends.
+    sealed: usize,
+    writer: Writer,
+}
+
+fn snapshot() -> Snapshot {
+    Snapshot {
+        last_included_index: LogIndex(2),
+        last_included_term: Term(1),
+        data: (0..1_200_000_u32).map(|byte| byte as u8).collect(),
+    }
+}
+
+fn rewritten(snapshot: &Snapshot) -> Rewritten {
+    let first = history();
+    let State { hard_state, log } = first.state().clone();
+    let mut second = Vec::new();
+    let mut writer = first.writer.clone();
+    writer.begin_anew(snapshot, hard_state, &log[2..], &mut second);
+    Rewritten {
+        first,
+        sealed: second.len(),
+        second,
+        writer,
+    }
+}
+
+#[test]
+fn a_snapshot_takes_the_place_of_what_it_stands_for() {
+    let snapshot = snapshot();
+    let Rewritten {
+        first,
+        mut second,
+        mut writer,
+        ..
+    } = rewritten(&snapshot);
+    writer.acknowledge(writer.written(), &mut second);
+    writer.batch(None, Some(LogIndex(5)), &[push(2, 60), push(2, 70)], &mut second);
+    // Whether the first file is emptied already or not, and wherever each lies.
+    for files in [
+        [&first.file[..], &second[..]],
+        [&[], &second],
+        [&second, &first.file],
+        [&second, &[]],
+    ] {
+        let found = cluster::wal::recover(IDENTITY, files).unwrap();
+        assert_eq!(files[found.file], second);
+        assert_eq!(
+            (found.generation, found.valid_bytes),
+            (writer.generation(), writer.written())
+        );
+        assert_eq!((found.dropped_bytes, found.snapshot_index()), (0, LogIndex(2)));
+        assert_eq!(found.hard_state, first.state().hard_state);
+        assert_eq!(found.log, [push(2, 30), push(2, 40), push(2, 60), push(2, 70)]);
+        assert_eq!(found.snapshot.as_ref(), Some(&snapshot));
+    }
+}
+
+#[test]
+fn what_is_not_sealed_counts_for_nothing() {
+    let small = Snapshot {
+        data: vec![7; 300],
+        ..snapshot()
+    };
+    let Rewritten {
+        first, second, sealed, ..
+    } = rewritten(&small);
+    for cut in 0..=sealed {
+        let found = cluster::wal::recover(IDENTITY, [&first.file, &second[..cut]]).unwrap();
+        if cut == sealed {
+            assert_eq!((found.file, found.snapshot_index()), (1, LogIndex(2)));
+        } else {
+            assert_eq!((found.file, found.dropped_bytes), (0, cut as u64), "cut at {cut}");
+            assert_eq!(state(found), *first.state(), "cut at {cut}");
+        }
+    }
+    // Nothing of the first file had been flushed, and it is gone: there is nothing.
+    let found = cluster::wal::recover(IDENTITY, [&[], &second[..sealed - 1]]).unwrap();
+    assert_eq!((found.file, found.valid_bytes, found.generation), (0, 0, 0));
+    assert_eq!(state(found), State::default());
+}
+
+#[test]
+fn a_flipped_bit_in_a_new_file_is_noticed() {
+    let small = Snapshot {
+        data: vec![7; 60],
+        ..snapshot()
+    };
+    let Rewritten {
+        first,
+        mut second,
+        sealed,
+        mut writer,
+    } = rewritten(&small);
+    for bit in 0..sealed * 8 {
+        let mut flipped = second.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        // While it was being written, the first file is whole.
+        let found = cluster::wal::recover(IDENTITY, [&first.file, &flipped]);
+        match found {
+            Ok(found) => assert_eq!(state(found), *first.state(), "bit {bit}"),
+            Err(damage) => assert_eq!(damage.record, 0, "bit {bit}: {damage}"),
+        }
+    }
+    // Once it is acknowledged, the first is emptied, and damage is damage.
+    writer.acknowledge(writer.written(), &mut second);
+    for bit in 0..sealed * 8 {
+        let mut flipped = second.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let damage = cluster::wal::recover(IDENTITY, [&[], &flipped]).unwrap_err();
+        assert_eq!(damage.file, 1);
+    }
+}
+
+#[test]
+fn generations_go_round() {
+    let small = Snapshot {
+        data: vec![7],
+        ..snapshot()
+    };
+    let mut files = [history().file, Vec::new()];
+    let mut writer = Writer::new(IDENTITY, 0, files[0].len() as u64);
+    for turn in 1..600 {
+        let next = turn % 2;
+        files[next].clear();
+        writer.begin_anew(&small, HardState::default(), &[push(1, turn as i64)], &mut files[next]);
+        assert_ne!(writer.generation(), 0, "only a first file needs no seal");
+        let found = cluster::wal::recover(IDENTITY, [&files[0], &files[1]]).unwrap();
+        assert_eq!((found.file, &found.log[..]), (next, &[push(1, turn as i64)][..]));
+    }
+}
+
+#[test]
+fn a_snapshot_stands_only_where_a_file_begins() {
+    let Rewritten { second, sealed, .. } = rewritten(&Snapshot {
+        data: vec![7; 60],
+        ..snapshot()
+    });
+    // The same records under the header of a first file.
+    let mut first = History::new();
+    first.batch(voted(1, 3), None, vec![]);
+    let forged = [&first.file[..HEADER_BYTES], &second[HEADER_BYTES..sealed]].concat();
+    let damage = recover(IDENTITY, &forged).unwrap_err();
+    assert_eq!((damage.record, damage.what), (1, Flaw::MisplacedSnapshot));
 }

@@ -108,6 +108,14 @@ impl FtQueue {
         hash_words(&[self.queues.len() as u64, self.digest, self.sessions.digest()])
     }
 
+    /// The same queues, and no session: what a machine is left with that does not keep them.
+    pub fn without_sessions(&self) -> FtQueue {
+        FtQueue {
+            sessions: Sessions::default(),
+            ..self.clone()
+        }
+    }
+
     fn write(&mut self, write: Write) -> Result<Answer, QueueError> {
         match write {
             Write::CreateQueue { label } => self.create(label),

@@ -16,6 +16,12 @@ pub const INFLIGHT_BYTES_MAX: usize = 256 * 1024;
 pub const INFLIGHT_APPENDS_MAX: usize = 64;
 /// How many committed entries a node applies in one step. The rest follows in the next ones.
 pub const APPLY_ENTRIES_MAX: usize = 1024;
+/// How many entries a log keeps once they are applied, unless a host says otherwise (see [`Config::compact_after`]).
+pub const COMPACT_AFTER_ENTRIES: u64 = 4096;
+/// How many bytes of a snapshot one InstallSnapshot carries.
+pub const SNAPSHOT_PART_BYTES_MAX: usize = 64 * 1024;
+/// How many bytes a snapshot has at most. A machine is to be limited so that it never needs more.
+pub const SNAPSHOT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How many proposals and reads of its own clients a leader keeps waiting.
 pub const PENDING_REQUESTS_MAX: usize = 4096;
 
@@ -32,6 +38,9 @@ pub struct Config {
     pub seed: u64,
     /// Which of Raft's rules hold.
     pub rules: Rules,
+    /// After how many applied entries a snapshot is taken, at least 1. It takes their place in the log when as many again
+    /// have been applied, so that a follower that lags a little finds what it lacks.
+    pub compact_after: u64,
 }
 
 impl Config {
@@ -124,6 +133,10 @@ rules! {
     commit_own_term_only, CommitOwnTermOnly, "§5.4.2";
     /// A follower's commit index goes no further than the last entry the append showed to match.
     commit_bounded_by_match, CommitBoundedByMatch, "§5.3, figure 2";
+    /// A snapshot of what is committed here already changes nothing.
+    ignore_old_snapshot, IgnoreOldSnapshot, "§7";
+    /// A snapshot takes the place of a log that does not hold its last entry.
+    drop_log_behind_snapshot, DropLogBehindSnapshot, "§7";
     /// A leader opens its term with a no-op.
     no_op_on_election, NoOpOnElection, "§8";
     /// No message leaves before the bytes it rests on are durable.
@@ -140,6 +153,8 @@ rules! {
     own_read_tokens, OwnReadTokens, "§8";
     /// A write that is sent again is recognised by every copy of the machine. The host's rule.
     deduplicate_in_machine, DeduplicateInMachine, "§8";
+    /// What the machine remembers of its clients is part of a snapshot. The host's rule.
+    sessions_in_snapshot, SessionsInSnapshot, "§7, §8";
     /// Term and vote are written as one. The host's rule.
     hard_state_in_one_record, HardStateInOneRecord, "figure 2";
     /// A node that finds damage in what it acknowledged takes no part. The host's rule.

@@ -135,6 +135,40 @@ pub enum Event {
         /// The last of them.
         last: LogIndex,
     },
+    /// The machine's state was kept, for the time when it takes the place of the entries that led to it.
+    SnapshotTaken {
+        /// The last entry it stands for.
+        last_included_index: LogIndex,
+        /// How long it is.
+        bytes: u64,
+    },
+    /// Entries were dropped from the beginning of the log: a snapshot stands for them.
+    Compacted {
+        /// The first of them.
+        first: LogIndex,
+        /// The last of them.
+        last: LogIndex,
+    },
+    /// A leader has no more what a follower needs next, and begins to send it a snapshot.
+    SnapshotNeeded {
+        /// The follower.
+        follower: NodeId,
+        /// What it needs next.
+        next_index: LogIndex,
+        /// The last entry that the snapshot stands for.
+        last_included_index: LogIndex,
+    },
+    /// A snapshot took the place of the machine's state and of the log.
+    SnapshotInstalled {
+        /// Who sent it.
+        leader: NodeId,
+        /// The last entry it stands for.
+        last_included_index: LogIndex,
+        /// The term of that entry.
+        last_included_term: Term,
+        /// Where the log ended that was dropped.
+        dropped_to: LogIndex,
+    },
     /// A write was asked for.
     PersistRequested {
         /// Its number.
@@ -279,6 +313,8 @@ pub enum IgnoreReason {
         /// The part.
         what: Malformed,
     },
+    /// It is the last part of a snapshot that holds no state of the machine.
+    UnreadableSnapshot,
     /// It would change an entry that is committed here.
     ContradictsCommitted {
         /// The first such entry.

@@ -1,5 +1,7 @@
 //! What goes into a step and what comes out: the whole surface between the core and its host.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Duration, Entry, Event, LogIndex, Message, NodeId, Term};
@@ -67,11 +69,33 @@ pub struct PersistId {
     pub last_term: Term,
 }
 
+/// A machine's state, in place of the entries that led to it (§7).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The last entry it stands for.
+    pub last_included_index: LogIndex,
+    /// The term of that entry.
+    pub last_included_term: Term,
+    /// What [`crate::Machine::snapshot`] made.
+    pub data: Vec<u8>,
+}
+
+impl fmt::Debug for Snapshot {
+    /// The bytes say nothing to a reader.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (index, term) = (self.last_included_index, self.last_included_term);
+        write!(f, "Snapshot up to {index} of {term}, {} bytes", self.data.len())
+    }
+}
+
 /// One atomic write: the host makes all of it durable or none of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Persist<C> {
     /// To be handed back in [`Input::Persisted`].
     pub id: PersistId,
+    /// Put this in the place of all that is there. The term and vote and the whole log behind it come along, so that nothing of
+    /// what was written before is needed any more.
+    pub snapshot: Option<Snapshot>,
     /// The term and vote, if they changed.
     pub hard_state: Option<HardState>,
     /// Drop the entries from this index on, first.

@@ -27,6 +27,9 @@
 //! **Reads (§8).** A read needs no entry. The leader notes its commit index, has a majority confirm that it still leads, and
 //! answers once the machine has applied as much. Until it has committed an entry of its own term, it waits.
 //!
+//! **Snapshots (§7).** A log would grow for ever. Every so often a node keeps its machine's state and drops the entries that led
+//! to it. A follower that needs what its leader has dropped gets the state instead, and begins anew behind it.
+//!
 //! **Durability (figure 2).** A vote, an acknowledgement, and the node's own copy of an entry are worth something only if they
 //! survive a crash. The core asks for a write and goes on working; what rests on the write is withheld until the host
 //! says that it is done. A leader does send entries before they are durable on its own disk, but does not count itself.
@@ -60,14 +63,29 @@
 //!         self.0
 //!     }
 //!
+//!     fn snapshot(&self) -> Vec<u8> {
+//!         self.0.to_le_bytes().into()
+//!     }
+//!
+//!     fn restored(&self, snapshot: &[u8]) -> Option<Sum> {
+//!         snapshot.try_into().ok().map(|bytes| Sum(u64::from_le_bytes(bytes)))
+//!     }
+//!
 //!     fn wire_bytes(_: &u64) -> usize {
 //!         8
 //!     }
 //! }
 //!
 //! let id = NodeId(1);
-//! let config = Config { id, members: vec![id], timing: Timing::default(), seed: 1, rules: Rules::default() };
-//! let recovered = Recovered { hard_state: HardState::default(), log: Vec::new() };
+//! let config = Config {
+//!     id,
+//!     members: vec![id],
+//!     timing: Timing::default(),
+//!     seed: 1,
+//!     rules: Rules::default(),
+//!     compact_after: COMPACT_AFTER_ENTRIES,
+//! };
+//! let recovered = Recovered { hard_state: HardState::default(), snapshot: None, log: Vec::new() };
 //! let mut out = Outbox::default();
 //! let mut raft = Raft::boot(config, recovered, Sum(0), Instant(0), &mut out)?;
 //!
@@ -91,7 +109,7 @@
 //!
 //! # Caveats
 //!
-//! - The log is never compacted: there are no snapshots yet. The set of members is fixed.
+//! - The set of members is fixed.
 //! - There is no pre-vote: a node that comes back from isolation with a greater term deposes the leader once.
 //! - A leader that is cut off from the majority goes on believing that it leads, though it can neither commit nor answer a
 //!   read. It is for clients to give up waiting and to ask elsewhere.

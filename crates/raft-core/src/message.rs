@@ -1,4 +1,4 @@
-//! What nodes say to one another: the remote procedure calls of figure 2 of the paper.
+//! What nodes say to one another: the remote procedure calls of figures 2 and 13 of the paper.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,10 @@ pub enum Message<C> {
     AppendEntries(AppendEntries<C>),
     /// The answer to [`Message::AppendEntries`].
     AppendEntriesReply(AppendEntriesReply),
+    /// A leader sends a part of its snapshot (§7).
+    InstallSnapshot(InstallSnapshot),
+    /// The answer to [`Message::InstallSnapshot`].
+    InstallSnapshotReply(InstallSnapshotReply),
 }
 
 /// A candidate asks for a vote (§5.2, §5.4.1).
@@ -109,6 +113,54 @@ pub enum AppendOutcome {
     StaleTerm,
 }
 
+/// A leader sends a part of its snapshot to a follower that lacks entries which the leader has no more (§7, figure 13).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallSnapshot {
+    /// The leader's term.
+    pub term: Term,
+    /// The last entry that the snapshot stands for.
+    pub last_included_index: LogIndex,
+    /// The term of that entry.
+    pub last_included_term: Term,
+    /// Where in the snapshot `data` begins, in bytes.
+    pub offset: u64,
+    /// A part of the snapshot; nothing, where the leader only asks how far the follower has come.
+    pub data: Vec<u8>,
+    /// Whether the snapshot ends with this part.
+    pub done: bool,
+    /// The latest round in which the leader asks whether it still leads (§8).
+    pub read_round: ReadRound,
+}
+
+/// The answer to a part of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallSnapshotReply {
+    /// The follower's term, for the leader to update itself.
+    pub term: Term,
+    /// The snapshot that this answers.
+    pub last_included_index: LogIndex,
+    /// How far the follower has come with it.
+    pub outcome: InstallOutcome,
+    /// The round carried by the part this answers.
+    pub read_round: ReadRound,
+}
+
+/// How far a follower has come with a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InstallOutcome {
+    /// It has the first so many bytes, in memory.
+    Received {
+        /// How many.
+        bytes: u64,
+        /// Whether the leader had asked, and not sent a part.
+        asked: bool,
+    },
+    /// It has all that the snapshot stands for, durably.
+    Installed,
+    /// The part came from a leader of an older term.
+    StaleTerm,
+}
+
 impl<C> Message<C> {
     /// The sender's term.
     pub fn term(&self) -> Term {
@@ -117,6 +169,8 @@ impl<C> Message<C> {
             Message::RequestVoteReply(m) => m.term,
             Message::AppendEntries(m) => m.term,
             Message::AppendEntriesReply(m) => m.term,
+            Message::InstallSnapshot(m) => m.term,
+            Message::InstallSnapshotReply(m) => m.term,
         }
     }
 }

@@ -8,6 +8,7 @@ mod persistence;
 mod proposals;
 mod reads;
 mod replication;
+mod snapshots;
 
 use std::collections::VecDeque;
 
@@ -15,23 +16,26 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
 use crate::{
-    AppendEntries, Config, Duration, Entry, Event, FollowReason, HardState, IgnoreReason, Input, Instant, LogIndex,
-    MEMBERS_MAX, Machine, Message, NodeId, Outbox, Role, Term, Timing, View,
+    AppendEntries, Config, Duration, Entry, Event, FollowReason, HardState, IgnoreReason, Input, InstallSnapshot,
+    Instant, LogIndex, MEMBERS_MAX, Machine, Message, NodeId, Outbox, Role, Snapshot, Term, Timing, View,
 };
 use election::{Candidate, Timer};
 use log::Log;
 use persistence::{Disk, Withheld};
 use proposals::Proposal;
 use replication::Leader;
+use snapshots::Incoming;
 
 /// The last term a node takes part in. One more would leave no room to count on.
 const TERM_MAX: Term = Term(u64::MAX - 1);
+/// The last place that a snapshot stands for. No log gets so far by its own; behind it there is room for all that can come.
+const SNAPSHOT_INDEX_MAX: LogIndex = LogIndex(u64::MAX / 2);
 
 /// One member of a Raft cluster. See the crate's documentation for how it works, and how to drive it.
 ///
 /// What always holds, whatever the inputs (with all [`crate::Rules`] on):
 /// - `commit_index` and `last_applied` never fall, and `last_applied <= commit_index <=` the end of the log.
-/// - Nothing at or below `commit_index` is ever changed.
+/// - Nothing at or below `commit_index` is ever changed; a snapshot stands for a part of it and no more.
 /// - The term never falls; in one term the vote goes from nobody to one node, and stays.
 /// - The terms in the log never fall from one entry to the next, and none exceeds the node's own term.
 /// - What is said to be durable, is: on the disk in the same place, whatever was overwritten on the way.
@@ -44,6 +48,12 @@ pub struct Raft<M: Machine> {
     rng: ChaCha8Rng,
     hard_state: HardState,
     log: Log<M::Command>,
+    /// What stands in the place of the log's beginning, up to its base.
+    snapshot: Option<Snapshot>,
+    /// A newer one, which will take its place.
+    next_snapshot: Option<Snapshot>,
+    /// One that a leader is sending.
+    incoming: Option<Incoming>,
     role: RoleState,
     /// Who leads the present term, as far as this node knows.
     leader: Option<NodeId>,
@@ -72,7 +82,9 @@ type Out<M> = Outbox<<M as Machine>::Command, <M as Machine>::Output>;
 pub struct Recovered<C> {
     /// The term and vote.
     pub hard_state: HardState,
-    /// The log; the entry at index 1 comes first.
+    /// What stands in the place of the log's beginning.
+    pub snapshot: Option<Snapshot>,
+    /// The log behind the snapshot; without one, the entry at index 1 comes first.
     pub log: Vec<Entry<C>>,
 }
 
@@ -85,13 +97,16 @@ pub enum BootError {
     Timing,
     /// The terms in the log fall, are 0, or exceed the node's own.
     Log,
+    /// The snapshot holds no state of the machine.
+    Snapshot,
 }
 
 impl<M: Machine> Raft<M> {
-    /// Boots a node with what its disk holds and a fresh machine. The commit index starts at 0 and is learned again.
+    /// Boots a node with what its disk holds and a fresh machine. The commit index starts with the snapshot, or at 0 without
+    /// one, and is learned again.
     ///
     /// # Errors
-    /// Says what is wrong with the configuration or the log.
+    /// Says what is wrong with the configuration, the snapshot or the log.
     pub fn boot(
         config: Config,
         recovered: Recovered<M::Command>,
@@ -111,7 +126,12 @@ impl<M: Machine> Raft<M> {
         if config.rules.ablated().is_empty() && !log_is_sound(&recovered) {
             return Err(BootError::Log);
         }
-        let log = Log::new(recovered.log);
+        let (base, base_term) = recovered.base();
+        let machine = match &recovered.snapshot {
+            Some(snapshot) => machine.restored(&snapshot.data).ok_or(BootError::Snapshot)?,
+            None => machine,
+        };
+        let log = Log::new(base, base_term, recovered.log);
         let mut raft = Raft {
             machine,
             now,
@@ -120,8 +140,11 @@ impl<M: Machine> Raft<M> {
             role: RoleState::Follower,
             leader: None,
             timer: Timer::default(),
-            commit_index: LogIndex::ZERO,
-            last_applied: LogIndex::ZERO,
+            commit_index: base,
+            last_applied: base,
+            snapshot: recovered.snapshot,
+            next_snapshot: None,
+            incoming: None,
             disk: Disk::new(recovered.hard_state, log.last_index()),
             withheld: Vec::new(),
             proposals: VecDeque::new(),
@@ -168,6 +191,8 @@ impl<M: Machine> Raft<M> {
     /// The second half of a step: asks for at most one write for all that the inputs since the last flush have changed,
     /// and sends what is due and rests on nothing that is not durable yet.
     pub fn flush(&mut self, out: &mut Outbox<M::Command, M::Output>) {
+        self.compact(out);
+        self.take_snapshot(out);
         self.request_write(out);
         self.send_appends(out);
         self.explain_hold(out);
@@ -192,6 +217,7 @@ impl<M: Machine> Raft<M> {
             term: self.hard_state.term,
             voted_for: self.hard_state.voted_for,
             leader: self.leader,
+            snapshot: self.snapshot.as_ref(),
             log: self.log.entries(),
             commit_index: self.commit_index,
             last_applied: self.last_applied,
@@ -254,9 +280,12 @@ impl<M: Machine> Raft<M> {
         if let Err(what) = self.check(&message) {
             return self.ignore(from, IgnoreReason::Malformed { what }, out);
         }
-        if let Message::AppendEntries(append) = &message
-            && let Some(index) = self.contradiction(append)
-        {
+        let contradiction = match &message {
+            Message::AppendEntries(append) => self.contradiction(append),
+            Message::InstallSnapshot(part) => self.contradicted_by(part),
+            _ => None,
+        };
+        if let Some(index) = contradiction {
             return self.ignore(from, IgnoreReason::ContradictsCommitted { index }, out);
         }
         if message.term() > self.hard_state.term {
@@ -267,6 +296,8 @@ impl<M: Machine> Raft<M> {
             Message::RequestVoteReply(reply) => self.request_vote_reply(from, &reply, out),
             Message::AppendEntries(append) => self.append_entries(from, append, out),
             Message::AppendEntriesReply(reply) => self.append_entries_reply(from, &reply, out),
+            Message::InstallSnapshot(part) => self.install_snapshot(from, part, out),
+            Message::InstallSnapshotReply(reply) => self.install_snapshot_reply(from, &reply, out),
         }
     }
 
@@ -276,9 +307,7 @@ impl<M: Machine> Raft<M> {
         if append.term < self.hard_state.term && self.config.rules.refuse_stale_append {
             return None; // It is refused for its term.
         }
-        let differs = |index: LogIndex, term: Term| {
-            index <= self.commit_index && self.log.term_at(index).is_some_and(|ours| ours != term)
-        };
+        let differs = |index: LogIndex, term: Term| self.is_committed_otherwise(index, term);
         if differs(append.prev_log_index, append.prev_log_term) {
             return Some(append.prev_log_index);
         }
@@ -287,6 +316,18 @@ impl<M: Machine> Raft<M> {
             index = index.next();
             differs(index, entry.term).then_some(index)
         })
+    }
+
+    /// The last entry of a snapshot, if another is committed in its place.
+    fn contradicted_by(&self, part: &InstallSnapshot) -> Option<LogIndex> {
+        let (index, term) = (part.last_included_index, part.last_included_term);
+        let stale = part.term < self.hard_state.term;
+        (!stale && self.is_committed_otherwise(index, term)).then_some(index)
+    }
+
+    /// Whether an entry of another term is committed at `index`.
+    fn is_committed_otherwise(&self, index: LogIndex, term: Term) -> bool {
+        index <= self.commit_index && self.log.term_at(index).is_some_and(|ours| ours != term)
     }
 
     fn set_timing(&mut self, timing: Timing, out: &mut Out<M>) {
@@ -323,10 +364,21 @@ impl Timing {
     }
 }
 
+impl<C> Recovered<C> {
+    /// The place before the log, and the term of the entry that was there.
+    fn base(&self) -> (LogIndex, Term) {
+        let included = |snapshot: &Snapshot| (snapshot.last_included_index, snapshot.last_included_term);
+        self.snapshot.as_ref().map_or((LogIndex::ZERO, Term(0)), included)
+    }
+}
+
 /// Whether a node that kept all rules can have left this behind.
 fn log_is_sound<C>(recovered: &Recovered<C>) -> bool {
-    let terms = || recovered.log.iter().map(|entry| entry.term);
-    terms().next().is_none_or(|first| first > Term(0))
+    let (base, base_term) = recovered.base();
+    let terms = || std::iter::once(base_term).chain(recovered.log.iter().map(|entry| entry.term));
+    (base == LogIndex::ZERO) == (base_term == Term(0))
+        && base <= SNAPSHOT_INDEX_MAX
+        && terms().skip(1).all(|term| term > Term(0))
         && terms().zip(terms().skip(1)).all(|(earlier, later)| earlier <= later)
         && terms().next_back().is_none_or(|last| last <= recovered.hard_state.term)
 }

@@ -3,8 +3,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::{
-    AppendOutcome, AppendRefusal, BootError, CommitHold, Entry, Event, FollowReason, IgnoreReason, LogIndex, Malformed,
-    Message, NodeId, Outcome, Payload, ReadRound, Role, Term, VoteRefusal,
+    AppendOutcome, AppendRefusal, BootError, CommitHold, Entry, Event, FollowReason, IgnoreReason, InstallOutcome,
+    LogIndex, Malformed, Message, NodeId, Outcome, Payload, ReadRound, Role, Term, VoteRefusal,
 };
 
 /// A place in the log with the term of what stands there, as traces write it: `7@2`.
@@ -80,6 +80,7 @@ impl Display for BootError {
                 "the timing has a zero, is reversed, or its heartbeat is not shorter than its timeouts"
             }
             BootError::Log => "the terms in the log fall, are 0, or exceed the node's own term",
+            BootError::Snapshot => "the snapshot holds no state of the machine",
         })
     }
 }
@@ -128,6 +129,29 @@ impl<C> Display for Message<C> {
             }
             Message::AppendEntriesReply(m) => {
                 write!(f, "AppendEntries reply {}: {}", m.term, m.outcome)?;
+                write_round(f, m.read_round)
+            }
+            Message::InstallSnapshot(m) => {
+                let place = Place(m.last_included_index, m.last_included_term);
+                write!(f, "InstallSnapshot {}, up to {place}, ", m.term)?;
+                match m.offset.saturating_add(m.data.len() as u64) {
+                    from if m.data.is_empty() && !m.done => write!(f, "asks for what follows byte {from}")?,
+                    to => write!(
+                        f,
+                        "bytes {} to {to}{}",
+                        m.offset,
+                        if m.done { ", the last" } else { "" }
+                    )?,
+                }
+                write_round(f, m.read_round)
+            }
+            Message::InstallSnapshotReply(m) => {
+                write!(f, "InstallSnapshot reply {}: ", m.term)?;
+                match m.outcome {
+                    InstallOutcome::Received { bytes, .. } => write!(f, "has {bytes} bytes")?,
+                    InstallOutcome::Installed => write!(f, "installed up to {}", m.last_included_index)?,
+                    InstallOutcome::StaleTerm => f.write_str("stale term")?,
+                }
                 write_round(f, m.read_round)
             }
         }
@@ -278,6 +302,36 @@ impl Display for Event {
             }
             Event::CommitHeld { index, reason } => write!(f, "Entry {index} is not committed: {reason}"),
             Event::Applied { first, last } => write!(f, "Applied {}", entries(*first, *last)),
+            Event::SnapshotTaken {
+                last_included_index,
+                bytes,
+            } => write!(
+                f,
+                "Took a snapshot of what the entries up to {last_included_index} have led to: {bytes} bytes"
+            ),
+            Event::Compacted { first, last } => {
+                write!(f, "Dropped {}: the snapshot stands for them", entries(*first, *last))
+            }
+            Event::SnapshotNeeded {
+                follower,
+                next_index,
+                last_included_index,
+            } => write!(
+                f,
+                "{follower} needs entry {next_index}, which is dropped: sends it the snapshot up to {last_included_index}"
+            ),
+            Event::SnapshotInstalled {
+                leader,
+                last_included_index,
+                last_included_term,
+                dropped_to,
+            } => {
+                let place = Place(*last_included_index, *last_included_term);
+                write!(
+                    f,
+                    "Installed the snapshot of {leader} up to {place}, in the place of a log up to {dropped_to}"
+                )
+            }
             Event::PersistRequested { sequence } => write!(f, "Write {sequence} asked for"),
             Event::PersistCompleted {
                 sequence,
@@ -385,6 +439,7 @@ impl Display for IgnoreReason {
             IgnoreReason::NotAsked => f.write_str("it answers nothing that was asked"),
             IgnoreReason::Outdated => f.write_str("nothing new"),
             IgnoreReason::Malformed { what } => write!(f, "{what}"),
+            IgnoreReason::UnreadableSnapshot => f.write_str("the snapshot holds no state of the machine"),
             IgnoreReason::ContradictsCommitted { index } => {
                 write!(f, "it would change entry {index}, which is committed")
             }
@@ -442,6 +497,8 @@ impl Event {
             } => "§5.4.2, figure 8",
             Event::CommitAdvanced { .. } | Event::CommitHeld { .. } => "§5.3, §5.4.2",
             Event::Applied { .. } => "§5.3, figure 2",
+            Event::SnapshotTaken { .. } | Event::Compacted { .. } => "§7, figure 12",
+            Event::SnapshotNeeded { .. } | Event::SnapshotInstalled { .. } => "§7, figure 13",
             Event::PersistRequested { .. } | Event::PersistCompleted { .. } | Event::PersistStale { .. } => "figure 2",
             Event::ReadStarted { .. } | Event::ReadConfirmed { .. } => "§8",
             Event::Ignored {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Duration, Entry, HardState, Instant, LogIndex, NodeId, Term};
+use crate::{Duration, Entry, HardState, Instant, LogIndex, NodeId, Snapshot, Term};
 
 /// The part a node plays (§5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,7 +28,9 @@ pub struct View<'a, M: crate::Machine> {
     pub voted_for: Option<NodeId>,
     /// The leader it knows of in that term, itself if it leads.
     pub leader: Option<NodeId>,
-    /// The log; the entry at index 1 comes first.
+    /// What stands in the place of the log's beginning.
+    pub snapshot: Option<&'a Snapshot>,
+    /// The log behind the snapshot; without one, the entry at index 1 comes first.
     pub log: &'a [Entry<M::Command>],
     /// How far it knows the log to be committed.
     pub commit_index: LogIndex,
@@ -48,6 +50,25 @@ pub struct View<'a, M: crate::Machine> {
     pub progress: &'a [Progress],
     /// The machine.
     pub machine: &'a M,
+}
+
+impl<M: crate::Machine> View<'_, M> {
+    /// The last place that the snapshot stands for; 0 without one.
+    pub fn snapshot_index(&self) -> LogIndex {
+        self.snapshot
+            .map_or(LogIndex::ZERO, |snapshot| snapshot.last_included_index)
+    }
+
+    /// Where the log ends.
+    pub fn last_index(&self) -> LogIndex {
+        LogIndex(self.snapshot_index().0 + self.log.len() as u64)
+    }
+
+    /// The entry at `index`, if it stands in the log, and not in the snapshot's place.
+    pub fn entry(&self, index: LogIndex) -> Option<&Entry<M::Command>> {
+        let offset = index.0.checked_sub(self.snapshot_index().0 + 1)?;
+        self.log.get(usize::try_from(offset).ok()?)
+    }
 }
 
 /// What a leader knows of a follower.

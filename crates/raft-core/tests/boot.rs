@@ -15,6 +15,7 @@ fn boot(members: &[u8], timing: Timing, term: u64, log: &[u64]) -> Option<BootEr
         timing,
         seed: 7,
         rules: Rules::default(),
+        compact_after: u64::MAX,
     };
     let entry = |term: &u64| Entry {
         term: Term(*term),
@@ -25,6 +26,7 @@ fn boot(members: &[u8], timing: Timing, term: u64, log: &[u64]) -> Option<BootEr
             term: Term(term),
             voted_for: None,
         },
+        snapshot: None,
         log: log.iter().map(entry).collect(),
     };
     Raft::boot(

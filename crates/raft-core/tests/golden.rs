@@ -13,8 +13,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use goldenscript::{Argument, Command, Context, Runner};
 use raft_core::{
-    AppendEntries, AppendEntriesReply, AppendOutcome, Duration, Entry, HardState, Input, LogIndex, Message, NodeId,
-    Payload, PersistId, ReadRound, RequestVote, RequestVoteReply, Role, Rule, Rules, Term, Timing,
+    AppendEntries, AppendEntriesReply, AppendOutcome, Duration, Entry, HardState, Input, InstallSnapshot, LogIndex,
+    Message, NodeId, Payload, PersistId, ReadRound, RequestVote, RequestVoteReply, Role, Rule, Rules, Snapshot, Term,
+    Timing,
 };
 use support::checker::Violation;
 use support::world::{Disk, World, entry_text};
@@ -192,7 +193,8 @@ impl Script {
     }
 }
 
-/// `cluster n=3`, or the logs the nodes begin with, by terms: `cluster 1.1.2 1.1 -`. `off=` names a rule to switch off.
+/// `cluster n=3`, or the logs the nodes begin with, by terms: `cluster 1.1.2 1.1 -`. `off=` names a rule to switch off,
+/// `compact=` says after how many applied entries snapshots are taken.
 fn cluster(arguments: &Arguments) -> Result<World, Box<dyn Error>> {
     let named = |name: &str| {
         Rule::ALL
@@ -214,10 +216,12 @@ fn cluster(arguments: &Arguments) -> Result<World, Box<dyn Error>> {
             .max(Term(arguments.number("term", 0)?));
         disks.push(Disk {
             hard_state: HardState { term, voted_for: None },
+            snapshot: None,
             log,
         });
     }
     let mut world = World::with_disks(disks, rules, arguments.number("seed", 1)?);
+    world.compact_after = arguments.number("compact", u64::MAX)?;
     world.disks_at_once = true;
     for id in world.members() {
         world.start(id)?;
@@ -304,7 +308,7 @@ fn status(world: &World, id: NodeId) -> String {
         view.term.0,
         name(view.voted_for),
         name(view.leader),
-        view.log.len(),
+        view.last_index(),
         view.durable_index,
         view.commit_index,
         view.last_applied
@@ -324,8 +328,15 @@ fn log(world: &World, id: NodeId) -> String {
     match world.core(id) {
         Some(core) => {
             let view = core.view();
-            let (committed, rest) = view.log.split_at(view.commit_index.0 as usize);
-            format!("{}   {}|{}", id.0, texts(committed), texts(rest))
+            let base = view.snapshot_index();
+            let (committed, rest) = view.log.split_at((view.commit_index.0 - base.0) as usize);
+            format!(
+                "{}   {}{}|{}",
+                id.0,
+                snapshot_text(view.snapshot),
+                texts(committed),
+                texts(rest)
+            )
         }
         None => format!("{}   crashed", id.0),
     }
@@ -335,11 +346,20 @@ fn disk(world: &World, id: NodeId) -> String {
     let disk = &world.hosts[&id].disk;
     let vote = disk.hard_state.voted_for.map_or("–".into(), |id| id.0.to_string());
     format!(
-        "{}   term {}, vote {vote}, {}",
+        "{}   term {}, vote {vote}, {}{}",
         id.0,
         disk.hard_state.term.0,
-        texts(&disk.log)
+        snapshot_text(disk.snapshot.as_ref()),
+        texts(disk.entries())
     )
+}
+
+fn snapshot_text(snapshot: Option<&Snapshot>) -> String {
+    let place = |snapshot: &Snapshot| {
+        let (index, term) = (snapshot.last_included_index, snapshot.last_included_term);
+        format!("[snapshot up to {index}@{}] ", term.0)
+    };
+    snapshot.map_or(String::new(), place)
 }
 
 fn texts(entries: &[Entry<String>]) -> String {
@@ -380,6 +400,19 @@ fn message(arguments: &Arguments) -> Result<Message<String>, Box<dyn Error>> {
             prev_log_term: place_term,
             entries: entries(arguments.key("entries").unwrap_or("-"))?,
             leader_commit: LogIndex(number("commit")?),
+            read_round,
+        }),
+        "snapshot" => Message::InstallSnapshot(InstallSnapshot {
+            term,
+            last_included_index: place,
+            last_included_term: place_term,
+            offset: number("offset")?,
+            data: arguments
+                .key("data")
+                .unwrap_or_default()
+                .replace(';', "\n")
+                .into_bytes(),
+            done: true,
             read_round,
         }),
         "matched" => reply(AppendOutcome::Matched {

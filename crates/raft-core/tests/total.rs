@@ -5,9 +5,10 @@ mod support;
 
 use proptest::prelude::*;
 use raft_core::{
-    AppendEntries, AppendEntriesReply, AppendOutcome, Config, Duration, Entry, HardState, Input, Instant, LogIndex,
-    Message, NodeId, Outbox, Payload, PersistId, Raft, ReadRound, Recovered, RequestVote, RequestVoteReply, Role, Rule,
-    Rules, Term, Ticket, Timing,
+    AppendEntries, AppendEntriesReply, AppendOutcome, Config, Duration, Entry, HardState, Input, InstallOutcome,
+    InstallSnapshot, InstallSnapshotReply, Instant, LogIndex, Message, NodeId, Outbox, Payload, PersistId, Raft,
+    ReadRound, Recovered, RequestVote, RequestVoteReply, Role, Rule, Rules, SNAPSHOT_PART_BYTES_MAX, Term, Ticket,
+    Timing,
 };
 use support::world::{Core, Journal, Out};
 
@@ -39,7 +40,26 @@ fn entries() -> impl Strategy<Value = Vec<Entry<String>>> {
     ]
 }
 
-fn message() -> impl Strategy<Value = Message<String>> {
+/// Parts of snapshots, some of which hold a state.
+fn part() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        2 => Just(Vec::new()),
+        4 => (1_u64..6).prop_map(|index| format!("{index} a\n").into_bytes()),
+        1 => Just(vec![0xff; 3]),
+        1 => Just(vec![b'1'; SNAPSHOT_PART_BYTES_MAX + 1]),
+    ]
+}
+
+fn install_outcome() -> impl Strategy<Value = InstallOutcome> {
+    prop_oneof![
+        2 => (number(), any::<bool>()).prop_map(|(bytes, asked)| InstallOutcome::Received { bytes, asked }),
+        2 => Just(InstallOutcome::Installed),
+        1 => Just(InstallOutcome::StaleTerm),
+    ]
+}
+
+/// Boxed: so many kinds of values side by side are too much for a thread's stack.
+fn message() -> BoxedStrategy<Message<String>> {
     let round = || number().prop_map(ReadRound);
     let outcome = prop_oneof![
         4 => index().prop_map(|match_index| AppendOutcome::Matched { match_index }),
@@ -78,7 +98,29 @@ fn message() -> impl Strategy<Value = Message<String>> {
                 read_round,
             })
         }),
+        (term(), index(), term(), number(), part(), any::<bool>(), round()).prop_map(
+            |(term, last_included_index, last_included_term, offset, data, done, read_round)| {
+                Message::InstallSnapshot(InstallSnapshot {
+                    term,
+                    last_included_index,
+                    last_included_term,
+                    offset: if done { 0 } else { offset },
+                    data,
+                    done,
+                    read_round,
+                })
+            }
+        ),
+        (term(), index(), install_outcome(), round()).prop_map(|(term, last_included_index, outcome, read_round)| {
+            Message::InstallSnapshotReply(InstallSnapshotReply {
+                term,
+                last_included_index,
+                outcome,
+                read_round,
+            })
+        }),
     ]
+    .boxed()
 }
 
 /// What a host may do, and what it may not.
@@ -123,26 +165,29 @@ proptest! {
     fn any_input_in_any_state(
         deeds in proptest::collection::vec((number(), deed()), 0..120),
         size in 1_u8..=3,
+        compact_after in prop_oneof![Just(0_u64), Just(2), Just(u64::MAX)],
         first_term in prop_oneof![Just(0_u64), Just(3), Just(u64::MAX - 2), Just(u64::MAX)],
         rule in proptest::option::of(proptest::sample::select(Rule::ALL.to_vec())),
     ) {
         let rules = rule.map_or(Rules::default(), Rules::without);
-        play(rules, size, Term(first_term), deeds)?;
+        play(rules, size, compact_after, Term(first_term), deeds)?;
     }
 }
 
-fn play(rules: Rules, size: u8, term: Term, deeds: Vec<(u64, Deed)>) -> Result<(), TestCaseError> {
+fn play(rules: Rules, size: u8, compact_after: u64, term: Term, deeds: Vec<(u64, Deed)>) -> Result<(), TestCaseError> {
     let config = Config {
         id: NodeId(1),
         members: (1..=size).map(NodeId).collect(),
         timing: Timing::default(),
         seed: 1,
         rules,
+        compact_after,
     };
     let hard_state = HardState { term, voted_for: None };
     let mut out: Out = Outbox::default();
     let recovered = Recovered {
         hard_state,
+        snapshot: None,
         log: Vec::new(),
     };
     let mut core = Raft::boot(config, recovered, Journal::default(), Instant(0), &mut out).expect("it boots");
@@ -189,7 +234,7 @@ fn inputs(core: &Core, writes: &[PersistId], deed: Deed) -> Vec<Input<String>> {
             .into_iter()
             .collect(),
         Deed::Support if core.view().role == Role::Leader => {
-            let match_index = LogIndex(core.view().log.len() as u64);
+            let match_index = core.view().last_index();
             let outcome = AppendOutcome::Matched { match_index };
             from_others(Message::AppendEntriesReply(AppendEntriesReply {
                 term,
@@ -206,15 +251,18 @@ struct Shape {
     hard_state: HardState,
     commit_index: LogIndex,
     last_applied: LogIndex,
-    committed: Vec<Entry<String>>,
+    snapshot_index: LogIndex,
+    committed: Vec<(LogIndex, Entry<String>)>,
     terms_rise: bool,
 }
 
 impl Shape {
     fn of(core: &Core) -> Shape {
         let view = core.view();
-        assert!(view.last_applied <= view.commit_index && view.commit_index.0 <= view.log.len() as u64);
-        assert!(view.durable_index.0 <= view.log.len() as u64);
+        assert!(view.last_applied <= view.commit_index && view.commit_index <= view.last_index());
+        assert!(view.durable_index <= view.last_index());
+        let after = view.snapshot_index();
+        let placed = view.log.iter().cloned().zip(after.0 + 1..);
         Shape {
             hard_state: HardState {
                 term: view.term,
@@ -222,7 +270,11 @@ impl Shape {
             },
             commit_index: view.commit_index,
             last_applied: view.last_applied,
-            committed: view.log[..view.commit_index.0 as usize].to_vec(),
+            snapshot_index: after,
+            committed: placed
+                .map(|(entry, index)| (LogIndex(index), entry))
+                .take_while(|(index, _)| *index <= view.commit_index)
+                .collect(),
             terms_rise: view.log.windows(2).all(|pair| pair[0].term <= pair[1].term),
         }
     }
@@ -233,7 +285,9 @@ impl Shape {
         prop_assert!(self.hard_state.term < later.hard_state.term || vote_kept);
         prop_assert!(self.commit_index <= later.commit_index && self.last_applied <= later.last_applied);
         prop_assert!(later.terms_rise);
-        prop_assert!(later.committed.starts_with(&self.committed));
+        prop_assert!(self.snapshot_index <= later.snapshot_index);
+        let mut kept = self.committed.iter().filter(|(index, _)| *index > later.snapshot_index);
+        prop_assert!(kept.all(|entry| later.committed.contains(entry)));
         Ok(())
     }
 }
@@ -248,6 +302,7 @@ fn refused_messages_change_nothing() {
         timing: Timing::default(),
         seed: 1,
         rules: Rules::default(),
+        compact_after: u64::MAX,
     };
     let log = vec![
         Entry {
@@ -264,6 +319,7 @@ fn refused_messages_change_nothing() {
             term: Term(2),
             voted_for: None,
         },
+        snapshot: None,
         log,
     };
     let mut out: Out = Outbox::default();

@@ -65,7 +65,7 @@ impl Caller {
                     Ok(answer) => history.answer(call, Ok(answer), now),
                     Err(Failure::Queue(error)) => history.answer(call, Err(error), now),
                     Err(Failure::Cancelled) => history.never_sent(call),
-                    Err(Failure::OutcomeUnknown) => {}
+                    Err(Failure::OutcomeUnknown) => history.give_up(call),
                 }
                 answered += u64::from(matches!(done.result, Ok(_) | Err(Failure::Queue(_))));
             }

@@ -10,7 +10,7 @@ use crate::settings::{RATE_MAX, SECONDS_MAX};
 /// What a file begins with.
 pub const MAGIC: [u8; 8] = *b"ftqrun\r\n";
 /// The version of the format.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// The longest file.
 pub const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 

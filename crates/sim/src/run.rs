@@ -4,7 +4,7 @@
 use ftqueue::{Operation, QueueId, Write};
 use raft_core::{Duration, Instant};
 
-use crate::check::{Accounts, Property, Verdict, Violation, account, judge};
+use crate::check::{Property, Violation};
 use crate::coverage::Coverage;
 use crate::plan::Scenario;
 use crate::world::World;
@@ -92,6 +92,7 @@ fn phases(
     while world.now() < end {
         let until = (world.now() + PROGRESS_EVERY).min(end);
         world.run_until(until, |_| false)?;
+        world.audit.settle(world.now())?;
         if !progress(Progress {
             now: world.now(),
             events: world.events(),
@@ -132,12 +133,8 @@ fn drain(world: &mut World<'_>) -> Result<(), Violation> {
 
 /// What can be said only at the end.
 fn finish(world: &mut World<'_>, outcome: &mut Outcome) -> Result<(), Violation> {
-    let mut accounts = Accounts::default();
-    for (index, command) in world.checker.commands() {
-        accounts.apply(index, &command);
-    }
     for node in world.nodes() {
-        let same = accounts.items().map(|items| items.copied().collect::<Vec<i64>>());
+        let same = world.audit.queues().map(|items| items.copied().collect::<Vec<i64>>());
         let held = node
             .queues()
             .queues()
@@ -151,14 +148,10 @@ fn finish(world: &mut World<'_>, outcome: &mut Outcome) -> Result<(), Violation>
             );
         }
     }
-    match judge(&world.history, &accounts) {
-        Verdict::Linearizable => outcome.linearizable = Some(true),
-        Verdict::Not(window) => {
-            outcome.linearizable = Some(false);
-            return fails(world, Property::Linearizable, window.to_string());
-        }
-    }
-    account(&world.history, world.now())
+    let judged = world.audit.judge(world.now());
+    outcome.linearizable = Some(judged.is_ok());
+    judged?;
+    world.audit.account(world.now())
 }
 
 fn fails(world: &World<'_>, property: Property, detail: String) -> Result<(), Violation> {

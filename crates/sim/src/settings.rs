@@ -181,6 +181,8 @@ pub struct Settings {
     pub fault_interval: Duration,
     /// Which rules hold.
     pub rules: Rules,
+    /// After how many applied entries nodes take snapshots.
+    pub compact_after: u64,
 }
 
 impl Settings {
@@ -216,6 +218,7 @@ impl Settings {
             .iter()
             .filter(|kind| wanted.every_fault || drawn.has(*kind))
             .collect();
+        let compact_after = [4, 16, 64, 256, 1024, 4096][draw(0, 5) as usize];
         Settings {
             seed,
             nodes: wanted.nodes.unwrap_or(nodes).clamp(1, MEMBERS_MAX as u8),
@@ -231,6 +234,7 @@ impl Settings {
             faults,
             fault_interval,
             rules: wanted.ablate.map_or_else(Rules::default, Rules::without),
+            compact_after,
         }
     }
 

@@ -14,11 +14,11 @@ use std::collections::BinaryHeap;
 use cluster::host::{Fact, Reply, Request, RequestId};
 use cluster::node::{Node, NodeInput, NodeOutbox};
 use netem::{Link, LinkSettings};
-use raft_core::{Duration, Instant, LogIndex, NodeId, Term};
+use raft_core::{Duration, Instant, NodeId, Term};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
-use crate::check::{Checker, History, Violation};
+use crate::check::{Audit, Checker, Violation};
 use crate::clients::Caller;
 use crate::coverage::Coverage;
 use crate::disk::Disk;
@@ -62,7 +62,7 @@ pub struct World<'a> {
     answered: u64,
     faults: u64,
     pub(crate) checker: Checker,
-    pub(crate) history: History,
+    pub(crate) audit: Audit,
     pub(crate) coverage: Coverage,
 }
 
@@ -169,7 +169,7 @@ impl<'a> World<'a> {
             answered: 0,
             faults: 0,
             checker: Checker::new(nodes),
-            history: History::default(),
+            audit: Audit::default(),
             coverage: Coverage::default(),
         };
         world.set_links();
@@ -222,7 +222,7 @@ impl<'a> World<'a> {
             for word in [
                 view.term.0,
                 view.voted_for.map_or(0, |vote| u64::from(vote.0)),
-                view.log.len() as u64,
+                view.last_index().0,
             ] {
                 hash.word(word);
             }
@@ -258,7 +258,7 @@ impl<'a> World<'a> {
         let alive = || self.seats.iter().filter(|seat| !seat.lost);
         let mut shown = alive().map(|seat| {
             let view = seat.node.as_ref()?.view();
-            let end = LogIndex(view.log.len() as u64);
+            let end = view.last_index();
             (view.commit_index == end && view.last_applied == end).then_some((view.term, view.leader, end))
         });
         let first = shown.next().flatten();

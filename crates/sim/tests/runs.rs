@@ -127,6 +127,7 @@ fn a_failure_gets_small_and_stays_the_same_failure() {
     let mended = Scenario {
         settings: sim::Settings {
             rules: Rules::default(),
+            compact_after: 64,
             ..small.settings.clone()
         },
         ..small

@@ -157,17 +157,17 @@ struct Recovered {
     recovery: Recovery,
 }
 
-/// Opens and reads the log and boots the node from it.
+/// Opens and reads the disk and boots the node from it.
 async fn recover(boot: &Boot, host: Weak<Host>) -> Result<Recovered, (String, Remedy)> {
     let started = scope::wall_ms();
     let opened = storage::open(boot.directory.as_deref(), boot.id).await;
     let unreadable = |error: StorageError| (error.to_string(), Remedy::Restart);
-    let (mut log, storage) = opened.map_err(unreadable)?;
-    let disk = log.read_all().map_err(unreadable)?;
+    let (mut disk, storage) = opened.map_err(unreadable)?;
+    let [first, second] = disk.read_all().map_err(unreadable)?;
     let mut clock = Clock::new(boot.clock);
     let mut outbox = NodeOutbox::default();
     let now = clock.now(scope::wall_ms());
-    let booted = Node::boot(NodeConfig::from(boot), &disk, now, &mut outbox);
+    let booted = Node::boot(NodeConfig::from(boot), [&first, &second], now, &mut outbox);
     let (node, mut recovery) = booted.map_err(|error| (error.to_string(), Remedy::Wipe))?;
     recovery.wall_ms = scope::wall_ms() - started;
     let receive = move |from: NodeId, bytes: Vec<u8>| {
@@ -178,7 +178,7 @@ async fn recover(boot: &Boot, host: Weak<Host>) -> Result<Recovered, (String, Re
     let pump = Pump {
         node,
         clock,
-        log,
+        disk,
         ports: Ports::new(receive),
         outbox,
         reported_wall_ms: 0.0,

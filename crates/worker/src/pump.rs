@@ -10,7 +10,7 @@ use web_sys::MessagePort;
 
 use crate::port::Ports;
 use crate::scope;
-use crate::storage::{LogFile, StorageError};
+use crate::storage::{Disk, StorageError};
 
 /// Something that reached the Worker and that the node has not taken yet.
 pub enum Arrival {
@@ -27,7 +27,7 @@ pub struct Pump {
     /// Its time.
     pub clock: Clock,
     /// Its disk.
-    pub log: Box<dyn LogFile>,
+    pub disk: Disk,
     /// Its network.
     pub ports: Ports,
     /// What the last steps asked for and has not been done yet.
@@ -68,11 +68,14 @@ impl Pump {
     pub fn carry_out(&mut self, say: &dyn Fn(FromNode)) -> Result<(), StorageError> {
         loop {
             let mut todo = mem::take(&mut self.outbox);
-            if let Some(bytes) = todo.truncate_disk_to {
-                self.log.truncate(bytes)?;
+            if let Some(open) = todo.open_disk {
+                self.disk.go_on(open)?;
+            }
+            if todo.switch_disk {
+                self.disk.switch()?;
             }
             if !todo.disk.is_empty() {
-                self.log.append(&todo.disk)?;
+                self.disk.append(&todo.disk)?;
             }
             self.talk(&todo, say);
             let Some(write) = todo.sync else {
@@ -139,7 +142,7 @@ impl Pump {
 
     fn sync(&mut self, write: WriteId) -> Result<(), StorageError> {
         let started = scope::wall_ms();
-        self.log.flush()?;
+        self.disk.flush()?;
         let wall_us = ((scope::wall_ms() - started) * 1000.0).max(0.0) as u64;
         let now = self.now();
         self.node

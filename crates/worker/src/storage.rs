@@ -1,4 +1,4 @@
-//! The node's log file: in the Origin Private File System where the browser has one, else in memory.
+//! The node's log files: in the Origin Private File System where the browser has one, else in memory.
 //!
 //! A synchronous access handle is exclusive, and the browser releases the one of a terminated Worker a little after the
 //! Worker is gone. So opening is tried again for a while. A file that stays taken is an error and never a reason to
@@ -7,6 +7,7 @@
 use std::fmt;
 
 use cluster::host::Storage;
+use cluster::node::OpenDisk;
 use js_sys::{Function, Promise, Reflect};
 use raft_core::NodeId;
 use wasm_bindgen::{JsCast, JsValue};
@@ -65,12 +66,98 @@ impl fmt::Display for StorageError {
     }
 }
 
-/// Opens the log of a node: `directory/node-ID.wal`, made if it is missing. In memory if there is no directory to keep it in
-/// or the browser has no place for it.
+/// The disk of a node: its two log files, of which one is in use (see [`cluster::wal`]).
+pub struct Disk {
+    files: [Box<dyn LogFile>; 2],
+    current: usize,
+    /// The other file is to be emptied once this one is flushed.
+    other_is_stale: bool,
+}
+
+impl Disk {
+    /// A disk of these two files.
+    pub fn new(files: [Box<dyn LogFile>; 2]) -> Disk {
+        Disk {
+            files,
+            current: 0,
+            other_is_stale: false,
+        }
+    }
+
+    /// Everything in both files.
+    ///
+    /// # Errors
+    /// As [`LogFile::read_all`].
+    pub fn read_all(&mut self) -> Result<[Vec<u8>; 2], StorageError> {
+        let [first, second] = &mut self.files;
+        Ok([first.read_all()?, second.read_all()?])
+    }
+
+    /// Goes on where a node that boots wants to.
+    ///
+    /// # Errors
+    /// As [`LogFile::truncate`].
+    pub fn go_on(&mut self, open: OpenDisk) -> Result<(), StorageError> {
+        self.current = open.file.min(1);
+        self.other_is_stale = true;
+        self.files[self.current].truncate(open.keep)
+    }
+
+    /// Goes on in the other file, from its beginning.
+    ///
+    /// # Errors
+    /// As [`LogFile::truncate`].
+    pub fn switch(&mut self) -> Result<(), StorageError> {
+        self.current = 1 - self.current;
+        self.other_is_stale = true;
+        self.files[self.current].truncate(0)
+    }
+
+    /// Adds bytes to the file in use.
+    ///
+    /// # Errors
+    /// As [`LogFile::append`].
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        self.files[self.current].append(bytes)
+    }
+
+    /// Makes the file in use durable, and empties the other if it has taken its place.
+    ///
+    /// # Errors
+    /// As [`LogFile::flush`].
+    pub fn flush(&mut self) -> Result<(), StorageError> {
+        self.files[self.current].flush()?;
+        if std::mem::take(&mut self.other_is_stale) {
+            let other = &mut self.files[1 - self.current];
+            other.truncate(0)?;
+            other.flush()?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens the disk of a node: two files in `directory`, made if they are missing. In memory if there is no directory to keep
+/// them in or the browser has no place for them.
 ///
 /// # Errors
-/// The place exists but the file cannot be opened, for instance because another tab holds it.
-pub async fn open(directory: Option<&str>, id: NodeId) -> Result<(Box<dyn LogFile>, Storage), StorageError> {
+/// The place exists but a file cannot be opened, for instance because another tab holds it.
+pub async fn open(directory: Option<&str>, id: NodeId) -> Result<(Disk, Storage), StorageError> {
+    let [first, second] = file_names(id);
+    let (first, storage) = open_file(directory, &first).await?;
+    let (second, _) = open_file(directory, &second).await?;
+    Ok((Disk::new([first, second]), storage))
+}
+
+/// The names of a node's log files in its cluster's directory.
+pub fn file_names(id: NodeId) -> [String; 2] {
+    [format!("node-{}.wal", id.0), format!("node-{}.other.wal", id.0)]
+}
+
+/// Opens one file, `directory/name`. As [`open`].
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_file(directory: Option<&str>, name: &str) -> Result<(Box<dyn LogFile>, Storage), StorageError> {
     let memory =
         |why: String| -> (Box<dyn LogFile>, Storage) { (Box::new(MemoryLog::default()), Storage::Memory { why }) };
     let Some(directory) = directory else {
@@ -80,18 +167,12 @@ pub async fn open(directory: Option<&str>, id: NodeId) -> Result<(Box<dyn LogFil
         Ok(root) => root,
         Err(why) => return Ok(memory(why.0)),
     };
-    let name = file_name(id);
-    let file = file_handle(root, directory, &name).await?;
+    let file = file_handle(root, directory, name).await?;
     if !Reflect::has(&file, &"createSyncAccessHandle".into()).unwrap_or(false) {
         return Ok(memory("this browser has no synchronous access to private files".into()));
     }
     let log = OpfsLog::open(&file, &format!("{directory}/{name}")).await?;
     Ok((Box::new(log), Storage::Opfs))
-}
-
-/// The name of a node's log in its cluster's directory.
-pub fn file_name(id: NodeId) -> String {
-    format!("node-{}.wal", id.0)
 }
 
 /// A log in the Origin Private File System. The handle is released when this is dropped.

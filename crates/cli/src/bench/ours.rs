@@ -34,6 +34,14 @@ impl Machine for Queues {
         Queues::apply(self, proposal);
     }
 
+    fn snapshot(&self) -> Vec<u8> {
+        unreachable!("the log is never compacted here, as that of raft-rs is not")
+    }
+
+    fn restored(&self, _: &[u8]) -> Option<Queues> {
+        None
+    }
+
     fn wire_bytes(_: &Proposal) -> usize {
         size_of::<Proposal>()
     }
@@ -50,9 +58,11 @@ impl super::Cluster for Cluster {
                 timing: Timing::default(),
                 seed: id.0.into(),
                 rules: Rules::default(),
+                compact_after: u64::MAX,
             };
             let recovered = Recovered {
                 hard_state: Default::default(),
+                snapshot: None,
                 log: Vec::new(),
             };
             let raft = Raft::boot(config, recovered, Queues::new(), Instant(0), &mut outbox)

@@ -12,7 +12,7 @@ use cluster::node::{BootError, Node, NodeConfig, NodeInput, NodeOutbox, WriteId}
 use cluster::wal::{Identity, recover};
 use ftqueue::{Answer, Operation, QueueError};
 use netem::LinkSettings;
-use raft_core::{Config, Duration, Instant, NodeId, Role, Rules, Term, Timing};
+use raft_core::{COMPACT_AFTER_ENTRIES, Config, Duration, Instant, NodeId, Role, Rules, Term, Timing};
 
 pub(crate) const LINK: LinkSettings = LinkSettings {
     delay_us: 8_000,
@@ -43,7 +43,7 @@ pub(crate) struct World {
     nodes: BTreeMap<NodeId, Node>,
     disks: BTreeMap<NodeId, Disk>,
     boots: BTreeMap<NodeId, u32>,
-    flushes: VecDeque<(Instant, NodeId, u32, WriteId, usize)>,
+    flushes: VecDeque<Flush>,
     inputs: VecDeque<(NodeId, NodeInput)>,
     pub(crate) clients: Vec<Client>,
     pub(crate) done: Vec<Vec<Done>>,
@@ -56,12 +56,64 @@ pub(crate) struct World {
     pub(crate) link: LinkSettings,
     /// How long a flush takes.
     pub(crate) flush: Duration,
+    pub(crate) compact_after: u64,
+}
+
+/// A flush under way.
+struct Flush {
+    done_at: Instant,
+    id: NodeId,
+    boot: u32,
+    write: WriteId,
+    /// Which file is flushed with it, and up to where.
+    file: usize,
+    end: usize,
 }
 
 #[derive(Default)]
 pub(crate) struct Disk {
+    /// The file in use.
     pub(crate) file: Vec<u8>,
     pub(crate) flushed: usize,
+    /// The one that was in use before, until what took its place is flushed.
+    before: Vec<u8>,
+    before_flushed: usize,
+    /// Which of the two is in use.
+    current: usize,
+}
+
+impl Disk {
+    fn files(&self) -> [&[u8]; 2] {
+        match self.current {
+            0 => [&self.file, &self.before],
+            _ => [&self.before, &self.file],
+        }
+    }
+
+    /// Goes on in the other file, as it is.
+    fn swap(&mut self) {
+        std::mem::swap(&mut self.before, &mut self.file);
+        std::mem::swap(&mut self.before_flushed, &mut self.flushed);
+        self.current = 1 - self.current;
+    }
+
+    /// Goes on in the other file, from its beginning.
+    fn switch(&mut self) {
+        self.swap();
+        self.file.clear();
+        self.flushed = 0;
+    }
+
+    /// The file in use is flushed up to here.
+    fn flush(&mut self, current: usize, end: usize) {
+        if current == self.current {
+            self.flushed = self.flushed.max(end);
+            self.before.clear();
+            self.before_flushed = 0;
+        } else {
+            self.before_flushed = self.before_flushed.max(end);
+        }
+    }
 }
 
 impl World {
@@ -85,6 +137,7 @@ impl World {
             cut: Vec::new(),
             link: LINK,
             flush: Duration(700),
+            compact_after: COMPACT_AFTER_ENTRIES,
         }
     }
 
@@ -143,6 +196,7 @@ impl World {
                 .wrapping_mul(1_000_003)
                 .wrapping_add(u64::from(id.0) * 1000 + u64::from(boot)),
             rules: Rules::default(),
+            compact_after: self.compact_after,
         };
         let link = |peer| LinkSettings {
             cut: self.cut.contains(&(id, peer)),
@@ -152,17 +206,19 @@ impl World {
         let mut out = NodeOutbox::default();
         let (node, recovery) = Node::boot(
             NodeConfig { raft, boot, links },
-            &self.disks[&id].file,
+            self.disks[&id].files(),
             self.now,
             &mut out,
         )?;
         self.nodes.insert(id, node);
         let disk = self.disk(id);
-        if let Some(length) = out.truncate_disk_to {
-            disk.file.truncate(length as usize);
+        let open = out.open_disk.take().expect("a node that boots says where it goes on");
+        if open.file != disk.current {
+            disk.swap();
         }
+        disk.file.truncate(open.keep as usize);
         disk.file.append(&mut out.disk);
-        disk.flushed = disk.file.len();
+        disk.flush(open.file, disk.file.len());
         if let Some(write) = out.sync.take() {
             self.inputs.push_back((id, NodeInput::Synced { write, wall_us: 0 }));
         }
@@ -183,13 +239,18 @@ impl World {
     pub(crate) fn crash(&mut self, id: NodeId, unflushed: Unflushed) {
         assert!(self.nodes.remove(&id).is_some(), "{id} does not run");
         let disk = self.disk(id);
-        let left = match unflushed {
-            Unflushed::Lost => disk.flushed,
-            Unflushed::TornAfter(bytes) => disk.flushed.saturating_add(bytes).min(disk.file.len()),
-            Unflushed::Kept => disk.file.len(),
-        };
-        disk.file.truncate(left);
-        disk.flushed = disk.flushed.min(left);
+        for (file, flushed) in [
+            (&mut disk.file, &mut disk.flushed),
+            (&mut disk.before, &mut disk.before_flushed),
+        ] {
+            let left = match unflushed {
+                Unflushed::Lost => *flushed,
+                Unflushed::TornAfter(bytes) => flushed.saturating_add(bytes).min(file.len()),
+                Unflushed::Kept => file.len(),
+            };
+            file.truncate(left);
+            *flushed = left;
+        }
         self.inputs.retain(|(to, _)| *to != id);
         for client in &mut self.clients {
             client.node_down(self.now, id);
@@ -314,7 +375,7 @@ impl World {
                 node: *id,
                 members: self.members.len() as u8,
             };
-            let found = recover(identity, &self.disks[id].file).unwrap_or_else(|damage| panic!("{id}: {damage}"));
+            let found = recover(identity, self.disks[id].files()).unwrap_or_else(|damage| panic!("{id}: {damage}"));
             assert_eq!(found.dropped_bytes, 0, "{id}");
             assert_eq!(found.log, node.view().log, "{id}");
         }
@@ -366,17 +427,18 @@ impl World {
     }
 
     fn next_event(&self) -> Instant {
-        let flush = self.flushes.front().map_or(Instant::NEVER, |(at, ..)| *at);
+        let flush = self.flushes.front().map_or(Instant::NEVER, |flush| flush.done_at);
         let nodes = self.nodes.values().map(Node::deadline);
         let clients = self.clients.iter().map(Client::deadline);
         nodes.chain(clients).fold(flush, Instant::min)
     }
 
     fn happen(&mut self) {
-        while let Some((_, id, boot, write, end)) = self.flushes.pop_front_if(|(at, ..)| *at <= self.now) {
-            if self.boots[&id] == boot && self.nodes.contains_key(&id) {
+        while let Some(flush) = self.flushes.pop_front_if(|flush| flush.done_at <= self.now) {
+            let Flush { id, write, .. } = flush;
+            if self.boots[&id] == flush.boot && self.nodes.contains_key(&id) {
                 let disk = self.disk(id);
-                disk.flushed = disk.flushed.max(end);
+                disk.flush(flush.file, flush.end);
                 self.inputs.push_back((id, NodeInput::Synced { write, wall_us: 0 }));
             }
         }
@@ -410,10 +472,20 @@ impl World {
         let boot = self.boots[&id];
         let at = self.now + self.flush;
         let disk = self.disk(id);
+        if out.switch_disk {
+            disk.switch();
+        }
         disk.file.append(&mut out.disk);
-        let end = disk.file.len();
+        let (file, end) = (disk.current, disk.file.len());
         if let Some(write) = out.sync {
-            self.flushes.push_back((at, id, boot, write, end));
+            self.flushes.push_back(Flush {
+                done_at: at,
+                id,
+                boot,
+                write,
+                file,
+                end,
+            });
         }
         for (to, bytes) in out.frames {
             self.inputs.push_back((to, NodeInput::Arrive { from: id, bytes }));

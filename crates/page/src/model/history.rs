@@ -210,7 +210,10 @@ impl Flight {
     pub fn is_reply(&self) -> bool {
         !matches!(
             self.summary,
-            MessageSummary::RequestVote { .. } | MessageSummary::Heartbeat { .. } | MessageSummary::Append { .. }
+            MessageSummary::RequestVote { .. }
+                | MessageSummary::Heartbeat { .. }
+                | MessageSummary::Append { .. }
+                | MessageSummary::Snapshot { .. }
         )
     }
 
@@ -233,7 +236,9 @@ impl Flight {
             | MessageSummary::Append { term, .. }
             | MessageSummary::Matched { term, .. }
             | MessageSummary::Refused { term, .. }
-            | MessageSummary::StaleTerm { term } => term,
+            | MessageSummary::StaleTerm { term }
+            | MessageSummary::Snapshot { term, .. }
+            | MessageSummary::SnapshotReceived { term, .. } => term,
         }
     }
 
@@ -249,6 +254,11 @@ impl Flight {
             MessageSummary::Matched { match_index, .. } => format!("has {match_index}"),
             MessageSummary::Refused { .. } => "refused".into(),
             MessageSummary::StaleTerm { .. } => "stale term".into(),
+            MessageSummary::Snapshot {
+                bytes: 0, done: false, ..
+            } => "how far?".into(),
+            MessageSummary::Snapshot { bytes, .. } => format!("snapshot, {bytes} B"),
+            MessageSummary::SnapshotReceived { bytes, .. } => format!("has {bytes} B"),
         }
     }
 }

@@ -5,7 +5,7 @@ mod history;
 mod tests;
 mod viewport;
 
-use cluster::host::{Fact, QueuesSummary, Recovery, Report, Status, Storage};
+use cluster::host::{Fact, LogPatch, QueuesSummary, Recovery, Report, Status, Storage};
 use ftqueue::Command;
 use raft_core::{CommitHold, Entry, Event, Instant, LogIndex, NodeId, Role, Term};
 
@@ -35,7 +35,9 @@ pub struct Node {
     pub recovery: Option<Recovery>,
     /// Its state at its last report; kept while it is down.
     pub status: Option<Status>,
-    /// Its log as of then.
+    /// The last entry that its snapshot stands for.
+    pub snapshot_index: LogIndex,
+    /// Its log behind the snapshot, as of then.
     pub log: Vec<Entry<Command>>,
     /// Its queues as of then.
     pub queues: QueuesSummary,
@@ -113,6 +115,7 @@ impl Model {
         };
         node.power = Power::On;
         node.log.clear();
+        node.snapshot_index = LogIndex::ZERO;
         node.hold = None;
         node.status = None;
         self.history.mark(
@@ -159,13 +162,7 @@ impl Model {
         else {
             return;
         };
-        if let Some(patch) = report.log {
-            let keep = usize::try_from(patch.from.0.saturating_sub(1))
-                .unwrap_or(usize::MAX)
-                .min(node.log.len());
-            node.log.truncate(keep);
-            node.log.extend(patch.entries);
-        }
+        node.change_log(report.log, report.status.snapshot_index);
         if let Some(queues) = report.queues {
             node.queues = queues;
         }
@@ -192,6 +189,7 @@ impl Node {
             storage: None,
             recovery: None,
             status: None,
+            snapshot_index: LogIndex::ZERO,
             log: Vec::new(),
             queues: QueuesSummary::default(),
             hold: None,
@@ -235,7 +233,29 @@ impl Node {
 
     /// The entry at `index`, if it has one.
     pub fn entry(&self, index: LogIndex) -> Option<&Entry<Command>> {
-        self.log.get(usize::try_from(index.0.checked_sub(1)?).ok()?)
+        let place = index.0.checked_sub(self.snapshot_index.0 + 1)?;
+        self.log.get(usize::try_from(place).ok()?)
+    }
+
+    /// Where its log ends.
+    pub fn last_index(&self) -> LogIndex {
+        LogIndex(self.snapshot_index.0 + self.log.len() as u64)
+    }
+
+    /// Takes a change of the log, and drops what the snapshot stands for by now.
+    fn change_log(&mut self, patch: Option<LogPatch>, snapshot_index: LogIndex) {
+        if let Some(LogPatch { from, entries }) = patch {
+            if from <= self.snapshot_index || from > self.last_index().next() {
+                // Another log altogether: one that came with a snapshot.
+                self.log.clear();
+                self.snapshot_index = from.prev();
+            }
+            self.log.truncate((from.0 - self.snapshot_index.0 - 1) as usize);
+            self.log.extend(entries);
+        }
+        let gone = snapshot_index.0.saturating_sub(self.snapshot_index.0) as usize;
+        self.log.drain(..gone.min(self.log.len()));
+        self.snapshot_index = snapshot_index;
     }
 
     fn learn(&mut self, at: Instant, fact: &Fact) {

@@ -23,6 +23,7 @@ fn cluster() -> Model {
         model.starting(id, 1);
         let recovery = Recovery {
             hard_state: HardState::default(),
+            snapshot_index: LogIndex(0),
             last_index: LogIndex(0),
             bytes: 0,
             dropped_bytes: 0,
@@ -39,6 +40,7 @@ fn status(role: Role, term: u64, log: u64, commit: u64) -> Status {
         term: Term(term),
         voted_for: None,
         leader: None,
+        snapshot_index: LogIndex(0),
         last_index: LogIndex(log),
         durable_index: LogIndex(log),
         durable_hard_state: HardState::default(),
@@ -249,6 +251,39 @@ fn a_crash_ends_what_the_node_did_and_a_boot_begins_anew() {
     // What a Worker says after its end is not believed.
     model.report(ONE, report(ms(21), status(Role::Leader, 3, 0, 0), Vec::new(), None));
     assert_eq!(model.node(ONE).map(Node::role_name), Some("crashed"));
+}
+
+#[test]
+fn what_a_snapshot_stands_for_is_dropped_from_the_log() {
+    let mut model = cluster();
+    let mut change = |snapshot: u64, from: u64, terms: &[u64]| {
+        let patch = (!terms.is_empty()).then(|| LogPatch {
+            from: LogIndex(from),
+            entries: terms.iter().copied().map(entry).collect(),
+        });
+        let state = Status {
+            snapshot_index: LogIndex(snapshot),
+            ..status(Role::Follower, 9, 0, 0)
+        };
+        model.report(ONE, report(ms(1), state, Vec::new(), patch));
+        let node = model.nodes().next().expect("the first node");
+        let terms: Vec<u64> = node.log.iter().map(|entry| entry.term.0).collect();
+        (node.snapshot_index.0, terms, node.last_index().0)
+    };
+    assert_eq!(change(0, 1, &[1, 1, 2, 2]), (0, vec![1, 1, 2, 2], 4));
+    assert_eq!(change(2, 0, &[]), (2, vec![2, 2], 4), "compacted");
+    assert_eq!(change(3, 5, &[3]), (3, vec![2, 3], 5), "compacted, and appended to");
+    assert_eq!(change(3, 5, &[4, 4]), (3, vec![2, 4, 4], 6), "a conflict behind it");
+    assert_eq!(
+        change(20, 21, &[5]),
+        (20, vec![5], 21),
+        "a snapshot was installed, far ahead"
+    );
+    assert_eq!(
+        change(30, 31, &[]),
+        (30, vec![], 30),
+        "and another, with nothing behind it"
+    );
 }
 
 #[test]

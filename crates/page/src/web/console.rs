@@ -131,6 +131,7 @@ fn node_status(app: &App, node: &Node) -> JsValue {
         ),
         ("commit_index", index(|status| status.commit_index)),
         ("last_applied", index(|status| status.last_applied)),
+        ("snapshot_index", index(|status| status.snapshot_index)),
         ("last_index", index(|status| status.last_index)),
         ("durable_index", index(|status| status.durable_index)),
         ("boot", node.boot.into()),

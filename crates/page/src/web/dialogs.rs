@@ -123,6 +123,9 @@ fn SettingsDialog() -> impl IntoView {
                 <button on:click=act(|| preset((150, 300), 50))>"150–300 ms, as in the paper"</button>
                 <button on:click=act(|| preset((1_000, 5_000), 250))>"1–5 s, to watch"</button>
             </div>
+            <h3>"Logs"</h3>
+            <Number name="Snapshot after" unit="entries" step="1" read=|s| s.snapshot_entries as f64 write=|s, v| s.snapshot_entries = v as u64 />
+            <p class="hint">"From a node's next start on. What a snapshot stands for is dropped from its log (Raft §7)."</p>
             <h3>"Every link that is not cut"</h3>
             <Number name="Delay" unit="ms" step="any" read=|s| s.delay_ms write=|s, v| s.delay_ms = v />
             <Number name="Jitter" unit="ms" step="any" read=|s| s.jitter_ms write=|s, v| s.jitter_ms = v />

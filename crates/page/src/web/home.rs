@@ -1,8 +1,10 @@
 //! Where this tab's cluster lives: two tabs never share one.
 
 use js_sys::{Function, Object, Promise, Reflect};
+use raft_core::NodeId;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
+use worker::storage::file_names;
 
 use super::wall;
 
@@ -84,20 +86,27 @@ async fn lock(slot: u32) -> bool {
     JsFuture::from(granted).await.is_ok_and(|granted| granted.is_truthy())
 }
 
-/// Removes a node's file. Waits for a terminated Worker to give it up, as long as that may take.
+/// Removes a node's files. Waits for a terminated Worker to give it up, as long as that may take.
 pub(super) async fn wipe(directory: &str, node: u8) -> Result<(), String> {
     const TRIES_MAX: u32 = 60;
-    let name = format!("node-{node}.wal");
+    let mut names = file_names(NodeId(node)).into_iter().peekable();
     let mut last = String::new();
     for _ in 0..TRIES_MAX {
-        match remove(directory, &name).await {
-            Ok(()) => return Ok(()),
-            Err(error) if wall::get(&error, "name").as_string().as_deref() == Some("NotFoundError") => return Ok(()),
-            Err(error) => last = wall::words(&error),
+        while let Some(name) = names.peek() {
+            match remove(directory, name).await {
+                Err(error) if wall::get(&error, "name").as_string().as_deref() != Some("NotFoundError") => {
+                    last = wall::words(&error);
+                    break;
+                }
+                _ => drop(names.next()),
+            }
+        }
+        if names.peek().is_none() {
+            return Ok(());
         }
         wall::sleep(50).await;
     }
-    Err(format!("the file of node {node} could not be removed: {last}"))
+    Err(format!("the files of node {node} could not be removed: {last}"))
 }
 
 async fn remove(directory: &str, name: &str) -> Result<(), JsValue> {

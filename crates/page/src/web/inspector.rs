@@ -2,7 +2,7 @@
 
 use cluster::host::{Status, Storage};
 use leptos::prelude::*;
-use raft_core::{Instant, NodeId, Progress, Role};
+use raft_core::{Instant, LogIndex, NodeId, Progress, Role};
 
 use super::app::{App, Selection, app};
 use super::markup::Markup;
@@ -81,7 +81,13 @@ fn durable(status: &Status, storage: Option<&Storage>, html: &mut Markup) {
     html.open("dl", "durable");
     html.pair("term", status.durable_hard_state.term.0);
     html.pair("voted for", someone(status.durable_hard_state.voted_for));
-    html.pair("log", format_args!("1 to {}", status.durable_index));
+    if status.snapshot_index > LogIndex::ZERO {
+        html.pair("snapshot", format_args!("1 to {}", status.snapshot_index));
+    }
+    html.pair(
+        "log",
+        format_args!("{} to {}", status.snapshot_index.next(), status.durable_index),
+    );
     match status.last_index.0.saturating_sub(status.durable_index.0) {
         0 => html.pair("being written", "nothing"),
         behind => html.pair("being written", format_args!("{behind} entries")),
@@ -149,7 +155,7 @@ fn recovery(node: &Node, html: &mut Markup) {
     html.open("p", "");
     html.open("small", "");
     html.text(format_args!(
-        "At its last boot it read {} bytes in {} ms: {}, {} entries.",
+        "At its last boot it read {} bytes in {} ms: {}, a log up to entry {}.",
         found.bytes, found.wall_ms as u64, found.hard_state.term, found.last_index
     ));
     if found.dropped_bytes > 0 {

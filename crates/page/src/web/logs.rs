@@ -77,7 +77,7 @@ pub(super) fn Logs() -> impl IntoView {
         placed: StoredValue::new(0),
     };
     app().on_frame(move || handle.paint());
-    let width = view::text(|app| format!("width: {}px", spacer_px(longest(&app.model.borrow())) as u64));
+    let width = view::text(|app| format!("width: {}px", spacer_px(Span::of(&app.model.borrow())) as u64));
     let follows = view::flag(move |_| handle.follows.get_value());
     view! {
         <section class="panel logs" aria-label="Logs">
@@ -181,8 +181,8 @@ impl Handle {
         let app = app();
         let model = app.model.borrow();
         let (x, y) = (f64::from(event.offset_x()), f64::from(event.offset_y()));
-        let length = longest(&model);
-        let offset = offset_px(&scroller, &canvas, length);
+        let span = Span::of(&model);
+        let offset = offset_px(&scroller, &canvas, span);
         let Some(node) = model
             .nodes()
             .nth(((y - TOP) / ROW).max(0.0) as usize)
@@ -190,11 +190,12 @@ impl Handle {
         else {
             return;
         };
-        let index = LogIndex(((x - LEFT + offset).max(0.0) / COLUMN) as u64 + 1);
+        let index = LogIndex(span.first + ((x - LEFT + offset).max(0.0) / COLUMN) as u64 + 1);
         let chosen = if x < LEFT {
             Some(Selection::Node(node.id))
         } else {
-            node.entry(index).map(|entry| about(&model, node, index, entry))
+            let entry = node.entry(index).map(|entry| about(&model, node, index, entry));
+            entry.or_else(|| (index <= node.snapshot_index).then(|| about_snapshot(node)))
         };
         drop(model);
         if let Some(selection) = chosen {
@@ -233,41 +234,57 @@ impl Handle {
             return;
         };
         let palette = Palette::read();
-        let offset = offset_px(&scroller, &canvas, longest(&model));
+        let span = Span::of(&model);
         Painter {
             context: &context,
             palette: &palette,
             width,
-            offset,
+            offset: offset_px(&scroller, &canvas, span),
+            span,
         }
         .paint(&model);
         self.drawn.set_value(next);
     }
 }
 
-fn longest(model: &Model) -> usize {
-    model.nodes().map(|node| node.log.len()).max().unwrap_or(0)
+/// The places of the log that have a column, counted from 0: from `first` to before `end`.
+#[derive(Clone, Copy, PartialEq)]
+struct Span {
+    first: u64,
+    end: u64,
+}
+
+impl Span {
+    /// All places that stand in any log; and where snapshots stand for the first of them, one more to say so.
+    fn of(model: &Model) -> Span {
+        let first = model.nodes().map(|node| node.snapshot_index.0).min().unwrap_or(0);
+        let end = model.nodes().map(|node| node.last_index().0).max().unwrap_or(0);
+        Span {
+            first: first.saturating_sub(1),
+            end,
+        }
+    }
 }
 
 /// How wide all entries are together.
-fn content_px(length: usize) -> f64 {
-    LEFT + length as f64 * COLUMN + 10.0
+fn content_px(span: Span) -> f64 {
+    LEFT + (span.end - span.first) as f64 * COLUMN + 10.0
 }
 
 /// How wide that is made which scrolls.
-fn spacer_px(length: usize) -> f64 {
-    content_px(length).min(SCROLL_PX_MAX)
+fn spacer_px(span: Span) -> f64 {
+    content_px(span).min(SCROLL_PX_MAX)
 }
 
 /// How far the entries are scrolled.
-fn offset_px(scroller: &HtmlElement, canvas: &HtmlCanvasElement, length: usize) -> f64 {
+fn offset_px(scroller: &HtmlElement, canvas: &HtmlCanvasElement, span: Span) -> f64 {
     let view = f64::from(canvas.client_width());
-    let room = spacer_px(length) - view;
+    let room = spacer_px(span) - view;
     if room <= 0.0 {
         return 0.0;
     }
     let part = (f64::from(scroller.scroll_left()) / room).min(1.0);
-    part * (content_px(length) - view)
+    part * (content_px(span) - view)
 }
 
 struct Painter<'a> {
@@ -275,12 +292,13 @@ struct Painter<'a> {
     palette: &'a Palette,
     width: f64,
     offset: f64,
+    span: Span,
 }
 
 impl Painter<'_> {
     fn paint(&self, model: &Model) {
-        let first = (self.offset / COLUMN).floor() as usize;
-        let last = ((self.offset + self.width - LEFT) / COLUMN).ceil().max(0.0) as usize;
+        let first = self.span.first + (self.offset / COLUMN).floor() as u64;
+        let last = self.span.first + ((self.offset + self.width - LEFT) / COLUMN).ceil().max(0.0) as u64;
         self.context.set_text_baseline("middle");
         self.names(model);
         self.context.save();
@@ -289,7 +307,7 @@ impl Painter<'_> {
         self.context.clip();
         self.context.set_font(FONT);
         self.context.set_fill_style_str(&self.palette.faint);
-        for place in first..last.min(longest(model)) {
+        for place in first..last.min(self.span.end) {
             let _ = self
                 .context
                 .fill_text(&(place + 1).to_string(), self.x(place) + 1.0, 13.0);
@@ -303,8 +321,8 @@ impl Painter<'_> {
         self.context.restore();
     }
 
-    fn x(&self, place: usize) -> f64 {
-        LEFT + place as f64 * COLUMN - self.offset
+    fn x(&self, place: u64) -> f64 {
+        LEFT + (place as f64 - self.span.first as f64) * COLUMN - self.offset
     }
 
     fn names(&self, model: &Model) {
@@ -323,12 +341,12 @@ impl Painter<'_> {
                 TOP + row as f64 * ROW + CELL_HEIGHT / 2.0,
             );
         }
-        if longest(model) == 0 {
+        if self.span.end == 0 {
             let _ = self.context.fill_text("The logs are empty.", LEFT, 13.0);
         }
     }
 
-    fn log(&self, node: &Node, y: f64, first: usize, last: usize) {
+    fn log(&self, node: &Node, y: f64, first: u64, last: u64) {
         let (commit, applied) = node
             .status
             .as_ref()
@@ -336,8 +354,13 @@ impl Painter<'_> {
         let alpha = if node.is_up() { 1.0 } else { 0.45 };
         self.context.set_global_alpha(alpha);
         self.context.set_line_width(1.4);
-        for (place, entry) in node.log.iter().enumerate().take(last).skip(first) {
-            let (x, index) = (self.x(place), place as u64 + 1);
+        let base = node.snapshot_index.0;
+        if first < base {
+            self.snapshot(base, y);
+        }
+        let (skipped, end) = (first.saturating_sub(base), last.saturating_sub(base));
+        for (place, entry) in (base..).zip(&node.log).take(end as usize).skip(skipped as usize) {
+            let (x, index) = (self.x(place), place + 1);
             let colour = self.palette.term(entry.term);
             self.context.begin_path();
             if index <= commit {
@@ -374,6 +397,28 @@ impl Painter<'_> {
         self.context.set_global_alpha(1.0);
     }
 
+    /// What a snapshot stands for, as one bar that ends with its last entry.
+    fn snapshot(&self, base: u64, y: f64) {
+        let (left, end) = (self.x(self.span.first).max(LEFT), self.x(base) - COLUMN + CELL);
+        let width = end - left;
+        self.context.begin_path();
+        let _ = self
+            .context
+            .round_rect_with_f64(left, y, width.max(0.0), CELL_HEIGHT, 4.0);
+        self.context.set_fill_style_str(&self.palette.line);
+        self.context.fill();
+        self.context.set_fill_style_str(&self.palette.ink);
+        let text = if width < 2.0 * CELL {
+            format!("1–{base}")
+        } else {
+            format!("snapshot of 1–{base}")
+        };
+        self.context.set_font(SMALL);
+        let middle = left + width.min(self.width - left) / 2.0;
+        let _ = self.context.fill_text(&text, middle, y + CELL_HEIGHT / 2.0);
+        self.context.set_font(FONT);
+    }
+
     /// What the leader knows of each follower: a full triangle below what matches, an open one below what is sent next.
     fn positions(&self, model: &Model) {
         let Some(Status { progress, .. }) = model.leader().and_then(|leader| leader.status.as_ref()) else {
@@ -387,8 +432,8 @@ impl Painter<'_> {
                 continue;
             };
             let y = TOP + row as f64 * ROW + CELL_HEIGHT - 3.0;
-            let matched = LEFT + known.match_index.0 as f64 * COLUMN - self.offset - 3.0 - 6.0;
-            let next = LEFT + known.next_index.0.saturating_sub(1) as f64 * COLUMN - self.offset + 6.0;
+            let matched = self.x(known.match_index.0) - 3.0 - 6.0;
+            let next = self.x(known.next_index.0.saturating_sub(1)) + 6.0;
             for (x, full) in [(matched, true), (next, false)] {
                 if x < LEFT || x > self.width {
                     continue;
@@ -427,6 +472,20 @@ fn short(entry: &Entry<Command>) -> String {
     }
     let kept: String = text.chars().take(LETTERS_MAX - 1).collect();
     format!("{kept}…")
+}
+
+/// All there is to say about a snapshot.
+fn about_snapshot(node: &Node) -> Selection {
+    Selection::Event {
+        title: format!("The snapshot of {}", node.id),
+        lines: vec![
+            format!(
+                "It stands for the entries 1 to {}, which are committed, applied, and dropped (§7).",
+                node.snapshot_index
+            ),
+            "A follower that lacks some of them gets the state that they led to instead (figure 13).".to_owned(),
+        ],
+    }
 }
 
 /// All there is to say about an entry.

@@ -1,10 +1,13 @@
 //! What a person has set, kept for the next visit.
 
 use netem::LinkSettings;
-use raft_core::{Duration, MEMBERS_MAX, Timing};
+use raft_core::{COMPACT_AFTER_ENTRIES, Duration, MEMBERS_MAX, Timing};
 use web_sys::UrlSearchParams;
 
 use super::wall;
+
+/// The most entries after which a snapshot may be taken: a log of so many is still read in a moment.
+const SNAPSHOT_ENTRIES_MAX: u64 = 1_000_000;
 
 /// What a person has set.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,6 +20,8 @@ pub(super) struct Settings {
     pub(super) election_ms: (u64, u64),
     /// The heartbeat interval, in milliseconds.
     pub(super) heartbeat_ms: u64,
+    /// After how many applied entries a node takes a snapshot; said to it when it starts.
+    pub(super) snapshot_entries: u64,
     /// The shortest time a message takes, in milliseconds.
     pub(super) delay_ms: f64,
     /// At most this much is added, in milliseconds.
@@ -35,6 +40,7 @@ impl Default for Settings {
             start_all: true,
             election_ms: (150, 300),
             heartbeat_ms: 50,
+            snapshot_entries: COMPACT_AFTER_ENTRIES,
             delay_ms: link.delay_us as f64 / 1000.0,
             jitter_ms: link.jitter_us as f64 / 1000.0,
             loss_percent: 0.0,
@@ -60,12 +66,13 @@ impl Settings {
     /// address.
     pub(super) fn store(&self, slot: u32) {
         let text = format!(
-            "nodes={}&start={}&election_min={}&election_max={}&heartbeat={}&delay={}&jitter={}&loss={}&speed={}",
+            "nodes={}&start={}&election_min={}&election_max={}&heartbeat={}&snapshot={}&delay={}&jitter={}&loss={}&speed={}",
             self.nodes,
             if self.start_all { "all" } else { "none" },
             self.election_ms.0,
             self.election_ms.1,
             self.heartbeat_ms,
+            self.snapshot_entries,
             self.delay_ms,
             self.jitter_ms,
             self.loss_percent,
@@ -98,6 +105,7 @@ impl Settings {
                 number("election_max", self.election_ms.1 as f64) as u64,
             ),
             heartbeat_ms: number("heartbeat", self.heartbeat_ms as f64) as u64,
+            snapshot_entries: number("snapshot", self.snapshot_entries as f64) as u64,
             delay_ms: number("delay", self.delay_ms),
             jitter_ms: number("jitter", self.jitter_ms),
             loss_percent: number("loss", self.loss_percent),
@@ -114,6 +122,7 @@ impl Settings {
             nodes: self.nodes.clamp(1, MEMBERS_MAX),
             election_ms: (min, max.clamp(min, 120_000)),
             heartbeat_ms: self.heartbeat_ms.clamp(1, min - 1),
+            snapshot_entries: self.snapshot_entries.clamp(1, SNAPSHOT_ENTRIES_MAX),
             delay_ms: finite(self.delay_ms, 8.0).clamp(0.0, 10_000.0),
             jitter_ms: finite(self.jitter_ms, 4.0).clamp(0.0, 10_000.0),
             loss_percent: finite(self.loss_percent, 0.0).clamp(0.0, 100.0),

@@ -17,15 +17,8 @@ impl<M: Machine> Raft<M> {
             });
             return self.reply_to_append(from, ours, &append, AppendOutcome::StaleTerm);
         }
-        let second = self.leader.filter(|&leader| leader != from && append.term == ours);
-        if let RoleState::Leader(_) = self.role {
-            return self.ignore(from, IgnoreReason::SecondLeader { leader: self.config.id }, out);
-        }
-        if let Some(leader) = second {
-            return self.ignore(from, IgnoreReason::SecondLeader { leader }, out);
-        }
-        if append.term == ours {
-            self.follow(from, out);
+        if !self.hears_leader(from, append.term, out) {
+            return;
         }
         match self.append_refusal(&append) {
             Some(reason) => {
@@ -34,6 +27,24 @@ impl<M: Machine> Raft<M> {
             }
             None => self.take_append(from, append, out),
         }
+    }
+
+    /// Follows the leader that `from` shows itself to be, in `term`. Says whether it is to be listened to: not if another leads
+    /// the same term.
+    pub(super) fn hears_leader(&mut self, from: NodeId, term: Term, out: &mut Out<M>) -> bool {
+        let ours = self.hard_state.term;
+        let second = match self.role {
+            RoleState::Leader(_) => Some(self.config.id),
+            _ => self.leader.filter(|&leader| leader != from && term == ours),
+        };
+        if let Some(leader) = second {
+            self.ignore(from, IgnoreReason::SecondLeader { leader }, out);
+            return false;
+        }
+        if term == ours {
+            self.follow(from, out);
+        }
+        true
     }
 
     /// Why the append does not fit the log, if it does not.
@@ -45,6 +56,9 @@ impl<M: Machine> Raft<M> {
             return None;
         }
         let (prev_log_index, prev_log_term) = (append.prev_log_index, append.prev_log_term);
+        if prev_log_index < self.log.base() {
+            return None; // It stands in the snapshot, which is the same in every node.
+        }
         match self.log.term_at(prev_log_index) {
             None => Some(AppendRefusal::Gap {
                 prev_log_index,
@@ -109,7 +123,9 @@ impl<M: Machine> Raft<M> {
         if !self.config.rules.truncate_only_on_conflict {
             self.truncate(index.max(self.commit_index.next()), None, out);
         }
-        let known = |index: LogIndex, entry: &Entry<M::Command>| self.log.term_at(index) == Some(entry.term);
+        let known = |index: LogIndex, entry: &Entry<M::Command>| {
+            index < self.log.base() || self.log.term_at(index) == Some(entry.term)
+        };
         let mut entries = entries.into_iter().peekable();
         while entries.next_if(|entry| known(index, entry)).is_some() {
             index = index.next();

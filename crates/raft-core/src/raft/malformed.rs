@@ -1,9 +1,10 @@
 //! What no correct node says. Such messages are refused before they change anything.
 
-use super::{Raft, RoleState, TERM_MAX};
+use super::{Raft, RoleState, SNAPSHOT_INDEX_MAX, TERM_MAX};
 use crate::{
-    APPEND_BYTES_MAX, APPEND_ENTRIES_MAX, AppendEntries, AppendEntriesReply, AppendOutcome, LogIndex, Machine,
-    Malformed, Message, Term,
+    APPEND_BYTES_MAX, APPEND_ENTRIES_MAX, AppendEntries, AppendEntriesReply, AppendOutcome, InstallOutcome,
+    InstallSnapshot, InstallSnapshotReply, LogIndex, Machine, Malformed, Message, SNAPSHOT_BYTES_MAX,
+    SNAPSHOT_PART_BYTES_MAX, Term,
 };
 
 impl<M: Machine> Raft<M> {
@@ -22,7 +23,25 @@ impl<M: Machine> Raft<M> {
             Message::RequestVoteReply(_) => Ok(()),
             Message::AppendEntries(append) => check_append::<M>(append),
             Message::AppendEntriesReply(reply) => self.check_append_reply(reply),
+            Message::InstallSnapshot(part) => check_part(part),
+            Message::InstallSnapshotReply(reply) => self.check_install_reply(reply),
         }
+    }
+
+    fn check_install_reply(&self, reply: &InstallSnapshotReply) -> Result<(), Malformed> {
+        if reply.term > self.hard_state.term && reply.outcome != InstallOutcome::StaleTerm {
+            return Err(Malformed::NeverAsked);
+        }
+        let RoleState::Leader(leader) = &self.role else {
+            return Ok(());
+        };
+        if reply.term != self.hard_state.term {
+            return Ok(()); // It speaks of another term's leader.
+        }
+        if reply.read_round > leader.round || reply.last_included_index > self.log.base() {
+            return Err(Malformed::NeverAsked);
+        }
+        Ok(())
     }
 
     fn check_append_reply(&self, reply: &AppendEntriesReply) -> Result<(), Malformed> {
@@ -83,6 +102,20 @@ fn check_append<M: Machine>(append: &AppendEntries<M::Command>) -> Result<(), Ma
         earlier = entry.term;
     }
     if count > 1 && bytes > APPEND_BYTES_MAX {
+        Err(Malformed::TooLarge)
+    } else {
+        Ok(())
+    }
+}
+
+fn check_part(part: &InstallSnapshot) -> Result<(), Malformed> {
+    if part.last_included_index == LogIndex::ZERO {
+        return Err(Malformed::PreviousEntry);
+    }
+    check_place(part.last_included_index, part.last_included_term, part.term)?;
+    let end = part.offset.saturating_add(part.data.len() as u64);
+    let place_is_sound = part.last_included_index <= SNAPSHOT_INDEX_MAX;
+    if !place_is_sound || part.data.len() > SNAPSHOT_PART_BYTES_MAX || end > SNAPSHOT_BYTES_MAX as u64 {
         Err(Malformed::TooLarge)
     } else {
         Ok(())

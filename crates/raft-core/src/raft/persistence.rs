@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 
 use super::{Out, Raft, RoleState};
 use crate::{
-    AppendOutcome, Event, HardState, IgnoreReason, LogIndex, Machine, Malformed, Message, NodeId, Persist, PersistId,
+    AppendOutcome, Event, HardState, IgnoreReason, InstallOutcome, LogIndex, Machine, Malformed, Message, NodeId,
+    Persist, PersistId,
 };
 
 /// How many writes may be under way. More changes wait, and become one write when there is room.
@@ -24,6 +25,8 @@ pub(super) struct Disk {
     requested_hard_state: HardState,
     /// Where the log on the disk will end when all writes are done.
     requested_last_index: LogIndex,
+    /// A snapshot has taken the place of a part of the log, and is to be written.
+    pub(super) snapshot_due: bool,
     /// The first place where memory differs from what has been asked for.
     changed_from: Option<LogIndex>,
     /// Writes under way, oldest first.
@@ -36,6 +39,8 @@ pub(super) struct Disk {
 struct Write {
     id: PersistId,
     hard_state: HardState,
+    /// Whether it puts a snapshot in the place of what was there.
+    is_snapshot: bool,
     /// The first place that the write changes.
     changes_from: Option<LogIndex>,
 }
@@ -55,6 +60,7 @@ impl Disk {
             durable_index: last_index,
             requested_hard_state: hard_state,
             requested_last_index: last_index,
+            snapshot_due: false,
             changed_from: None,
             writes: VecDeque::new(),
             last_sequence: 0,
@@ -80,17 +86,25 @@ impl Disk {
 impl<M: Machine> Raft<M> {
     /// Asks for one write for everything that has changed since the last one, if anything has.
     pub(super) fn request_write(&mut self, out: &mut Out<M>) {
-        if self.disk.writes.len() >= WRITES_UNDER_WAY_MAX {
+        // A disk that puts one snapshot in the place of what it holds needs that until it is done.
+        let replaces = self.disk.snapshot_due && self.disk.writes.iter().any(|write| write.is_snapshot);
+        if self.disk.writes.len() >= WRITES_UNDER_WAY_MAX || replaces {
             return;
         }
         let hard_state = self.recorded_hard_state();
-        let new_hard_state = (hard_state != self.disk.requested_hard_state).then_some(hard_state);
+        let is_snapshot = std::mem::take(&mut self.disk.snapshot_due);
+        let new_hard_state = (is_snapshot || hard_state != self.disk.requested_hard_state).then_some(hard_state);
         if new_hard_state.is_none() && self.disk.changed_from.is_none() {
             return;
         }
         let changes_from = self.disk.changed_from.take();
-        let truncate_from = changes_from.filter(|&from| from <= self.disk.requested_last_index);
-        let append = changes_from.map_or_else(Vec::new, |from| self.log.tail(from).to_vec());
+        let (snapshot, truncate_from, append_from) = if is_snapshot {
+            (self.snapshot.clone(), None, Some(self.log.base().next()))
+        } else {
+            let truncate_from = changes_from.filter(|&from| from <= self.disk.requested_last_index);
+            (None, truncate_from, changes_from)
+        };
+        let append = append_from.map_or_else(Vec::new, |from| self.log.tail(from).to_vec());
         self.disk.last_sequence += 1;
         let id = PersistId {
             sequence: self.disk.last_sequence,
@@ -103,11 +117,13 @@ impl<M: Machine> Raft<M> {
         self.disk.writes.push_back(Write {
             id,
             hard_state,
+            is_snapshot,
             changes_from,
         });
         out.events.push(Event::PersistRequested { sequence: id.sequence });
         out.persist.push(Persist {
             id,
+            snapshot,
             hard_state: new_hard_state,
             truncate_from,
             append,
@@ -222,6 +238,9 @@ fn same_reply<C>(waiting: &Message<C>, newer: &Message<C>) -> bool {
             (AppendOutcome::StaleTerm, AppendOutcome::StaleTerm) => true,
             _ => false,
         },
+        (Message::InstallSnapshotReply(a), Message::InstallSnapshotReply(b)) => {
+            b.outcome == InstallOutcome::Installed || a.outcome != InstallOutcome::Installed
+        }
         _ => false,
     }
 }

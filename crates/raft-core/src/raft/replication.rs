@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use super::log::Log;
 use super::reads::PendingRead;
+use super::snapshots::Transfer;
 use super::{Out, Raft, RoleState};
 use crate::{
     APPEND_BYTES_MAX, APPEND_ENTRIES_MAX, AppendEntries, AppendEntriesReply, AppendOutcome, CommitHold, Entry, Event,
@@ -49,6 +50,8 @@ pub(super) struct Peer {
     mode: Mode,
     /// Appends on the way, oldest first: where each ends, and its bytes. Empty while probing.
     inflight: VecDeque<(LogIndex, usize)>,
+    /// The snapshot on its way to it, if it needs one.
+    pub(super) transfer: Option<Transfer>,
     /// The latest round it has answered.
     pub(super) answered_round: ReadRound,
 }
@@ -103,8 +106,20 @@ impl<M: Machine> Raft<M> {
             leader.heartbeat_due = true;
         }
         let heartbeat_due = std::mem::take(&mut leader.heartbeat_due);
-        for (progress, peer) in leader.progress.iter_mut().zip(&mut leader.peers) {
+        for place in 0..leader.peers.len() {
             let mut word_due = heartbeat_due;
+            if let Some(snapshot) = &self.snapshot
+                && leader.progress[place].next_index <= snapshot.last_included_index
+            {
+                let (part, event) = leader.next_part(place, snapshot, self.hard_state.term, word_due);
+                out.events.extend(event);
+                let to = leader.progress[place].id;
+                out.messages
+                    .extend(part.map(|part| (to, Message::InstallSnapshot(part))));
+                continue;
+            }
+            let (progress, peer) = (&mut leader.progress[place], &mut leader.peers[place]);
+            peer.transfer = None;
             loop {
                 let prev_log_index = progress.next_index.prev();
                 let tail = self.log.tail(progress.next_index);
@@ -129,27 +144,14 @@ impl<M: Machine> Raft<M> {
 
     /// A follower has answered an append.
     pub(super) fn append_entries_reply(&mut self, from: NodeId, reply: &AppendEntriesReply, out: &mut Out<M>) {
-        let ours = self.hard_state.term;
-        if reply.term < ours {
-            return self.ignore(
-                from,
-                IgnoreReason::StaleTerm {
-                    theirs: reply.term,
-                    ours,
-                },
-                out,
-            );
-        }
         let match_index_never_falls = self.config.rules.match_index_never_falls;
-        let RoleState::Leader(leader) = &mut self.role else {
-            return self.ignore(from, IgnoreReason::NotAsked, out);
+        let Some((place, newly_answered)) = self.answered(from, reply.term, reply.read_round, out) else {
+            return;
         };
-        let Some(place) = leader.progress.iter().position(|progress| progress.id == from) else {
+        let RoleState::Leader(leader) = &mut self.role else {
             return;
         };
         let (progress, peer) = (&mut leader.progress[place], &mut leader.peers[place]);
-        let newly_answered = reply.read_round > peer.answered_round;
-        peer.answered_round = peer.answered_round.max(reply.read_round);
         let event = match reply.outcome {
             AppendOutcome::Matched { match_index } => {
                 let known = match_index <= progress.match_index;
@@ -200,6 +202,31 @@ impl<M: Machine> Raft<M> {
             }),
         };
         out.events.extend(event);
+    }
+
+    /// Notes that a follower has answered this leader. Says where it stands among the followers, and whether it had not answered
+    /// this round before; nothing, if the answer is not for the leader of this term.
+    pub(super) fn answered(
+        &mut self,
+        from: NodeId,
+        term: Term,
+        read_round: ReadRound,
+        out: &mut Out<M>,
+    ) -> Option<(usize, bool)> {
+        let ours = self.hard_state.term;
+        if term < ours {
+            self.ignore(from, IgnoreReason::StaleTerm { theirs: term, ours }, out);
+            return None;
+        }
+        let RoleState::Leader(leader) = &mut self.role else {
+            self.ignore(from, IgnoreReason::NotAsked, out);
+            return None;
+        };
+        let place = leader.progress.iter().position(|progress| progress.id == from)?;
+        let peer = &mut leader.peers[place];
+        let newly_answered = read_round > peer.answered_round;
+        peer.answered_round = peer.answered_round.max(read_round);
+        Some((place, newly_answered))
     }
 
     /// Commits what a majority has durably, if it is of the leader's own term.
@@ -269,6 +296,16 @@ impl Leader {
         held[majority - 1]
     }
 
+    /// The follower at `place` has the log up to `match_index`, durably. Says whether that is news.
+    pub(super) fn matched(&mut self, place: usize, match_index: LogIndex) -> bool {
+        let (progress, peer) = (&mut self.progress[place], &mut self.peers[place]);
+        peer.note_matched(progress, match_index);
+        let is_news = match_index > progress.match_index;
+        progress.match_index = progress.match_index.max(match_index);
+        self.recount |= is_news;
+        is_news
+    }
+
     /// The followers known to hold the entry at `index` durably.
     fn holders(&self, index: LogIndex) -> impl Iterator<Item = NodeId> {
         self.progress
@@ -290,6 +327,7 @@ impl Peer {
         Peer {
             mode: Mode::Probe { sent: false },
             inflight: VecDeque::new(),
+            transfer: None,
             answered_round: ReadRound(0),
         }
     }
@@ -365,10 +403,15 @@ impl Peer {
             progress.match_index.next()
         };
         progress.next_index = retry_at.min(refused).max(floor);
+        self.probe(progress);
+        Some(progress.next_index)
+    }
+
+    /// Gives up what is on the way, and looks for the place where the logs agree.
+    pub(super) fn probe(&mut self, progress: &mut Progress) {
         progress.inflight_bytes = 0;
         self.inflight.clear();
         self.mode = Mode::Probe { sent: false };
-        Some(progress.next_index)
     }
 }
 

@@ -77,6 +77,31 @@ impl Checker {
         &self.committed
     }
 
+    /// What is committed up to `index`; as much of it as is known to be.
+    pub fn committed_to(&self, index: LogIndex) -> Vec<Entry<String>> {
+        let known = self.committed.iter().take(index.0 as usize);
+        known.map(|(entry, _)| entry.clone()).collect()
+    }
+
+    /// The whole log of a node: what its snapshot stands for, and what it has behind it.
+    fn log_of(&self, view: &View<'_, Journal>) -> Result<Vec<Entry<String>>, Violation> {
+        let mut log = self.committed_to(view.snapshot_index());
+        if (log.len() as u64) < view.snapshot_index().0 {
+            let detail = format!("{} holds a snapshot of what is not committed", view.id);
+            return violated("State Machine Safety", detail);
+        }
+        let last = log.last().map_or(Term(0), |entry| entry.term);
+        if view
+            .snapshot
+            .is_some_and(|snapshot| snapshot.last_included_term != last)
+        {
+            let detail = format!("the snapshot of {} ends with another entry than was committed", view.id);
+            return violated("State Machine Safety", detail);
+        }
+        log.extend_from_slice(view.log);
+        Ok(log)
+    }
+
     pub fn booted(&mut self, id: NodeId) {
         self.last.remove(&id);
     }
@@ -122,16 +147,17 @@ impl Checker {
         let view = core.view();
         let seen = self.last.remove(&id).unwrap_or_default();
         monotonic(id, &seen, &view)?;
-        terms_rise(id, &view)?;
+        let log = &self.log_of(&view)?[..];
+        terms_rise(&view, log)?;
         self.election_safety(id, view.role, view.term)?;
-        self.leader_append_only(id, &seen, &view)?;
-        log_matching(id, view.log, hosts)?;
-        self.commits(id, &view, hosts)?;
-        self.leader_completeness(id, &view)?;
+        self.leader_append_only(&seen, &view, log)?;
+        self.log_matching(id, log, hosts)?;
+        self.commits(&view, log, hosts)?;
+        self.leader_completeness(&view, log)?;
         self.commits_last(hosts)?;
         let compared = self.state_machine_safety(id, &view, seen.compared)?;
-        self.acknowledged_is_durable(id, &view, hosts)?;
-        let led = (view.role == Role::Leader).then(|| view.log.to_vec());
+        self.acknowledged_is_durable(&view, log, hosts)?;
+        let led = (view.role == Role::Leader).then(|| log.to_vec());
         let matched = view
             .progress
             .iter()
@@ -160,12 +186,18 @@ impl Checker {
         Ok(())
     }
 
-    fn leader_append_only(&self, id: NodeId, seen: &Seen, view: &View<'_, Journal>) -> Result<(), Violation> {
+    fn leader_append_only(
+        &self,
+        seen: &Seen,
+        view: &View<'_, Journal>,
+        log: &[Entry<String>],
+    ) -> Result<(), Violation> {
+        let id = view.id;
         let still_leads = view.role == Role::Leader && view.term == seen.term;
-        let Some(log) = seen.led.as_ref().filter(|_| still_leads) else {
+        let Some(before) = seen.led.as_ref().filter(|_| still_leads) else {
             return Ok(());
         };
-        if !view.log.starts_with(log) {
+        if !log.starts_with(before) {
             return violated(
                 "Leader Append-Only",
                 format!("{id} changed its own log while it led {}", view.term),
@@ -183,17 +215,18 @@ impl Checker {
     /// What a node holds to be committed is the same everywhere, and on the disks of a majority.
     fn commits(
         &mut self,
-        id: NodeId,
         view: &View<'_, Journal>,
+        log: &[Entry<String>],
         hosts: &BTreeMap<NodeId, Host>,
     ) -> Result<(), Violation> {
-        if view.commit_index.0 > view.log.len() as u64 || view.last_applied > view.commit_index {
+        let id = view.id;
+        if view.commit_index.0 > log.len() as u64 || view.last_applied > view.commit_index {
             return violated(
                 "applied ≤ committed ≤ log",
                 format!("{id} has committed {}", view.commit_index),
             );
         }
-        for (place, entry) in view.log[..view.commit_index.0 as usize].iter().enumerate() {
+        for (place, entry) in log[..view.commit_index.0 as usize].iter().enumerate() {
             let index = place + 1;
             match self.committed.get(place) {
                 Some((known, _)) if known != entry => {
@@ -246,7 +279,8 @@ impl Checker {
         }
     }
 
-    fn leader_completeness(&self, id: NodeId, view: &View<'_, Journal>) -> Result<(), Violation> {
+    fn leader_completeness(&self, view: &View<'_, Journal>, log: &[Entry<String>]) -> Result<(), Violation> {
+        let id = view.id;
         if view.role != Role::Leader {
             return Ok(());
         }
@@ -254,7 +288,7 @@ impl Checker {
             .committed
             .iter()
             .enumerate()
-            .find(|(place, (entry, known_in))| *known_in < view.term && view.log.get(*place) != Some(entry));
+            .find(|(place, (entry, known_in))| *known_in < view.term && log.get(*place) != Some(entry));
         match lacking {
             Some((place, _)) => violated(
                 "Leader Completeness",
@@ -290,10 +324,11 @@ impl Checker {
     /// What a leader holds for replicated is on the follower's disk, as long as both are in the same term.
     fn acknowledged_is_durable(
         &self,
-        id: NodeId,
         view: &View<'_, Journal>,
+        log: &[Entry<String>],
         hosts: &BTreeMap<NodeId, Host>,
     ) -> Result<(), Violation> {
+        let id = view.id;
         for progress in view
             .progress
             .iter()
@@ -303,10 +338,7 @@ impl Checker {
             let Some(core) = &host.core else { continue };
             let same_term = core.view().term == view.term;
             let count = progress.match_index.0 as usize;
-            if same_term
-                && (host.disk.log.len() < count
-                    || view.log.len() < count
-                    || host.disk.log[..count] != view.log[..count])
+            if same_term && (host.disk.log.len() < count || log.len() < count || host.disk.log[..count] != log[..count])
             {
                 let detail = format!("{id} believes that {} has {count} entries durably", progress.id);
                 return violated("acknowledged entries are durable", detail);
@@ -314,12 +346,33 @@ impl Checker {
         }
         Ok(())
     }
+
+    /// If two logs hold an entry of the same term in the same place, they are equal up to it.
+    fn log_matching(&self, id: NodeId, log: &[Entry<String>], hosts: &BTreeMap<NodeId, Host>) -> Result<(), Violation> {
+        for (other, host) in hosts.iter().filter(|(other, _)| **other != id) {
+            let theirs = match &host.core {
+                Some(core) => self.log_of(&core.view())?,
+                None => host.disk.log.clone(),
+            };
+            let shared = log.iter().zip(&theirs).rposition(|(a, b)| a.term == b.term);
+            if let Some(place) = shared
+                && log[..=place] != theirs[..=place]
+            {
+                return violated(
+                    "Log Matching",
+                    format!("{id} and {other} agree on the term at {}, not before", place + 1),
+                );
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The terms in a log never fall, and none is of the future.
-fn terms_rise(id: NodeId, view: &View<'_, Journal>) -> Result<(), Violation> {
-    let rising = view.log.windows(2).all(|pair| pair[0].term <= pair[1].term);
-    match view.log.last() {
+fn terms_rise(view: &View<'_, Journal>, log: &[Entry<String>]) -> Result<(), Violation> {
+    let id = view.id;
+    let rising = log.windows(2).all(|pair| pair[0].term <= pair[1].term);
+    match log.last() {
         Some(last) if !rising || last.term > view.term => {
             violated("terms in a log never fall", format!("they do on {id}"))
         }
@@ -333,23 +386,6 @@ fn monotonic(id: NodeId, seen: &Seen, view: &View<'_, Journal>) -> Result<(), Vi
     }
     if view.term == seen.term && seen.vote.is_some() && view.voted_for != seen.vote {
         return violated("one vote a term", format!("{id} took back its vote in {}", view.term));
-    }
-    Ok(())
-}
-
-/// If two logs hold an entry of the same term in the same place, they are equal up to it.
-fn log_matching(id: NodeId, log: &[Entry<String>], hosts: &BTreeMap<NodeId, Host>) -> Result<(), Violation> {
-    for (other, host) in hosts.iter().filter(|(other, _)| **other != id) {
-        let theirs = host.core.as_ref().map_or(&host.disk.log[..], |core| core.view().log);
-        let shared = log.iter().zip(theirs).rposition(|(a, b)| a.term == b.term);
-        if let Some(place) = shared
-            && log[..=place] != theirs[..=place]
-        {
-            return violated(
-                "Log Matching",
-                format!("{id} and {other} agree on the term at {}, not before", place + 1),
-            );
-        }
     }
     Ok(())
 }

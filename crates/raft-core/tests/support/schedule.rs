@@ -61,6 +61,8 @@ const PACKETS_MAX: usize = 256;
 /// Starts a cluster and lets the schedule happen to it. Says what was violated first, if anything was.
 pub fn play(size: u8, rules: Rules, seed: u64, actions: &[Action]) -> (World, Result<(), Violation>) {
     let mut world = World::new(size, rules, seed);
+    // Snapshots are frequent, rare, or never.
+    world.compact_after = [2, 7, 30, u64::MAX][seed as usize % 4];
     let played = (|| {
         for id in world.members() {
             world.start(id)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use raft_core::{
     Config, Duration, Entry, Event, HardState, Input, Instant, LogIndex, Machine, Message, NodeId, Outbox, Outcome,
-    Payload, Persist, Raft, Recovered, Role, Rules, Ticket, Timing,
+    Payload, Persist, Raft, Recovered, Role, Rules, Snapshot, Ticket, Timing,
 };
 
 use super::checker::{Checker, Violation};
@@ -23,6 +23,21 @@ impl Machine for Journal {
     fn apply(&mut self, index: LogIndex, command: &String) -> String {
         self.applied.push((index, command.clone()));
         format!("{} is number {}", shortened(command), self.applied.len())
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        let line = |(index, command): &(LogIndex, String)| format!("{} {command}\n", index.0);
+        self.applied.iter().map(line).collect::<String>().into_bytes()
+    }
+
+    fn restored(&self, snapshot: &[u8]) -> Option<Journal> {
+        let lines = std::str::from_utf8(snapshot).ok()?.lines();
+        let entry = |line: &str| {
+            let (index, command) = line.split_once(' ')?;
+            Some((LogIndex(index.parse().ok()?), command.to_owned()))
+        };
+        let applied = lines.map(entry).collect::<Option<Vec<_>>>()?;
+        Some(Journal { applied })
     }
 
     fn wire_bytes(command: &String) -> usize {
@@ -46,11 +61,27 @@ pub type Out = Outbox<String, String>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Disk {
     pub hard_state: HardState,
+    pub snapshot: Option<Snapshot>,
+    /// The whole log: what the snapshot stands for, and what the disk has behind it.
     pub log: Vec<Entry<String>>,
 }
 
 impl Disk {
-    fn write(&mut self, write: Persist<String>) {
+    /// The part of the log that the disk has.
+    pub fn entries(&self) -> &[Entry<String>] {
+        let base = self
+            .snapshot
+            .as_ref()
+            .map_or(0, |snapshot| snapshot.last_included_index.0);
+        &self.log[base as usize..]
+    }
+
+    /// Carries out a write. A snapshot stands for what is committed.
+    fn write(&mut self, write: Persist<String>, checker: &Checker) {
+        if let Some(snapshot) = write.snapshot {
+            self.log = checker.committed_to(snapshot.last_included_index);
+            self.snapshot = Some(snapshot);
+        }
         if let Some(hard_state) = write.hard_state {
             self.hard_state = hard_state;
         }
@@ -95,6 +126,7 @@ pub struct World {
     pub cuts: BTreeSet<(NodeId, NodeId)>,
     pub checker: Checker,
     pub rules: Rules,
+    pub compact_after: u64,
     pub timing: Timing,
     pub seed: u64,
     pub tickets: u64,
@@ -129,6 +161,7 @@ impl World {
             cuts: BTreeSet::new(),
             checker: Checker::new(members.len()),
             rules,
+            compact_after: u64::MAX,
             timing: Timing::default(),
             seed,
             tickets: 0,
@@ -174,10 +207,12 @@ impl World {
             timing: self.timing,
             seed: self.seed ^ (u64::from(id.0) << 32) ^ host.boots,
             rules: self.rules,
+            compact_after: self.compact_after,
         };
         let recovered = Recovered {
             hard_state: host.disk.hard_state,
-            log: host.disk.log.clone(),
+            snapshot: host.disk.snapshot.clone(),
+            log: host.disk.entries().to_vec(),
         };
         let core = Raft::boot(config, recovered, Journal::default(), host.now, &mut out);
         host.core = Some(core.expect("a disk that a core has written boots"));
@@ -192,7 +227,7 @@ impl World {
         let host = self.hosts.get_mut(&id).expect("a member");
         host.core = None;
         for write in std::mem::take(&mut host.writes).into_iter().take(kept) {
-            host.disk.write(write);
+            host.disk.write(write, &self.checker);
         }
     }
 
@@ -248,7 +283,7 @@ impl World {
         for _ in 0..count.min(host.writes.len()) {
             let Some(write) = host.writes.pop_front() else { break };
             last = Some(write.id);
-            host.disk.write(write);
+            host.disk.write(write, &self.checker);
         }
         match last {
             Some(write) => self.step(id, vec![Input::Persisted(write)]),
@@ -386,6 +421,10 @@ impl World {
 /// What a write does, as a trace shows it.
 fn write_text(write: &Persist<String>) -> String {
     let mut parts = Vec::new();
+    if let Some(snapshot) = &write.snapshot {
+        let (index, term) = (snapshot.last_included_index, snapshot.last_included_term);
+        parts.push(format!("the snapshot up to {index}@{}", term.0));
+    }
     if let Some(HardState { term, voted_for }) = write.hard_state {
         let vote = voted_for.map_or("no vote".into(), |id| format!("vote for {id}"));
         parts.push(format!("{term}, {vote}"));

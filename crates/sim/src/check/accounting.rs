@@ -1,11 +1,11 @@
 //! What the committed commands come to, by a plain queue of our own; and where every item went.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ftqueue::{Answer, Command, Label, Operation, QueueError, QueueId, SESSIONS_MAX, Sequence, SessionId, Write};
-use raft_core::{Instant, LogIndex};
+use raft_core::LogIndex;
 
-use super::{History, Property, Violation};
+use super::Call;
 
 /// What the committed commands come to, one after the other.
 #[derive(Debug, Default)]
@@ -102,7 +102,7 @@ impl Accounts {
         }
     }
 
-    /// How a queue looked after each change; nothing, if it never was.
+    /// How a queue looked after each change that is still told; nothing, if it never was.
     pub(super) fn looks(&self, qid: QueueId) -> &[(LogIndex, u64, Option<i64>)] {
         let queue = (qid.0 as usize).checked_sub(1).and_then(|place| self.queues.get(place));
         queue.map_or(&[], |queue| &queue.looks)
@@ -111,6 +111,21 @@ impl Accounts {
     /// What each queue holds at the end, by rising id.
     pub fn items(&self) -> impl Iterator<Item = impl Iterator<Item = &i64>> {
         self.queues.iter().map(|queue| queue.items.iter())
+    }
+
+    /// What each label and each queue is now.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (Label, QueueId)> {
+        self.by_label.iter().map(|(label, qid)| (*label, *qid))
+    }
+
+    /// Lets go how queues looked before `index`, and what was answered to writes that nobody waits for.
+    pub(super) fn forget(&mut self, index: LogIndex, is_awaited: impl Fn(&(SessionId, Sequence)) -> bool) {
+        for queue in &mut self.queues {
+            let later = queue.looks.partition_point(|(at, ..)| *at <= index);
+            // The last of them is how it looks at `index`.
+            queue.looks.drain(..later.saturating_sub(1));
+        }
+        self.answers.retain(|key, _| is_awaited(key));
     }
 
     fn queue_mut(&mut self, qid: QueueId) -> Result<&mut Queue, QueueError> {
@@ -126,56 +141,61 @@ impl Queue {
     }
 }
 
-/// Accounts for every item of a run whose queues were drained at its end: what was pushed came out once, what came out had been
-/// pushed. Where a pop had no answer, it may have taken one item along.
-///
-/// # Errors
-/// Names the item.
-pub fn account(history: &History, at: Instant) -> Result<(), Violation> {
-    let violated = |detail: String| {
-        Err(Violation {
-            property: Property::ItemsAccounted,
-            at,
-            node: None,
-            detail,
-        })
-    };
-    let mut pushed: BTreeMap<(QueueId, i64), bool> = BTreeMap::new();
-    let mut popped: BTreeMap<(QueueId, i64), u32> = BTreeMap::new();
-    let mut unknown_pops: BTreeMap<QueueId, usize> = BTreeMap::new();
-    for call in history.calls() {
+/// Where every item went: what was pushed came out once, what came out had been pushed. Where a pop had no answer, it may have
+/// taken one item along.
+#[derive(Debug, Default)]
+pub struct Items {
+    /// What was pushed and has not come out; whether that was certain.
+    pushed: BTreeMap<(QueueId, i64), bool>,
+    /// What came out before its push had its answer.
+    early: BTreeSet<(QueueId, i64)>,
+    unknown_pops: BTreeMap<QueueId, usize>,
+}
+
+impl Items {
+    /// Takes calls into account that will not change any more.
+    ///
+    /// # Errors
+    /// One took an item out that had come out already.
+    pub fn settle(&mut self, calls: &[Call]) -> Result<(), String> {
+        calls.iter().try_for_each(|call| self.take(call))
+    }
+
+    fn take(&mut self, call: &Call) -> Result<(), String> {
         let answer = call.returned.map(|returned| returned.result);
         match (call.operation, answer) {
-            (Operation::Write(Write::Push { qid, item }), Some(Ok(_))) => {
-                pushed.insert((qid, item), true);
-            }
-            (Operation::Write(Write::Push { qid, item }), None) => {
-                pushed.insert((qid, item), false);
+            (Operation::Write(Write::Push { qid, item }), Some(Ok(_)) | None) if !self.early.remove(&(qid, item)) => {
+                self.pushed.insert((qid, item), answer.is_some());
             }
             (Operation::Write(Write::Pop { qid }), Some(Ok(Answer::Item(item)))) => {
-                *popped.entry((qid, item)).or_default() += 1
+                let known = self.pushed.remove(&(qid, item)).is_some();
+                if !known && !self.early.insert((qid, item)) {
+                    return Err(format!("item {item} came out of queue {qid} twice"));
+                }
             }
-            (Operation::Write(Write::Pop { qid }), None) => *unknown_pops.entry(qid).or_default() += 1,
+            (Operation::Write(Write::Pop { qid }), None) => *self.unknown_pops.entry(qid).or_default() += 1,
             _ => {}
         }
+        Ok(())
     }
-    for (&(qid, item), &times) in &popped {
-        if times > 1 || !pushed.contains_key(&(qid, item)) {
-            return violated(format!(
-                "item {item} came out of queue {qid} {times} times, and was pushed {}",
-                u8::from(pushed.contains_key(&(qid, item)))
+
+    /// Accounts for every item, when all queues are drained and all calls settled.
+    ///
+    /// # Errors
+    /// Names the item.
+    pub fn account(&mut self) -> Result<(), String> {
+        if let Some((qid, item)) = self.early.first() {
+            return Err(format!(
+                "item {item} came out of queue {qid} more often than it was pushed"
             ));
         }
-    }
-    for (&(qid, item), _) in pushed
-        .iter()
-        .filter(|(place, certain)| **certain && !popped.contains_key(place))
-    {
-        let unknown = unknown_pops.entry(qid).or_default();
-        if *unknown == 0 {
-            return violated(format!("item {item} was pushed to queue {qid} and never came out"));
+        for (&(qid, item), _) in self.pushed.iter().filter(|(_, certain)| **certain) {
+            let unknown = self.unknown_pops.entry(qid).or_default();
+            if *unknown == 0 {
+                return Err(format!("item {item} was pushed to queue {qid} and never came out"));
+            }
+            *unknown -= 1;
         }
-        *unknown -= 1;
+        Ok(())
     }
-    Ok(())
 }

@@ -1,23 +1,27 @@
-//! What clients asked and were answered, in the order in which it happened.
+//! What clients asked and were answered, in the order in which it happened. What was judged is let go.
 
 use ftqueue::{Answer, Operation, QueueError, Sequence, SessionId};
-use raft_core::Instant;
+use raft_core::{Instant, LogIndex};
 
-/// Every call of every client.
+/// The calls of all clients that are not settled yet.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     calls: Vec<Call>,
+    /// What names the next call.
+    next: usize,
     /// Counts invocations and returns: of two, the lower came first.
     order: u64,
 }
 
-/// Names a call.
+/// Names a call. Counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CallId(pub usize);
 
 /// One operation of one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
+    /// Its name.
+    pub id: CallId,
     /// Whose.
     pub client: u16,
     /// What was asked.
@@ -30,6 +34,10 @@ pub struct Call {
     pub key: Option<(SessionId, Sequence)>,
     /// What came of it. None: it may have happened, or may happen yet, or never.
     pub returned: Option<Returned>,
+    /// Whether its client waits no more: it will not return.
+    pub given_up: bool,
+    /// A place in the log before which it did not happen, once that was settled.
+    pub not_before: Option<LogIndex>,
 }
 
 /// An answer.
@@ -47,42 +55,57 @@ impl History {
     /// A client asks.
     pub fn invoke(&mut self, client: u16, operation: Operation, at: Instant) -> CallId {
         self.order += 1;
+        let id = CallId(self.next);
+        self.next += 1;
         self.calls.push(Call {
+            id,
             client,
             operation,
             at,
             invoked: self.order,
             key: None,
             returned: None,
+            given_up: false,
+            not_before: None,
         });
-        CallId(self.calls.len() - 1)
+        id
     }
 
     /// A write was sent under this name. One that the cluster did not know is sent again under another.
     pub fn sent(&mut self, call: CallId, key: (SessionId, Sequence)) {
-        self.calls[call.0].key = Some(key);
+        self.call(call).key = Some(key);
     }
 
     /// It was answered.
     pub fn answer(&mut self, call: CallId, result: Result<Answer, QueueError>, at: Instant) {
         self.order += 1;
-        self.calls[call.0].returned = Some(Returned {
-            at,
-            order: self.order,
-            result,
-        });
+        let order = self.order;
+        self.call(call).returned = Some(Returned { at, order, result });
     }
 
     /// It was given up before it could have any effect: it never was.
     pub fn never_sent(&mut self, call: CallId) {
-        // The name stays with the place, so that those of later calls stay right; a read without an answer says nothing.
-        let qid = ftqueue::QueueId(0);
-        self.calls[call.0].operation = Operation::Read(ftqueue::Read::Qsize { qid });
-        self.calls[call.0].key = None;
+        self.calls.retain(|known| known.id != call);
     }
 
-    /// All calls, in the order of their invocation.
+    /// Its client waits no more. It may have happened, or happen yet.
+    pub fn give_up(&mut self, call: CallId) {
+        self.call(call).given_up = true;
+    }
+
+    /// The calls, in the order of their invocation.
     pub fn calls(&self) -> &[Call] {
         &self.calls
+    }
+
+    /// The same, for who settles some of them.
+    pub(super) fn calls_mut(&mut self) -> &mut Vec<Call> {
+        &mut self.calls
+    }
+
+    /// A call that has neither returned nor been settled.
+    fn call(&mut self, id: CallId) -> &mut Call {
+        let place = self.calls.binary_search_by_key(&id, |call| call.id);
+        &mut self.calls[place.expect("a call stays until it has come to its end")]
     }
 }

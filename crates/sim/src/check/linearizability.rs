@@ -6,13 +6,13 @@
 //! (linearizability is a local property). An operation without an answer may have happened at any time after its
 //! invocation, or never.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use ftqueue::{Answer, Label, Operation, QueueError, QueueId, Read, Write};
 use raft_core::{Instant, LogIndex};
 
-use super::{Accounts, Call, History};
+use super::{Accounts, Call, Returned};
 
 /// How many states the search looks at for one queue or label, before it holds that there is no order.
 const STATES_MAX: usize = 400_000;
@@ -39,84 +39,129 @@ pub struct Window {
     pub calls: Vec<String>,
 }
 
-/// Judges a history, with the committed commands at hand.
-pub fn judge(history: &History, accounts: &Accounts) -> Verdict {
-    if is_explained_by_log(history.calls(), accounts) {
+/// Judges calls, with the committed commands at hand, after what was settled before them.
+pub fn judge(calls: &[Call], accounts: &Accounts, settled: &Settled) -> Verdict {
+    if Witness::find(calls, accounts, settled.done).is_some() {
         return Verdict::Linearizable;
     }
-    search(history.calls())
+    let has_happened = |call: &&Call| {
+        let answer = call.key.and_then(|key| accounts.answers.get(&key));
+        answer.is_some_and(|(index, _)| *index <= settled.applied)
+    };
+    let open: Vec<&Call> = calls.iter().filter(|call| !has_happened(call)).collect();
+    search(&open, &settled.states)
 }
 
-/// Whether the order of the log, with each read at some place in it, is a witness.
-fn is_explained_by_log(calls: &[Call], accounts: &Accounts) -> bool {
-    // Writes: each was answered what it came to, and none stands in the log before one that had returned when it was
-    // invoked.
-    let mut writes: Vec<(LogIndex, &Call)> = Vec::new();
-    for call in calls
-        .iter()
-        .filter(|call| matches!(call.operation, Operation::Write(_)))
-    {
-        let placed = call.key.and_then(|key| accounts.answers.get(&key));
-        match (placed, call.returned) {
-            (Some((index, answer)), returned) => {
-                if returned.is_some_and(|returned| returned.result != *answer) {
-                    return false;
-                }
-                writes.push((*index, call));
-            }
-            (None, Some(_)) => return false,
-            (None, None) => {}
-        }
-    }
-    writes.sort_unstable_by_key(|(index, _)| *index);
-    let mut latest_invoked = 0;
-    for (_, call) in &writes {
-        if call.returned.is_some_and(|returned| returned.order < latest_invoked) {
-            return false;
-        }
-        latest_invoked = latest_invoked.max(call.invoked);
-    }
-    reads_fit(calls, &mut writes, accounts)
+/// What is left of calls that were judged and let go, so that later ones can be judged without them.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// The last place in the log at which one of them happened.
+    done: LogIndex,
+    /// How far the log was applied.
+    applied: LogIndex,
+    /// What every queue and label was then.
+    states: BTreeMap<Object, State>,
 }
 
-/// Whether each read can stand somewhere in the log: not before what had returned when it was invoked, not after what was
-/// invoked when it had returned. In the order of their returns, each takes the first place that fits.
-fn reads_fit(calls: &[Call], writes: &mut [(LogIndex, &Call)], accounts: &Accounts) -> bool {
-    writes.sort_unstable_by_key(|(_, call)| call.invoked);
-    let mut first_after = vec![LogIndex(u64::MAX); writes.len() + 1];
-    for (place, (index, _)) in writes.iter().enumerate().rev() {
-        first_after[place] = first_after[place + 1].min(*index);
-    }
-    let mut happenings: Vec<(u64, usize, bool)> = Vec::with_capacity(2 * calls.len());
-    for (place, call) in calls.iter().enumerate() {
-        happenings.push((call.invoked, place, false));
-        happenings.extend(call.returned.map(|returned| (returned.order, place, true)));
-    }
-    happenings.sort_unstable();
-    let mut not_before = vec![LogIndex::ZERO; calls.len()];
-    let mut done = LogIndex::ZERO;
-    for (order, place, returns) in happenings {
-        let call = &calls[place];
-        if !returns {
-            not_before[place] = done;
-            continue;
-        }
-        let at = match (call.operation, call.returned) {
-            (Operation::Read(read), Some(returned)) => {
-                let later = writes.partition_point(|(_, write)| write.invoked < order);
-                match place_of_read(read, returned.result, accounts, not_before[place], first_after[later]) {
-                    Some(at) => at,
-                    None => return false,
-                }
-            }
-            _ => call
-                .key
-                .and_then(|key| accounts.answers.get(&key))
-                .map_or(LogIndex::ZERO, |(index, _)| *index),
+impl Settled {
+    /// Takes the calls that have come to their end out of `calls`, if the order of the log explains them. What is left may
+    /// still return. `applied` is how far `accounts` know the log.
+    pub fn settle(&mut self, calls: &mut Vec<Call>, accounts: &mut Accounts, applied: LogIndex) -> Vec<Call> {
+        let Some(witness) = Witness::find(calls, accounts, self.done) else {
+            return Vec::new();
         };
-        done = done.max(at);
+        for (call, not_before) in calls.iter_mut().zip(witness.not_before) {
+            call.not_before = Some(not_before);
+        }
+        let over = calls
+            .extract_if(.., |call| call.returned.is_some() || call.given_up)
+            .collect();
+        let low = calls.iter().filter_map(|call| call.not_before).min();
+        let awaited: BTreeSet<_> = calls.iter().filter_map(|call| call.key).collect();
+        accounts.forget(low.unwrap_or(witness.done).min(witness.done), |key| {
+            awaited.contains(key)
+        });
+        *self = Settled {
+            done: witness.done,
+            applied,
+            states: states(accounts),
+        };
+        over
     }
-    true
+}
+
+/// What every queue and label is, once the log is applied as far as `accounts` know it.
+fn states(accounts: &Accounts) -> BTreeMap<Object, State> {
+    let mut states = BTreeMap::new();
+    for (items, qid) in accounts.items().zip(1..) {
+        let state = State {
+            there: Some(QueueId(qid)),
+            items: items.copied().collect(),
+        };
+        states.insert(Object::Queue(QueueId(qid)), state);
+    }
+    for (label, qid) in accounts.labels() {
+        let state = State {
+            there: Some(qid),
+            ..State::default()
+        };
+        states.insert(Object::Label(label), state);
+    }
+    states
+}
+
+/// The order of the log, with each read at some place in it, where that explains the calls.
+struct Witness {
+    /// The last place at which a call that returned happened.
+    done: LogIndex,
+    /// Of each call, a place before which it did not happen.
+    not_before: Vec<LogIndex>,
+}
+
+impl Witness {
+    /// Each write happened at its place in the log, was answered what it came to there, and stands behind all that had returned
+    /// when it was invoked. Each read has a place, not before what had returned when it was invoked, not after what was invoked
+    /// when it had returned: in the order of their returns, each takes the first that fits. `done` is the last place at which
+    /// something had happened before.
+    fn find(calls: &[Call], accounts: &Accounts, mut done: LogIndex) -> Option<Witness> {
+        let placed = |call: &Call| call.key.and_then(|key| accounts.answers.get(&key));
+        let writes: Vec<(u64, LogIndex)> = calls
+            .iter()
+            .filter_map(|call| Some((call.invoked, placed(call)?.0)))
+            .collect();
+        // Calls come in the order of their invocation.
+        let mut first_after = vec![LogIndex(u64::MAX); writes.len() + 1];
+        for (place, (_, index)) in writes.iter().enumerate().rev() {
+            first_after[place] = first_after[place + 1].min(*index);
+        }
+        let mut happenings: Vec<(u64, usize, Option<Returned>)> = Vec::with_capacity(2 * calls.len());
+        for (place, call) in calls.iter().enumerate() {
+            happenings.push((call.invoked, place, None));
+            happenings.extend(call.returned.map(|returned| (returned.order, place, Some(returned))));
+        }
+        happenings.sort_unstable_by_key(|(order, ..)| *order);
+        let mut not_before = vec![LogIndex::ZERO; calls.len()];
+        for (order, place, returned) in happenings {
+            let call = &calls[place];
+            let Some(returned) = returned else {
+                let bound = call.not_before.unwrap_or(done);
+                not_before[place] = bound;
+                if placed(call).is_some_and(|(index, _)| *index <= bound) {
+                    return None;
+                }
+                continue;
+            };
+            let at = if let Operation::Read(read) = call.operation {
+                let later = writes.partition_point(|(invoked, _)| *invoked < order);
+                place_of_read(read, returned.result, accounts, not_before[place], first_after[later])?
+            } else {
+                let (index, answer) = placed(call)?;
+                (returned.result == *answer).then_some(*index)?
+            };
+            done = done.max(at);
+        }
+        Some(Witness { done, not_before })
+    }
 }
 
 /// The first place in the log, from `low` to before `high`, at which a read is answered so.
@@ -169,8 +214,8 @@ enum Object {
     Label(Label),
 }
 
-/// Looks for an order of the calls about each queue and about each label.
-fn search(calls: &[Call]) -> Verdict {
+/// Looks for an order of the calls about each queue and about each label, which were `states` before.
+fn search(calls: &[&Call], states: &BTreeMap<Object, State>) -> Verdict {
     let objects: BTreeSet<Object> = calls
         .iter()
         .flat_map(|call| objects_of(call).into_iter().flatten())
@@ -179,9 +224,11 @@ fn search(calls: &[Call]) -> Verdict {
         let about: Vec<&Call> = calls
             .iter()
             .filter(|call| objects_of(call).contains(&Some(object)))
+            .copied()
             .collect();
-        if !has_order(object, &about) {
-            return Verdict::Not(smallest(object, &about));
+        let start = states.get(&object).cloned().unwrap_or_default();
+        if !has_order(object, &start, &about) {
+            return Verdict::Not(smallest(object, &start, &about));
         }
     }
     Verdict::Linearizable
@@ -335,13 +382,13 @@ impl Happenings {
 
 /// Whether there is an order of these calls: depth first, never into a state that was seen with the same calls placed (the
 /// algorithm of Wing and Gong, with Lowe's memory).
-fn has_order(object: Object, calls: &[&Call]) -> bool {
+fn has_order(object: Object, start: &State, calls: &[&Call]) -> bool {
     let mut happenings = Happenings::new(calls);
     let end = happenings.what.len();
     let mut missing = calls.iter().filter(|call| call.returned.is_some()).count();
     let mut placed = vec![0_u64; calls.len().div_ceil(64)];
     let mut seen: BTreeSet<(Vec<u64>, State)> = BTreeSet::new();
-    let mut state = State::default();
+    let mut state = start.clone();
     let mut taken: Vec<(usize, State)> = Vec::new();
     let mut at = happenings.next[0];
     while missing > 0 {
@@ -379,7 +426,7 @@ fn has_order(object: Object, calls: &[&Call]) -> bool {
 }
 
 /// The shortest beginning of a history without an order, of which the end is shown.
-fn smallest(object: Object, calls: &[&Call]) -> Window {
+fn smallest(object: Object, start: &State, calls: &[&Call]) -> Window {
     let mut returns: Vec<u64> = calls.iter().filter_map(|call| Some(call.returned?.order)).collect();
     returns.sort_unstable();
     let until = |order: u64| -> Vec<Call> {
@@ -393,7 +440,7 @@ fn smallest(object: Object, calls: &[&Call]) -> Window {
     };
     let fails = |order: u64| {
         let begun = until(order);
-        !has_order(object, &begun.iter().collect::<Vec<_>>())
+        !has_order(object, start, &begun.iter().collect::<Vec<_>>())
     };
     let last = returns
         .partition_point(|order| !fails(*order))

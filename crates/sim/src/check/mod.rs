@@ -3,17 +3,20 @@
 //! of commitment.
 
 mod accounting;
+mod audit;
 mod history;
 mod linearizability;
 mod safety;
+mod window;
 
 use std::fmt;
 
 use raft_core::{Instant, NodeId};
 
-pub use accounting::{Accounts, account};
+pub use accounting::{Accounts, Items};
+pub use audit::Audit;
 pub use history::{Call, CallId, History, Returned};
-pub use linearizability::{Verdict, Window, judge};
+pub use linearizability::{Settled, Verdict, Window, judge};
 pub use safety::Checker;
 
 /// A promise.

@@ -1,20 +1,27 @@
 //! Raft's safety properties, after every event, over the full logs. What did not change is not looked at again: of each log the
 //! checker keeps a chain of hashes, in which each link stands for all entries up to it, so that two logs are compared at one
 //! link.
+//!
+//! A snapshot stands for entries that are committed, so the checker knows them, and a log is whole to it however little of it
+//! a node has left. What no node and no disk has any more, the checker lets go, too.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use cluster::Replica;
 use cluster::host::{Fact, MessageSummary};
 use cluster::node::{Node, WriteId};
 use ftqueue::{Command, Write};
-use raft_core::{Entry, Event, HardState, Instant, LogIndex, NodeId, Payload, Progress, Role, Term};
+use raft_core::{Entry, Event, HardState, Instant, LogIndex, NodeId, Payload, Progress, Role, Term, View};
 
+use super::window::Window;
 use super::{Property, Violation};
 use crate::hash;
 
 /// A whole log is compared with its chain after so many looks, or as many as it has entries, and not only what the node said
 /// that it changed.
 const LOOKS_BETWEEN_FULL: usize = 1024;
+/// What is not needed any more is let go after so many looks.
+const LOOKS_BETWEEN_FORGETTING: usize = 1024;
 
 /// What has been seen so far.
 #[derive(Debug)]
@@ -23,17 +30,21 @@ pub struct Checker {
     /// Who has led each term.
     leaders: BTreeMap<Term, NodeId>,
     /// To whom each node gave its vote in each term, as it told them.
-    votes: BTreeMap<(NodeId, Term), NodeId>,
+    votes: BTreeMap<(Term, NodeId), NodeId>,
+    elections: u64,
     /// Every entry that any node ever had, by its place: its term, and the chain up to it.
-    entries: Vec<Vec<Link>>,
-    committed: Vec<Committed>,
+    entries: Window<Vec<Link>>,
+    committed: Window<Committed>,
+    /// Committed commands that nobody has asked for.
+    commands: Vec<(LogIndex, Command)>,
     /// What machines looked like after having applied so many entries, where any was seen so.
-    digests: Vec<Option<u64>>,
+    digests: Window<Option<u64>>,
+    looks: usize,
     now: Instant,
 }
 
 /// An entry, and all before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Link {
     term: Term,
     chain: u64,
@@ -45,7 +56,6 @@ struct Committed {
     link: Link,
     /// The term of the node that held it so first.
     known_in: Term,
-    command: Option<Command>,
 }
 
 /// What is known of one node.
@@ -58,7 +68,12 @@ struct Seat {
     matched: Vec<LogIndex>,
     commit_index: LogIndex,
     last_applied: LogIndex,
-    log: Vec<Link>,
+    /// The whole log.
+    log: Window<Link>,
+    /// How much of it a snapshot stands for.
+    base: usize,
+    /// It will never run again.
+    lost: bool,
     /// How often it was looked at since the whole log was.
     looks: usize,
     /// The first place in which the log differs from what was last written.
@@ -72,7 +87,8 @@ struct Seat {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Disk {
     hard_state: HardState,
-    log: Vec<Link>,
+    base: usize,
+    log: Window<Link>,
 }
 
 /// What a write puts on the disk when it is flushed.
@@ -80,6 +96,7 @@ struct Disk {
 struct PendingWrite {
     write: WriteId,
     hard_state: HardState,
+    base: usize,
     /// How much of the log before it stays.
     keep: usize,
     append: Vec<Link>,
@@ -92,27 +109,34 @@ impl Checker {
             seats: (0..members).map(|_| Seat::default()).collect(),
             leaders: BTreeMap::new(),
             votes: BTreeMap::new(),
-            entries: Vec::new(),
-            committed: Vec::new(),
-            digests: Vec::new(),
+            elections: 0,
+            entries: Window::default(),
+            committed: Window::default(),
+            commands: Vec::new(),
+            digests: Window::default(),
+            looks: 0,
             now: Instant(0),
         }
     }
 
     /// How much is known to be committed anywhere.
     pub fn committed_index(&self) -> LogIndex {
-        LogIndex(self.committed.len() as u64)
+        LogIndex(self.committed.end() as u64)
     }
 
-    /// The commands that were committed, each with its place in the log.
-    pub fn commands(&self) -> impl Iterator<Item = (LogIndex, Command)> {
-        let placed = self.committed.iter().zip(1..);
-        placed.filter_map(|(committed, place)| committed.command.map(|command| (LogIndex(place), command)))
+    /// The commands that were committed since the last time, each with its place in the log.
+    pub fn take_commands(&mut self) -> impl Iterator<Item = (LogIndex, Command)> {
+        self.commands.drain(..)
+    }
+
+    /// A member will never run again.
+    pub fn lost(&mut self, id: NodeId) {
+        self.seats[place(id)].lost = true;
     }
 
     /// How many terms have had a leader.
     pub fn elections(&self) -> u64 {
-        self.leaders.len() as u64
+        self.elections
     }
 
     /// The chain of all that is committed.
@@ -127,25 +151,22 @@ impl Checker {
     pub fn booted(&mut self, at: Instant, node: &Node) -> Result<(), Violation> {
         self.now = at;
         let view = node.view();
-        let log = chained(&[], view.log);
-        let found = Disk {
-            hard_state: HardState {
-                term: view.term,
-                voted_for: view.voted_for,
-            },
-            log,
+        let hard_state = HardState {
+            term: view.term,
+            voted_for: view.voted_for,
         };
+        let base = view.snapshot_index().0 as usize;
         let seat = &mut self.seats[place(view.id)];
         let mut disk = std::mem::take(&mut seat.disk);
         let mut writes = std::mem::take(&mut seat.writes).into_iter();
-        while disk != found {
+        while disk.hard_state != hard_state || disk.base != base || !disk.holds(view.log) {
             let Some(write) = writes.next() else {
                 let detail = format!(
-                    "{} restarted in {} with vote {:?} and {} entries; it had flushed more, or something else",
+                    "{} restarted in {} with vote {:?} and entries up to {}; it had flushed more, or something else",
                     view.id,
-                    found.hard_state.term,
-                    found.hard_state.voted_for,
-                    found.log.len()
+                    hard_state.term,
+                    hard_state.voted_for,
+                    view.last_index()
                 );
                 return self.violated(Property::RecoveredWhole, Some(view.id), detail);
             };
@@ -154,9 +175,10 @@ impl Checker {
         *seat = Seat {
             term: view.term,
             vote: view.voted_for,
-            unwritten_from: found.log.len(),
-            log: found.log.clone(),
-            disk: found,
+            base,
+            unwritten_from: disk.log.end(),
+            log: disk.log.clone(),
+            disk,
             ..Seat::default()
         };
         self.look(node)
@@ -172,15 +194,19 @@ impl Checker {
         let seat = &mut self.seats[place(id)];
         let mut dropped = None;
         while let Some(done) = seat.writes.pop_front_if(|pending| pending.write <= write) {
-            let held = seat.disk.log.iter().zip(&self.committed).skip(done.keep);
-            let held = held.take_while(|(link, committed)| **link == committed.link).count();
-            if held > 0 && !done.append.starts_with(&seat.disk.log[done.keep..done.keep + held]) {
-                dropped = dropped.max(Some(done.keep + held - 1));
-            }
+            let held = seat.disk.log.since(done.keep);
+            let held = held.take_while(|(index, link)| self.committed.get(*index).is_some_and(|it| it.link == **link));
+            let last = held.last().map(|(index, _)| index);
+            let kept = |index: usize| done.append.get(index - done.keep) == seat.disk.log.get(index);
+            // Links stand for all before them, so the last tells of each.
+            dropped = dropped.max(last.filter(|index| !kept(*index)));
             seat.disk.take(done);
         }
         let Some(index) = dropped else { return Ok(()) };
-        let copies = self.copies(index, self.committed[index].link);
+        let Some(link) = self.committed.get(index).map(|committed| committed.link) else {
+            return Ok(());
+        };
+        let copies = self.copies(index, link);
         if copies * 2 <= self.seats.len() {
             let detail = format!(
                 "{id} dropped entry {} from its disk; it is committed, and {copies} copies are left",
@@ -210,7 +236,7 @@ impl Checker {
                 changed_from = changed_from.min(from.0 as usize - 1);
             }
         }
-        self.log_changed(view.id, view.role, view.term, view.log, changed_from)?;
+        self.log_changed(&view, changed_from)?;
         if let Some(write) = wrote {
             let seat = &mut self.seats[place(view.id)];
             seat.writes.push_back(PendingWrite {
@@ -219,10 +245,11 @@ impl Checker {
                     term: view.term,
                     voted_for: view.voted_for,
                 },
+                base: seat.base,
                 keep: seat.unwritten_from,
-                append: seat.log[seat.unwritten_from..].to_vec(),
+                append: seat.log.since(seat.unwritten_from).map(|(_, link)| *link).collect(),
             });
-            seat.unwritten_from = seat.log.len();
+            seat.unwritten_from = seat.log.end();
         }
         for (_, fact) in facts {
             if let Fact::Sent { to, summary, .. } = fact {
@@ -232,49 +259,56 @@ impl Checker {
         self.look(node)
     }
 
-    /// Keeps the chain of a log in step with it.
-    fn log_changed(
-        &mut self,
-        id: NodeId,
-        role: Role,
-        term: Term,
-        log: &[Entry<Command>],
-        mut changed_from: usize,
-    ) -> Result<(), Violation> {
+    /// Keeps the chain of a log in step with it. `changed_from` is the first place that the node says it has changed.
+    fn log_changed(&mut self, view: &View<'_, Replica>, changed_from: usize) -> Result<(), Violation> {
+        let (id, base) = (view.id, view.snapshot_index().0 as usize);
+        let before = self.link_before(view)?;
         let seat = &mut self.seats[place(id)];
         seat.looks += 1;
-        let same_end =
-            seat.log.len() == log.len() && seat.log.last().map(|link| link.term) == log.last().map(|entry| entry.term);
-        if changed_from == usize::MAX && (!same_end || seat.looks > LOOKS_BETWEEN_FULL.max(log.len())) {
+        let ends_alike = seat.log.end() == view.last_index().0 as usize
+            && seat.log.last().map_or(Term(0), |link| link.term)
+                == view.log.last().map_or(before.term, |entry| entry.term);
+        let moved = std::mem::replace(&mut seat.base, base) != base;
+        let keep = if moved
+            || (changed_from == usize::MAX && !ends_alike)
+            || seat.looks > LOOKS_BETWEEN_FULL.max(view.log.len())
+        {
             seat.looks = 0;
-            let links = chained(&[], log);
-            let same = links
-                .iter()
-                .zip(&seat.log)
-                .take_while(|(now, before)| now == before)
-                .count();
-            if same < links.len() || same < seat.log.len() {
-                changed_from = same;
-            }
-        }
-        if changed_from == usize::MAX {
+            self.agrees_to(id, before, view)
+        } else if changed_from == usize::MAX {
+            return Ok(());
+        } else {
+            changed_from
+                .max(base)
+                .min(seat.log.end())
+                .min(view.last_index().0 as usize)
+        };
+        let seat = &self.seats[place(id)];
+        if keep == seat.log.end() && keep == view.last_index().0 as usize {
             return Ok(());
         }
-        let keep = changed_from.min(seat.log.len()).min(log.len());
-        if seat.leads && role == Role::Leader && seat.term == term && keep < seat.log.len() {
+        if seat.leads && view.role == Role::Leader && seat.term == view.term && keep < seat.log.end() {
             return self.violated(
                 Property::LeaderAppendOnly,
                 Some(id),
-                format!("{id} changed its own log at {} while it led {term}", keep + 1),
+                format!("{id} changed its own log at {} while it led {}", keep + 1, view.term),
             );
         }
-        let added = chained(&self.seats[place(id)].log[..keep], &log[keep..]);
+        let last_kept = keep.checked_sub(1).and_then(|last| seat.log.get(last)).copied();
+        // What a snapshot stands for, as far as the log was not the same; and what has changed behind it.
+        let included = self.committed.since(keep).map(|(_, committed)| committed.link);
+        let mut added: Vec<Link> = included.take(base.saturating_sub(keep)).collect();
+        let behind = if keep > base {
+            last_kept.unwrap_or(before)
+        } else {
+            before
+        };
+        added.extend(chained(behind, &view.log[keep.max(base) - base..]));
         for (link, index) in added.iter().zip(keep..) {
             self.log_matching(id, *link, index)?;
         }
-        let before = keep.checked_sub(1).map(|last| self.seats[place(id)].log[last].term);
-        let terms = before.into_iter().chain(added.iter().map(|link| link.term));
-        if !terms.clone().is_sorted() || terms.last().is_some_and(|last| last > term) {
+        let mut terms = last_kept.iter().chain(&added).map(|link| link.term);
+        if !terms.clone().is_sorted() || terms.next_back().is_some_and(|last| last > view.term) {
             return self.violated(
                 Property::LogMatching,
                 Some(id),
@@ -288,11 +322,54 @@ impl Checker {
         Ok(())
     }
 
-    fn log_matching(&mut self, id: NodeId, link: Link, index: usize) -> Result<(), Violation> {
-        if self.entries.len() <= index {
-            self.entries.resize(index + 1, Vec::new());
+    /// What a node's snapshot ends with: the link of an entry that is committed.
+    fn link_before(&self, view: &View<'_, Replica>) -> Result<Link, Violation> {
+        let Some(snapshot) = view.snapshot else {
+            return Ok(Link::default());
+        };
+        let last = snapshot.last_included_index;
+        match self.committed.get(last.0 as usize - 1) {
+            Some(committed) if committed.link.term == snapshot.last_included_term => Ok(committed.link),
+            _ => {
+                let term = snapshot.last_included_term;
+                let detail = format!(
+                    "{} has a snapshot up to {last}, of {term}, where no such entry is committed",
+                    view.id
+                );
+                self.violated(Property::StateMachineSafety, Some(view.id), detail)?;
+                unreachable!("that was a violation")
+            }
         }
-        match self.entries[index].iter().find(|known| known.term == link.term) {
+    }
+
+    /// How far the log that a node shows is the one that it showed.
+    fn agrees_to(&self, id: NodeId, before: Link, view: &View<'_, Replica>) -> usize {
+        let (seat, base) = (&self.seats[place(id)], view.snapshot_index().0 as usize);
+        if base > 0 && seat.log.get(base - 1) != Some(&before) {
+            // Somewhere in what the snapshot stands for. Links stand for all before them.
+            let known = |last: &usize| {
+                let committed = self.committed.get(*last).map(|committed| committed.link);
+                committed.is_some() && committed.as_ref() == seat.log.get(*last)
+            };
+            let last = (seat.log.first()..seat.log.end().min(base)).rev().find(known);
+            return last.map_or(seat.log.first(), |last| last + 1);
+        }
+        let shown = chained(before, view.log);
+        let same = shown
+            .iter()
+            .zip(seat.log.since(base))
+            .take_while(|(now, (_, before))| now == before);
+        base + same.count()
+    }
+
+    fn log_matching(&mut self, id: NodeId, link: Link, index: usize) -> Result<(), Violation> {
+        while self.entries.end() <= index {
+            self.entries.push(Vec::new());
+        }
+        let Some(known) = self.entries.get_mut(index) else {
+            return Ok(()); // Every node that runs has a snapshot in its place.
+        };
+        match known.iter().find(|known| known.term == link.term) {
             Some(known) if *known != link => {
                 let detail = format!(
                     "the log of {id} up to entry {} of {} is not the one that another node had",
@@ -303,7 +380,7 @@ impl Checker {
             }
             Some(_) => Ok(()),
             None => {
-                self.entries[index].push(link);
+                known.push(link);
                 Ok(())
             }
         }
@@ -332,6 +409,9 @@ impl Checker {
                 let seat = &self.seats[place(from)];
                 let last = match_index.0 as usize - 1;
                 let flushed = disk.log.get(last);
+                if last < disk.log.first() {
+                    return Ok(()); // A snapshot stands for it.
+                }
                 if flushed.is_some() && (term < seat.term || flushed == seat.log.get(last)) {
                     return Ok(());
                 }
@@ -343,7 +423,7 @@ impl Checker {
     }
 
     fn voted(&mut self, voter: NodeId, term: Term, choice: NodeId) -> Result<(), Violation> {
-        match self.votes.insert((voter, term), choice) {
+        match self.votes.insert((term, voter), choice) {
             Some(earlier) if earlier != choice => self.violated(
                 Property::OneVoteATerm,
                 Some(voter),
@@ -374,7 +454,7 @@ impl Checker {
                 format!("{id} took back its vote in {}", view.term),
             );
         }
-        if view.commit_index.0 > view.log.len() as u64 || view.last_applied > view.commit_index {
+        if view.commit_index > view.last_index() || view.last_applied > view.commit_index {
             return self.violated(
                 Property::Monotonic,
                 Some(id),
@@ -395,17 +475,26 @@ impl Checker {
         if began_to_lead {
             self.leads(id, view.term)?;
         }
-        for index in committed_before.0..view.commit_index.0 {
-            self.commits(id, view.term, index as usize, &view.log[index as usize])?;
+        for index in committed_before.max(view.snapshot_index()).0..view.commit_index.0 {
+            if let Some(entry) = view.entry(LogIndex(index + 1)) {
+                self.commits(id, view.term, index as usize, entry)?;
+            }
         }
         if view.last_applied > applied_before {
             self.applied(id, view.last_applied, node.queues().digest())?;
+        }
+        self.looks += 1;
+        if self.looks.is_multiple_of(LOOKS_BETWEEN_FORGETTING) {
+            self.forget();
         }
         Ok(())
     }
 
     fn leads(&mut self, id: NodeId, term: Term) -> Result<(), Violation> {
-        let leader = *self.leaders.entry(term).or_insert(id);
+        let leader = *self.leaders.entry(term).or_insert_with(|| {
+            self.elections += 1;
+            id
+        });
         if leader != id {
             return self.violated(
                 Property::ElectionSafety,
@@ -413,9 +502,10 @@ impl Checker {
                 format!("{leader} and {id} both lead {term}"),
             );
         }
-        let earlier = self.committed.iter().rposition(|committed| committed.known_in < term);
-        match earlier {
-            Some(last) if self.seats[place(id)].log.get(last) != Some(&self.committed[last].link) => self.violated(
+        let earlier = self.committed.rposition(|committed| committed.known_in < term);
+        let (log, committed) = (&self.seats[place(id)].log, &self.committed);
+        match earlier.filter(|last| *last >= log.first()) {
+            Some(last) if log.get(last) != committed.get(last).map(|committed| &committed.link) => self.violated(
                 Property::LeaderCompleteness,
                 Some(id),
                 format!(
@@ -428,7 +518,9 @@ impl Checker {
     }
 
     fn commits(&mut self, id: NodeId, term: Term, index: usize, entry: &Entry<Command>) -> Result<(), Violation> {
-        let link = self.seats[place(id)].log[index];
+        let Some(&link) = self.seats[place(id)].log.get(index) else {
+            return Ok(());
+        };
         if let Some(known) = self.committed.get(index) {
             if known.link != link {
                 let detail = format!(
@@ -460,15 +552,10 @@ impl Checker {
             );
             return self.violated(Property::LeaderCompleteness, Some(id), detail);
         }
-        let command = match entry.payload {
-            Payload::NoOp => None,
-            Payload::Command(command) => Some(command),
-        };
-        self.committed.push(Committed {
-            link,
-            known_in: term,
-            command,
-        });
+        if let Payload::Command(command) = entry.payload {
+            self.commands.push((LogIndex(index as u64 + 1), command));
+        }
+        self.committed.push(Committed { link, known_in: term });
         Ok(())
     }
 
@@ -481,11 +568,14 @@ impl Checker {
     }
 
     fn applied(&mut self, id: NodeId, index: LogIndex, digest: u64) -> Result<(), Violation> {
-        let place = index.0 as usize;
-        if self.digests.len() <= place {
-            self.digests.resize(place + 1, None);
+        let applied = index.0 as usize;
+        while self.digests.end() <= applied {
+            self.digests.push(None);
         }
-        let known = *self.digests[place].get_or_insert(digest);
+        let Some(known) = self.digests.get_mut(applied) else {
+            return Ok(());
+        };
+        let known = *known.get_or_insert(digest);
         if known != digest {
             return self.violated(
                 Property::StateMachineSafety,
@@ -494,6 +584,28 @@ impl Checker {
             );
         }
         Ok(())
+    }
+
+    /// Lets go what no node shows any more, and no disk brings back.
+    fn forget(&mut self) {
+        let alive = || self.seats.iter().filter(|seat| !seat.lost);
+        let bases = |seat: &Seat| {
+            let writes = seat.writes.iter().map(|write| write.base);
+            writes.chain([seat.base, seat.disk.base]).min()
+        };
+        let base = alive().filter_map(bases).min().unwrap_or(0);
+        // The entry before is what a log is chained to.
+        let first = base.saturating_sub(1);
+        let term = alive().map(|seat| seat.disk.hard_state.term).min().unwrap_or_default();
+        for seat in &mut self.seats {
+            seat.log.forget_before(first);
+            seat.disk.log.forget_before(first);
+        }
+        self.entries.forget_before(first);
+        self.committed.forget_before(first);
+        self.digests.forget_before(base);
+        self.leaders = self.leaders.split_off(&term);
+        self.votes = self.votes.split_off(&(term, NodeId(0)));
     }
 
     fn violated(&self, property: Property, node: Option<NodeId>, detail: String) -> Result<(), Violation> {
@@ -507,8 +619,16 @@ impl Checker {
 }
 
 impl Disk {
+    /// Whether this is the log behind its snapshot.
+    fn holds(&self, log: &[Entry<Command>]) -> bool {
+        let before = self.base.checked_sub(1).and_then(|last| self.log.get(last));
+        let last = chained(before.copied().unwrap_or_default(), log).last().copied();
+        self.log.end() == self.base + log.len() && (last.is_none() || last.as_ref() == self.log.last())
+    }
+
     fn take(&mut self, write: PendingWrite) {
         self.hard_state = write.hard_state;
+        self.base = write.base;
         self.log.truncate(write.keep);
         self.log.extend(write.append);
     }
@@ -519,8 +639,8 @@ fn place(id: NodeId) -> usize {
 }
 
 /// The links of entries that follow a log.
-fn chained(before: &[Link], entries: &[Entry<Command>]) -> Vec<Link> {
-    let mut chain = before.last().map_or(0, |last| last.chain);
+fn chained(before: Link, entries: &[Entry<Command>]) -> Vec<Link> {
+    let mut chain = before.chain;
     let link = |entry: &Entry<Command>| {
         chain = hash::of_words(&[chain, entry.term.0, payload_hash(&entry.payload)]);
         Link {

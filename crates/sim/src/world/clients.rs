@@ -13,7 +13,7 @@ const CLIENT_DELAY_US_MAX: u64 = 2_000;
 impl World<'_> {
     pub(super) fn client_works(&mut self, client: usize) {
         let mut requests = std::mem::take(&mut self.requests);
-        self.answered += self.callers[client].work(self.now, &mut self.history, &mut requests);
+        self.answered += self.callers[client].work(self.now, &mut self.audit.history, &mut requests);
         for (to, request, body) in requests.drain(..) {
             if let Some(at) = self.client_way() {
                 self.schedule(at, Event::Request { to, request, body });
@@ -63,7 +63,7 @@ impl World<'_> {
                     seat.id,
                     view.term,
                     view.commit_index,
-                    view.log.len()
+                    view.last_index()
                 )
             }
         };

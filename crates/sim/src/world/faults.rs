@@ -52,6 +52,7 @@ impl World<'_> {
                     let seat = &mut self.seats[place(node)];
                     seat.disk.wipe();
                     seat.lost = true;
+                    self.checker.lost(node);
                     self.coverage.note(FaultKind::Wipe);
                 }
             }

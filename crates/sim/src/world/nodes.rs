@@ -12,7 +12,13 @@ use crate::settings::{FaultKind, Settings};
 
 impl World<'_> {
     pub(super) fn boot(&mut self, place: usize) -> Result<(), Violation> {
-        let Settings { seed, nodes, rules, .. } = self.scenario.settings;
+        let Settings {
+            seed,
+            nodes,
+            rules,
+            compact_after,
+            ..
+        } = self.scenario.settings;
         let seat = &mut self.seats[place];
         seat.boot += 1;
         let (id, boot) = (seat.id, seat.boot);
@@ -22,6 +28,7 @@ impl World<'_> {
             timing: self.timing(id),
             seed: (seed ^ (u64::from(id.0) << 32) ^ u64::from(boot)).wrapping_mul(SEED_STRIDE),
             rules,
+            compact_after,
         };
         let mut outbox = std::mem::take(&mut self.outbox);
         outbox.clear();
@@ -31,7 +38,7 @@ impl World<'_> {
                 boot,
                 links: Vec::new(),
             },
-            self.seats[place].disk.bytes(),
+            self.seats[place].disk.files(),
             self.now,
             &mut outbox,
         );
@@ -42,20 +49,22 @@ impl World<'_> {
             Err(_) => {
                 // It refuses to take part with a log that it cannot trust: a lost member.
                 self.seats[place].lost = true;
+                self.checker.lost(id);
                 self.coverage.note(FaultKind::FlipAcknowledged);
                 self.outbox = outbox;
                 return Ok(());
             }
         };
         let disk = &mut self.seats[place].disk;
-        if let Some(length) = outbox.truncate_disk_to {
-            disk.truncate(length);
+        if let Some(open) = outbox.open_disk {
+            disk.open(open);
         }
         disk.append(&outbox.disk);
         disk.flush_now();
         self.facts.clear();
         node.take_facts(&mut self.facts);
         self.checker.booted(self.now, &node)?;
+        self.hear_commits();
         self.seats[place].node = Some(node);
         let synced = outbox.sync.take();
         self.outbox = outbox;
@@ -109,9 +118,16 @@ impl World<'_> {
         self.facts.clear();
         node.take_facts(&mut self.facts);
         self.checker.stepped(self.now, node, &self.facts, outbox.sync)?;
+        self.hear_commits();
         self.carry_out(place, &mut outbox)?;
         self.outbox = outbox;
         Ok(())
+    }
+
+    fn hear_commits(&mut self) {
+        for (index, command) in self.checker.take_commands() {
+            self.audit.committed(index, &command);
+        }
     }
 
     pub(super) fn carry_out(&mut self, place: usize, outbox: &mut NodeOutbox) -> Result<(), Violation> {
@@ -123,6 +139,9 @@ impl World<'_> {
                 // What this step would have sent is lost with it: the host fails before it posts anything.
                 self.crash(place, Tail::Kept);
                 return Ok(());
+            }
+            if outbox.switch_disk {
+                self.seats[place].disk.switch();
             }
             self.seats[place].disk.append(&outbox.disk);
         }

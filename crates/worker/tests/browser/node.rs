@@ -69,7 +69,7 @@ async fn a_damaged_log_is_refused_with_the_place_of_the_damage() {
     node.write(session, 2, Write::Push { qid, item: 1 }).await;
     drop(node);
 
-    let (mut log, _) = storage::open(Some(&directory), NodeId(1)).await.unwrap();
+    let (mut log, _) = storage::open_file(Some(&directory), "node-1.wal").await.unwrap();
     let mut bytes = log.read_all().unwrap();
     bytes[cluster::wal::HEADER_BYTES + cluster::wal::RECORD_HEAD_BYTES] ^= 1;
     log.truncate(0).unwrap();
@@ -85,7 +85,7 @@ async fn a_damaged_log_is_refused_with_the_place_of_the_damage() {
     );
     scope::sleep(400).await;
     assert_eq!(node.forget().len(), 1, "a refused node says nothing more");
-    let (mut log, _) = storage::open(Some(&directory), NodeId(1)).await.unwrap();
+    let (mut log, _) = storage::open_file(Some(&directory), "node-1.wal").await.unwrap();
     assert_eq!(log.read_all().unwrap(), bytes, "and leaves its log as it was");
 }
 
@@ -95,7 +95,7 @@ async fn a_torn_end_is_dropped_and_said() {
     let node = Seat::boot(1, 1, Some(&directory));
     node.leading().await;
     drop(node);
-    let (mut log, _) = storage::open(Some(&directory), NodeId(1)).await.unwrap();
+    let (mut log, _) = storage::open_file(Some(&directory), "node-1.wal").await.unwrap();
     let whole = log.read_all().unwrap();
     log.append(b"\nrec and then the power went").unwrap();
     log.flush().unwrap();
@@ -106,7 +106,7 @@ async fn a_torn_end_is_dropped_and_said() {
     assert_eq!(recovery.dropped_bytes, 28);
     node.leading().await;
     drop(node);
-    let (mut log, _) = storage::open(Some(&directory), NodeId(1)).await.unwrap();
+    let (mut log, _) = storage::open_file(Some(&directory), "node-1.wal").await.unwrap();
     assert!(log.read_all().unwrap().starts_with(&whole));
     drop(log);
     assert_eq!(Seat::boot(1, 1, Some(&directory)).booted().await.1.dropped_bytes, 0);

@@ -11,7 +11,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use worker::port::Ports;
 use worker::pump::{Arrival, Pump};
 use worker::scope;
-use worker::storage::{LogFile, StorageError};
+use worker::storage::{Disk, LogFile, MemoryLog, StorageError};
 
 use crate::seat;
 
@@ -69,12 +69,13 @@ async fn nothing_is_said_that_rests_on_a_flush_that_failed() {
 fn pump(disk: SmallDisk) -> Pump {
     let boot = seat::boot(1, 1, None);
     let mut outbox = NodeOutbox::default();
-    let (node, _) = Node::boot(NodeConfig::from(&boot), &[], Instant(0), &mut outbox).expect("a good configuration");
+    let (node, _) =
+        Node::boot(NodeConfig::from(&boot), [&[], &[]], Instant(0), &mut outbox).expect("a good configuration");
     let ports = Ports::new(|_: NodeId, _: Vec<u8>| {});
     Pump {
         node,
         clock: Clock::new(boot.clock),
-        log: Box::new(disk),
+        disk: Disk::new([Box::new(disk), Box::new(MemoryLog::default())]),
         ports,
         outbox,
         reported_wall_ms: 0.0,

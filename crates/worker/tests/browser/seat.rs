@@ -9,7 +9,7 @@ use cluster::host::{Boot, FromNode, Recovery, Reply, Report, Request, RequestId,
 use ftqueue::{Answer, Label, QueueId, Sequence, SessionId, Write};
 use js_sys::Reflect;
 use netem::LinkSettings;
-use raft_core::{Instant, NodeId, Rules, Term, Timing};
+use raft_core::{COMPACT_AFTER_ENTRIES, Instant, NodeId, Rules, Term, Timing};
 use web_sys::{MessageChannel, MessagePort};
 use worker::host::Host;
 use worker::{port, scope};
@@ -175,6 +175,7 @@ pub(crate) fn boot(id: u8, members: u8, directory: Option<&str>) -> Boot {
         members: (1..=members).map(NodeId).collect(),
         timing: Timing::default(),
         rules: Rules::default(),
+        compact_after: COMPACT_AFTER_ENTRIES,
         boot: 1,
         seed: u64::from(id),
         clock: clock(),

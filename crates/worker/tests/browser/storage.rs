@@ -1,7 +1,6 @@
 //! The log file against a real Origin Private File System, in a dedicated Worker.
 
 use cluster::host::Storage;
-use raft_core::NodeId;
 use wasm_bindgen_test::wasm_bindgen_test;
 use worker::scope;
 use worker::storage::{self, LogFile, MemoryLog, OPEN_WAIT_MS_MAX};
@@ -9,7 +8,9 @@ use worker::storage::{self, LogFile, MemoryLog, OPEN_WAIT_MS_MAX};
 use crate::seat::fresh;
 
 async fn open(directory: &str, id: u8) -> Box<dyn LogFile> {
-    let (log, storage) = storage::open(Some(directory), NodeId(id)).await.expect("the log opens");
+    let (log, storage) = storage::open_file(Some(directory), &format!("node-{id}.wal"))
+        .await
+        .expect("the log opens");
     assert_eq!(storage, Storage::Opfs, "this browser has private files");
     log
 }
@@ -92,7 +93,7 @@ async fn a_file_that_stays_taken_is_an_error_and_not_a_reason_to_forget() {
     let directory = fresh("taken");
     let _held = open(&directory, 7).await;
     let started = scope::wall_ms();
-    let error = storage::open(Some(&directory), NodeId(7))
+    let error = storage::open_file(Some(&directory), "node-7.wal")
         .await
         .err()
         .expect("the file is taken");
@@ -110,7 +111,7 @@ async fn a_file_that_stays_taken_is_an_error_and_not_a_reason_to_forget() {
 
 #[wasm_bindgen_test]
 async fn a_name_that_is_no_directory_is_an_error() {
-    let error = storage::open(Some("ftqueue-test/.."), NodeId(1))
+    let error = storage::open_file(Some("ftqueue-test/.."), "node-1.wal")
         .await
         .err()
         .expect("the name is refused");
@@ -119,7 +120,7 @@ async fn a_name_that_is_no_directory_is_an_error() {
 
 #[wasm_bindgen_test]
 async fn without_a_directory_the_log_is_in_memory_and_says_why() {
-    let (mut log, storage) = storage::open(None, NodeId(1)).await.unwrap();
+    let (mut log, storage) = storage::open_file(None, "node-1.wal").await.unwrap();
     let Storage::Memory { why } = storage else {
         panic!("{storage:?}")
     };
@@ -132,7 +133,7 @@ async fn without_a_directory_the_log_is_in_memory_and_says_why() {
 #[wasm_bindgen_test]
 async fn a_browser_without_private_files_keeps_the_log_in_memory() {
     let _browser = Without::given("undefined");
-    let (_, storage) = storage::open(Some("anywhere"), NodeId(1)).await.unwrap();
+    let (_, storage) = storage::open_file(Some("anywhere"), "node-1.wal").await.unwrap();
     let why = "this browser has no private file system here".into();
     assert_eq!(storage, Storage::Memory { why });
 }
@@ -140,7 +141,7 @@ async fn a_browser_without_private_files_keeps_the_log_in_memory() {
 #[wasm_bindgen_test]
 async fn a_window_that_is_refused_private_files_keeps_the_log_in_memory_and_says_why() {
     let _browser = Without::given("async () => { throw new DOMException('a private window', 'SecurityError'); }");
-    let (_, storage) = storage::open(Some("anywhere"), NodeId(1)).await.unwrap();
+    let (_, storage) = storage::open_file(Some("anywhere"), "node-1.wal").await.unwrap();
     let why = "the browser refused to open its private file system: SecurityError: a private window".into();
     assert_eq!(storage, Storage::Memory { why });
 }

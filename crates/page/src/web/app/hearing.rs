@@ -63,6 +63,7 @@ impl App {
             members: Vec::new(),
             timing: settings.timing(),
             rules: Rules::default(),
+            compact_after: settings.snapshot_entries,
             boot: 0,
             seed: wall::seed(),
             clock: self.clock.borrow_mut().setting(wall_ms()),

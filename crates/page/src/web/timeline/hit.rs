@@ -173,7 +173,7 @@ fn stretch(from: Instant, until: Option<Instant>) -> String {
 
 fn happened(kind: MarkKind) -> String {
     match kind {
-        MarkKind::Booted { last_index } => format!("booted with {} entries on its disk", last_index.0),
+        MarkKind::Booted { last_index } => format!("booted with a log up to {} on its disk", last_index.0),
         MarkKind::Crashed => "crashed".to_owned(),
         MarkKind::Wiped => "had its disk wiped".to_owned(),
         MarkKind::Candidate { term } => format!("stands for election in {term}"),
@@ -217,6 +217,10 @@ fn meaning(summary: &MessageSummary) -> &'static str {
         MessageSummary::Matched { .. } => "The follower has the log up to there, durably",
         MessageSummary::Refused { .. } => "The follower's log differs there; the leader goes back",
         MessageSummary::StaleTerm { .. } => "The sender of that append leads no more",
+        MessageSummary::Snapshot { .. } => {
+            "The follower lacks entries that the leader has dropped: it gets the state instead"
+        }
+        MessageSummary::SnapshotReceived { .. } => "The follower has so much of the leader's snapshot",
     }
 }
 
@@ -226,5 +230,6 @@ fn paper(summary: &MessageSummary) -> &'static str {
         MessageSummary::Heartbeat { .. } => "§5.2",
         MessageSummary::Append { .. } | MessageSummary::Matched { .. } | MessageSummary::Refused { .. } => "§5.3",
         MessageSummary::StaleTerm { .. } => "§5.1",
+        MessageSummary::Snapshot { .. } | MessageSummary::SnapshotReceived { .. } => "§7, figure 13",
     }
 }
