@@ -60,12 +60,12 @@ impl<C> Log<C> {
         self.place(self.entries.partition_point(|entry| entry.term < term))
     }
 
-    /// The last place that holds an entry of `term`, if there is one.
+    /// The last place that holds an entry of `term`, if there is one. No entry is of term 0.
     pub(super) fn last_of_term(&self, term: Term) -> Option<LogIndex> {
         let last = self
             .place(self.entries.partition_point(|entry| entry.term <= term))
             .prev();
-        (self.term_at(last) == Some(term) && last > LogIndex::ZERO).then_some(last)
+        (self.term_at(last) == Some(term)).then_some(last)
     }
 
     pub(super) fn push(&mut self, entry: Entry<C>) {

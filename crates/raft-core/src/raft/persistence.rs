@@ -227,10 +227,10 @@ impl<M: Machine> Raft<M> {
     }
 }
 
-/// Whether a newer message says all that a waiting one does. Both are of one term, for the term's change drops them.
+/// Whether a newer message says all that a waiting one does. Both are of one term, for the term's change drops them; and in one
+/// term a candidate asks each for its vote once.
 fn same_reply<C>(waiting: &Message<C>, newer: &Message<C>) -> bool {
     match (waiting, newer) {
-        (Message::RequestVote(_), Message::RequestVote(_)) => true,
         (Message::RequestVoteReply(a), Message::RequestVoteReply(b)) => !a.granted || b.granted,
         (Message::AppendEntriesReply(a), Message::AppendEntriesReply(b)) => match (a.outcome, b.outcome) {
             (AppendOutcome::Matched { match_index: a }, AppendOutcome::Matched { match_index: b }) => a == b,

@@ -43,12 +43,9 @@ impl<M: Machine> Raft<M> {
         let index = self.log.last_index();
         self.disk.log_changed(index);
         match out.events.last_mut() {
-            // One event for a run of proposals.
-            Some(Event::Appended {
-                last, term: of_term, ..
-            }) if *of_term == term && last.next() == index => {
-                *last = index;
-            }
+            // One event for a run of proposals: a leader does nothing else between its election and an append that is not its
+            // own.
+            Some(Event::Appended { last, .. }) => *last = index,
             _ => out.events.push(Event::Appended {
                 first: index,
                 last: index,

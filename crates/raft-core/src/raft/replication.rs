@@ -249,7 +249,8 @@ impl<M: Machine> Raft<M> {
         }
         let mut copies: Vec<NodeId> = leader.holders(to).collect();
         if own_copy >= to {
-            copies.insert(copies.partition_point(|&id| id < self.config.id), self.config.id);
+            copies.push(self.config.id);
+            copies.sort_unstable();
         }
         out.events.push(Event::CommitAdvanced {
             from: self.commit_index,
