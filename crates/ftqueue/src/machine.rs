@@ -108,11 +108,11 @@ impl FtQueue {
         hash_words(&[self.queues.len() as u64, self.digest, self.sessions.digest()])
     }
 
-    /// The same queues, and no session: what a machine is left with that does not keep them.
-    pub fn without_sessions(&self) -> FtQueue {
-        FtQueue {
-            sessions: Sessions::default(),
-            ..self.clone()
+    /// What is written of a machine that does not keep its sessions.
+    pub fn without_sessions(&self) -> impl Serialize {
+        Written {
+            sessions: Vec::new(),
+            ..self.written()
         }
     }
 
@@ -251,12 +251,7 @@ struct Unchecked {
 
 impl Serialize for FtQueue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let queues = self.queues.iter().map(|queue| (queue.label, &queue.items)).collect();
-        Written {
-            queues,
-            sessions: self.sessions.iter().collect(),
-        }
-        .serialize(serializer)
+        self.written().serialize(serializer)
     }
 }
 
@@ -279,6 +274,13 @@ impl<'de> Deserialize<'de> for FtQueue {
 }
 
 impl FtQueue {
+    fn written(&self) -> Written<'_> {
+        Written {
+            queues: self.queues.iter().map(|queue| (queue.label, &queue.items)).collect(),
+            sessions: self.sessions.iter().collect(),
+        }
+    }
+
     fn restore_queue(&mut self, label: Label, items: VecDeque<i64>) -> Result<(), QueueError> {
         let Answer::Qid(qid) = self.create(label)? else {
             unreachable!("creating a queue answers its id")

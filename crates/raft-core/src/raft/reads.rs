@@ -4,8 +4,9 @@
 //! begins after the read has come, and waits until a majority has said that it still leads. The read sees everything that
 //! was committed by then, once the machine has applied as much.
 
+use super::replication::reached_by;
 use super::{Out, Raft, RoleState};
-use crate::{Event, LogIndex, MEMBERS_MAX, Machine, Outcome, ReadRound, Ticket};
+use crate::{Event, LogIndex, Machine, Outcome, ReadRound, Ticket};
 
 /// How many tokens clients choose among, in a run that lets them.
 const CLIENT_TOKENS: u64 = 16;
@@ -95,13 +96,8 @@ impl<M: Machine> Raft<M> {
 impl super::Leader {
     /// The latest round that a majority has answered. The leader answers its own at once, even one about to begin.
     fn confirmed_round(&self, majority: usize) -> ReadRound {
-        let mut rounds = [ReadRound(0); MEMBERS_MAX];
-        rounds[0] = ReadRound(self.round.0.saturating_add(u64::from(self.round_due)));
-        for (slot, peer) in rounds[1..].iter_mut().zip(&self.peers) {
-            *slot = peer.answered_round;
-        }
-        let rounds = &mut rounds[..=self.peers.len()];
-        rounds.sort_unstable_by(|a, b| b.cmp(a));
-        rounds[majority - 1]
+        let own = self.round.0.saturating_add(u64::from(self.round_due));
+        let others = self.peers.iter().map(|peer| peer.answered_round.0);
+        ReadRound(reached_by(majority, own, others))
     }
 }

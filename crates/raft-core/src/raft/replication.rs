@@ -247,11 +247,11 @@ impl<M: Machine> Raft<M> {
         if term != self.hard_state.term && self.config.rules.commit_own_term_only {
             return leader.explain(to, CommitHold::OlderTerm { term }, out);
         }
-        let mut copies: Vec<NodeId> = leader.holders(to).collect();
-        if own_copy >= to {
-            copies.push(self.config.id);
-            copies.sort_unstable();
-        }
+        let holds = |member: &NodeId| match leader.progress.iter().find(|progress| progress.id == *member) {
+            Some(progress) => progress.match_index >= to,
+            None => own_copy >= to,
+        };
+        let copies = self.config.members.iter().copied().filter(holds).collect();
         out.events.push(Event::CommitAdvanced {
             from: self.commit_index,
             to,
@@ -269,7 +269,8 @@ impl<M: Machine> Raft<M> {
             return;
         };
         if last > self.commit_index {
-            let copies = leader.holders(last).count() + usize::from(own_copy >= last);
+            let followers = leader.progress.iter().filter(|progress| progress.match_index >= last);
+            let copies = followers.count() + usize::from(own_copy >= last);
             if copies < needed {
                 leader.explain(
                     last,
@@ -287,14 +288,8 @@ impl<M: Machine> Raft<M> {
 impl Leader {
     /// The last place that a majority holds durably.
     fn held_by_majority(&self, own_copy: LogIndex, majority: usize) -> LogIndex {
-        let mut held = [LogIndex::ZERO; MEMBERS_MAX];
-        held[0] = own_copy;
-        for (slot, progress) in held[1..].iter_mut().zip(&self.progress) {
-            *slot = progress.match_index;
-        }
-        let held = &mut held[..=self.progress.len()];
-        held.sort_unstable_by(|a, b| b.cmp(a));
-        held[majority - 1]
+        let followers = self.progress.iter().map(|progress| progress.match_index.0);
+        LogIndex(reached_by(majority, own_copy.0, followers))
     }
 
     /// The follower at `place` has the log up to `match_index`, durably. Says whether that is news.
@@ -307,20 +302,23 @@ impl Leader {
         is_news
     }
 
-    /// The followers known to hold the entry at `index` durably.
-    fn holders(&self, index: LogIndex) -> impl Iterator<Item = NodeId> {
-        self.progress
-            .iter()
-            .filter(move |progress| progress.match_index >= index)
-            .map(|progress| progress.id)
-    }
-
     fn explain<C, O>(&mut self, index: LogIndex, reason: CommitHold, out: &mut Outbox<C, O>) {
         if self.explained != Some((index, reason)) {
             self.explained = Some((index, reason));
             out.events.push(Event::CommitHeld { index, reason });
         }
     }
+}
+
+/// The greatest number that so many of these reach.
+pub(super) fn reached_by(count: usize, own: u64, others: impl Iterator<Item = u64>) -> u64 {
+    let mut reached = [0; MEMBERS_MAX];
+    reached[0] = own;
+    for (slot, other) in reached[1..].iter_mut().zip(others) {
+        *slot = other;
+    }
+    reached.sort_unstable_by(|a, b| b.cmp(a));
+    reached[count - 1]
 }
 
 impl Peer {
