@@ -49,6 +49,7 @@ pub struct Node {
     pub role: String,
     pub term: u64,
     pub commit_index: u64,
+    pub snapshot_index: u64,
     pub last_index: u64,
     pub boot: u32,
     pub paused: bool,

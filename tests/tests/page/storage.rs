@@ -85,6 +85,31 @@ fn reload() {
     });
 }
 
+#[test]
+fn who_lags_too_far_gets_a_snapshot() {
+    drive("?snapshot=5", |page| {
+        page.leader_within(5.0);
+        let qid = page.value_of("create_queue 7");
+        let away = page.status().up().find(|node| node.role == "follower").unwrap().id;
+        page.crash(away);
+        let items: Vec<i64> = (0..40).collect();
+        for item in &items {
+            page.value_of(&format!("push {qid} {item}"));
+        }
+        let dropped = page.status().up().map(|node| node.snapshot_index).min().unwrap();
+        assert!(dropped > 20, "the others have dropped {dropped} entries");
+        page.restart(away);
+        eventually(10.0, "it has the snapshot", || {
+            (page.status().node(away).snapshot_index >= dropped).then_some(())
+        });
+        // Everything is on the disks as well.
+        page.reload();
+        page.leader_within(10.0);
+        assert!(page.status().nodes.iter().all(|node| node.snapshot_index >= dropped));
+        assert_eq!(page.pop_all(qid), items);
+    });
+}
+
 /// Every node has applied one queue with these items, if it tells them all.
 fn all_nodes_have(page: &Page, items: &[i64]) {
     eventually(10.0, "every node has applied every push", || {
