@@ -1,6 +1,6 @@
 //! Messages that have reached this node's door before their time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ftqueue::Command;
 use raft_core::{Instant, Message, NodeId};
@@ -12,17 +12,17 @@ use crate::host::{DropReason, MessageId};
 /// rest.
 pub const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Messages by the time they arrive, and in the order they came where that is the same.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
-    waiting: BTreeMap<(Instant, u64), Waiting>,
+    /// By the time they arrive, and in the order they came where that is the same. Most come in that order.
+    waiting: VecDeque<Waiting>,
     waiting_bytes: BTreeMap<NodeId, usize>,
-    kept: u64,
     cut: BTreeSet<NodeId>,
 }
 
 #[derive(Debug)]
 struct Waiting {
+    deliver_at: Instant,
     message: MessageId,
     frame: Message<Command>,
     bytes: usize,
@@ -52,26 +52,34 @@ impl Arrivals {
             return Err(DropReason::Full);
         }
         *waiting_bytes += bytes;
-        self.kept += 1;
-        self.waiting
-            .insert((deliver_at, self.kept), Waiting { message, frame, bytes });
+        let earlier = self
+            .waiting
+            .iter()
+            .rposition(|waiting| waiting.deliver_at <= deliver_at);
+        self.waiting.insert(
+            earlier.map_or(0, |place| place + 1),
+            Waiting {
+                deliver_at,
+                message,
+                frame,
+                bytes,
+            },
+        );
         Ok(())
     }
 
     /// When the next message arrives.
     pub(crate) fn next(&self) -> Instant {
         self.waiting
-            .first_key_value()
-            .map_or(Instant::NEVER, |((at, _), _)| *at)
+            .front()
+            .map_or(Instant::NEVER, |waiting| waiting.deliver_at)
     }
 
     /// The next message, if its time has come.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Due> {
-        let entry = self.waiting.first_entry()?;
-        if entry.key().0 > now {
-            return None;
-        }
-        let Waiting { message, frame, bytes } = entry.remove();
+        let Waiting {
+            message, frame, bytes, ..
+        } = self.waiting.pop_front_if(|waiting| waiting.deliver_at <= now)?;
         let from = message.from;
         if let Some(waiting_bytes) = self.waiting_bytes.get_mut(&from) {
             *waiting_bytes -= bytes;

@@ -9,6 +9,7 @@
 use std::fmt;
 
 use ftqueue::Command;
+use postcard::ser_flavors::Flavor;
 use raft_core::{Instant, Message};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -94,7 +95,35 @@ pub(crate) fn encode_as<T: Serialize + ?Sized>(version: u8, value: &T) -> Vec<u8
     const USUAL_BYTES: usize = 64;
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
     bytes.push(version);
-    postcard::to_extend(value, bytes).expect("every sequence here knows its length")
+    postcard::serialize_with_flavor(value, Buffer(bytes)).expect("every sequence here knows its length")
+}
+
+/// Where postcard puts what it writes, most of it a few bytes at a time.
+struct Buffer(Vec<u8>);
+
+impl Flavor for Buffer {
+    type Output = Vec<u8>;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        /// The longest number. So few bytes are sooner written than copied.
+        const NUMBER_BYTES_MAX: usize = 10;
+        if bytes.len() > NUMBER_BYTES_MAX {
+            self.0.extend_from_slice(bytes);
+        } else {
+            self.0.reserve(bytes.len());
+            bytes.iter().for_each(|byte| self.0.push(*byte));
+        }
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
 }
 
 /// The value that `bytes` spell under a version of the caller's.

@@ -490,6 +490,9 @@ impl Node {
 
     /// Turns what the core asks for into bytes, frames and replies.
     fn carry_out(&mut self, out: &mut NodeOutbox) {
+        if self.core_outbox.is_empty() {
+            return;
+        }
         let mut asked = std::mem::take(&mut self.core_outbox);
         for event in asked.events.drain(..) {
             if let Event::BecameLeader { term, .. } = event {

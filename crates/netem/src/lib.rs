@@ -49,6 +49,9 @@ pub enum Fate {
 pub struct Link {
     settings: LinkSettings,
     random: ChaCha8Rng,
+    /// How many messages were sent, and how many of them have drawn their random numbers.
+    sent: u64,
+    drawn: u64,
     latest_arrival_us: u64,
 }
 
@@ -58,6 +61,8 @@ impl Link {
         Link {
             settings: settings.clamped(),
             random: ChaCha8Rng::seed_from_u64(seed),
+            sent: 0,
+            drawn: 0,
             latest_arrival_us: 0,
         }
     }
@@ -81,11 +86,12 @@ impl Link {
     /// The `n`th message draws the same random numbers whatever the settings are: a link that is made lossier loses what it
     /// lost before, and more.
     pub fn send(&mut self, now_us: u64) -> Fate {
-        let [loss, duplicate, jitter, jitter_again] = std::array::from_fn(|_| self.random.next_u64());
+        self.sent += 1;
         let settings = self.settings;
         if settings.cut {
             return Fate::Cut;
         }
+        let [loss, duplicate, jitter, jitter_again] = self.draw();
         if happens(loss, settings.loss) {
             return Fate::Lost;
         }
@@ -94,6 +100,22 @@ impl Link {
         let again_at_us = happens(duplicate, settings.duplicate).then(|| self.arrival(now_us, jitter_again).max(at_us));
         self.latest_arrival_us = self.latest_arrival_us.max(again_at_us.unwrap_or(0));
         Fate::Arrives { at_us, again_at_us }
+    }
+
+    /// The random numbers of the message that is being sent. Where they decide nothing, none are drawn.
+    fn draw(&mut self) -> [u64; 4] {
+        /// In the 32 bits of a stream's position.
+        const WORDS_PER_MESSAGE: u128 = 8;
+        let settings = &self.settings;
+        if settings.loss <= 0.0 && settings.duplicate <= 0.0 && settings.jitter_us == 0 {
+            return [0; 4];
+        }
+        if self.drawn + 1 < self.sent {
+            self.random
+                .set_word_pos(u128::from(self.sent - 1) * WORDS_PER_MESSAGE);
+        }
+        self.drawn = self.sent;
+        std::array::from_fn(|_| self.random.next_u64())
     }
 
     fn arrival(&self, now_us: u64, jitter: u64) -> u64 {

@@ -184,6 +184,11 @@ impl<C, O> Default for Outbox<C, O> {
 }
 
 impl<C, O> Outbox<C, O> {
+    /// Whether nothing is asked and nothing is told.
+    pub fn is_empty(&self) -> bool {
+        self.persist.is_empty() && self.messages.is_empty() && self.outcomes.is_empty() && self.events.is_empty()
+    }
+
     /// Empties the outbox, keeping its memory.
     pub fn clear(&mut self) {
         self.persist.clear();

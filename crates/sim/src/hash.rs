@@ -24,9 +24,8 @@ impl Hash {
         for word in &mut words {
             self.word(u64::from_le_bytes(word.try_into().unwrap_or_default()));
         }
-        let mut last = [0; 8];
-        last[..words.remainder().len()].copy_from_slice(words.remainder());
-        self.word(u64::from_le_bytes(last));
+        let rest = words.remainder().iter().rev();
+        self.word(rest.fold(0, |word, byte| word << 8 | u64::from(*byte)));
         self.word(bytes.len() as u64);
     }
 

@@ -4,12 +4,10 @@
 //! arrive after its receiver has crashed and started again. A clock that runs fast or slow is a node whose timers do: nothing else
 //! in a node depends on its clock.
 
+mod agenda;
 mod clients;
 mod faults;
 mod nodes;
-
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 use cluster::host::{Fact, Reply, Request, RequestId};
 use cluster::node::{Node, NodeInput, NodeOutbox};
@@ -18,6 +16,7 @@ use raft_core::{Duration, Instant, NodeId, Term};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
+use self::agenda::Agenda;
 use crate::check::{Audit, Checker, Violation};
 use crate::clients::Caller;
 use crate::coverage::Coverage;
@@ -42,9 +41,8 @@ pub struct World<'a> {
     /// When the latest of the messages on each link arrives, in microseconds.
     latest_us: Vec<u64>,
     callers: Vec<Caller>,
-    /// What is on its way, by when it happens.
-    coming: BinaryHeap<Reverse<Coming>>,
-    sequence: u64,
+    /// What is on its way.
+    coming: Agenda<Event>,
     next_fault: usize,
     next_operation: usize,
     /// Faults that have begun and are not over, by their places in the scenario.
@@ -77,14 +75,6 @@ struct Seat {
     lost: bool,
     /// It crashes at its next write.
     doomed: Option<Tail>,
-}
-
-/// Something that happens at a known time.
-#[derive(Debug)]
-struct Coming {
-    at: Instant,
-    sequence: u64,
-    event: Event,
 }
 
 #[derive(Debug)]
@@ -153,8 +143,7 @@ impl<'a> World<'a> {
             links: (0..u64::from(nodes) * u64::from(nodes)).map(link).collect(),
             latest_us: vec![0; usize::from(nodes) * usize::from(nodes)],
             callers: (0..clients).map(caller).collect(),
-            coming: BinaryHeap::new(),
-            sequence: 0,
+            coming: Agenda::new(),
             next_fault: 0,
             next_operation: 0,
             active: Vec::new(),
@@ -324,8 +313,8 @@ impl<'a> World<'a> {
         self.touched = None;
         match next {
             Next::Coming => {
-                if let Some(Reverse(coming)) = self.coming.pop() {
-                    self.happen(coming.event)?;
+                if let Some(event) = self.coming.take() {
+                    self.happen(event)?;
                 }
             }
             Next::FaultBegins => {
@@ -348,10 +337,7 @@ impl<'a> World<'a> {
     }
 
     fn next(&self) -> (Instant, Next) {
-        let mut first = (
-            self.coming.peek().map_or(Instant::NEVER, |Reverse(coming)| coming.at),
-            Next::Coming,
-        );
+        let mut first = (self.coming.next(), Next::Coming);
         let mut offer = |at: Instant, next: Next| {
             if at < first.0 {
                 first = (at, next);
@@ -442,12 +428,7 @@ impl<'a> World<'a> {
     }
 
     fn schedule(&mut self, at: Instant, event: Event) {
-        self.sequence += 1;
-        self.coming.push(Reverse(Coming {
-            at,
-            sequence: self.sequence,
-            event,
-        }));
+        self.coming.enter(at, event);
     }
 }
 
@@ -461,26 +442,6 @@ impl Seat {
             lost: false,
             doomed: None,
         }
-    }
-}
-
-impl PartialEq for Coming {
-    fn eq(&self, other: &Coming) -> bool {
-        self.sequence == other.sequence
-    }
-}
-
-impl Eq for Coming {}
-
-impl PartialOrd for Coming {
-    fn partial_cmp(&self, other: &Coming) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Coming {
-    fn cmp(&self, other: &Coming) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
     }
 }
 
