@@ -111,8 +111,7 @@ impl Link {
             return [0; 4];
         }
         if self.drawn + 1 < self.sent {
-            self.random
-                .set_word_pos(u128::from(self.sent - 1) * WORDS_PER_MESSAGE);
+            self.random.set_word_pos(u128::from(self.sent - 1) * WORDS_PER_MESSAGE);
         }
         self.drawn = self.sent;
         std::array::from_fn(|_| self.random.next_u64())

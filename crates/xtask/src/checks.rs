@@ -1,6 +1,7 @@
 //! Everything that is checked, in the order in which it is run.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -201,6 +202,11 @@ fn weigh_site(workspace: &Workspace) -> Result<()> {
 }
 
 fn worker_tests(workspace: &Workspace, tools: &[std::path::PathBuf], tally: &mut Tally) -> Result<()> {
+    run_tests(&mut wasm_pack_test(workspace, tools, &[])?, "wasm-pack test", tally)
+}
+
+/// The tests of the Worker, in a browser.
+pub(crate) fn wasm_pack_test(workspace: &Workspace, tools: &[std::path::PathBuf], options: &[&str]) -> Result<Command> {
     let path = tools::path_with(tools)?;
     // Found by hand, because a program is looked up in the PATH of the parent on some systems.
     let program = tools
@@ -208,15 +214,16 @@ fn worker_tests(workspace: &Workspace, tools: &[std::path::PathBuf], tally: &mut
         .map(|folder| folder.join("wasm-pack"))
         .find(|program| program.is_file())
         .unwrap_or_else(|| "wasm-pack".into());
-    let mut command = std::process::Command::new(program);
+    let mut command = Command::new(program);
     command
         .args(["test", "--headless", "--chrome", "--mode", "no-install"])
+        .args(options)
         .arg(Path::new("crates").join("worker"));
     command
         .current_dir(&workspace.root)
         .env("PATH", path)
         .env("WASM_BINDGEN_TEST_TIMEOUT", WORKER_TESTS_SECONDS_MAX);
-    run_tests(&mut command, "wasm-pack test", tally)
+    Ok(command)
 }
 
 fn page_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {

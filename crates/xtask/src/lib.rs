@@ -9,6 +9,7 @@ pub mod checks;
 pub mod deep;
 pub mod server;
 pub mod site;
+pub mod speed;
 pub mod stage;
 pub mod tools;
 pub mod weight;

@@ -13,6 +13,7 @@ use xtask::checks::{self, Group};
 use xtask::deep;
 use xtask::server::Server;
 use xtask::site::{self, Audience};
+use xtask::speed;
 use xtask::stage::Stages;
 use xtask::weight::{BUDGET_KB, Weight};
 use xtask::workspace::Workspace;
@@ -50,6 +51,8 @@ enum Task {
     Fuzz(Fuzz),
     /// Change the core and the queues in every small way, and say which changes no fast test notices. Takes hours
     Mutants(Mutants),
+    /// Measure how fast the simulator is, natively and in a browser
+    Speed,
     /// Run what a change has to pass: formatting, clippy, rustdoc, and then every test
     Ci,
 }
@@ -164,6 +167,7 @@ fn run_task(task: Task) -> Result<ExitCode> {
         Task::Test(task) => test(&task),
         Task::Fuzz(task) => fuzz(&task),
         Task::Mutants(task) => deep::mutants(&Workspace::find()?, &task.options).map(|()| ExitCode::SUCCESS),
+        Task::Speed => speed::speed(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Ci => check(&[&[Group::Lint], TESTS].concat(), false),
     }
 }

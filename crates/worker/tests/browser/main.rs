@@ -10,6 +10,8 @@ mod same_bits;
 mod seat;
 mod simulation;
 #[cfg(target_arch = "wasm32")]
+mod speed;
+#[cfg(target_arch = "wasm32")]
 mod storage;
 #[path = "../../../cluster/tests/world/mod.rs"]
 mod world;
