@@ -4,9 +4,10 @@ mod support;
 
 use raft_core::{
     APPEND_BYTES_MAX, AppendEntries, AppendEntriesReply, AppendOutcome, BootError, CommitHold, Config, Duration, Entry,
-    Event, FollowReason, HardState, INFLIGHT_APPENDS_MAX, IgnoreReason, Input, InstallSnapshot, Instant, LogIndex,
-    Malformed, Message, NodeId, Outbox, Outcome, PENDING_REQUESTS_MAX, Payload, Raft, ReadRound, Recovered,
-    RequestVote, RequestVoteReply, Role, Rule, Rules, Term, Ticket, Timing, VoteRefusal,
+    Event, FollowReason, HardState, INFLIGHT_APPENDS_MAX, IgnoreReason, Input, InstallOutcome, InstallSnapshot,
+    InstallSnapshotReply, Instant, LogIndex, Malformed, Message, NodeId, Outbox, Outcome, PENDING_REQUESTS_MAX,
+    Payload, Raft, ReadRound, Recovered, RequestVote, RequestVoteReply, Role, Rule, Rules, SNAPSHOT_BYTES_MAX,
+    SNAPSHOT_PART_BYTES_MAX, Term, Ticket, Timing, VoteRefusal,
 };
 use support::world::{Core, Journal, Out};
 
@@ -600,4 +601,164 @@ fn everything_has_its_words_and_its_place_in_the_paper() {
     assert_eq!(Instant(5_000_100).since(Instant(100)), Duration(5_000_000));
     assert_eq!(Instant(100).since(Instant(5_000_100)), Duration(0));
     assert_eq!(Instant(5_000_100).to_string(), "5.000100 s");
+}
+
+fn part(last: (u64, u64), offset: u64, data: &[u8], done: bool) -> InstallSnapshot {
+    InstallSnapshot {
+        term: Term(3),
+        last_included_index: LogIndex(last.0),
+        last_included_term: Term(last.1),
+        offset,
+        data: data.to_vec(),
+        done,
+        read_round: ReadRound(0),
+    }
+}
+
+fn install_outcome(out: &Out) -> Option<InstallOutcome> {
+    out.messages.iter().find_map(|(_, message)| match message {
+        Message::InstallSnapshotReply(reply) => Some(reply.outcome),
+        _ => None,
+    })
+}
+
+/// A follower of three that has a snapshot up to 5, of term 1, and an entry behind it.
+fn behind_a_snapshot() -> Node {
+    let mut node = Node::new(3, &[1], Rules::default());
+    let whole = part((5, 1), 0, b"2 a\n", true);
+    let out = node.hear(2, Message::InstallSnapshot(whole));
+    assert_eq!(install_outcome(&out), Some(InstallOutcome::Installed));
+    node.hear(2, append(3, (5, 1), vec![entry(3, "b")], 5));
+    node
+}
+
+#[test]
+fn an_append_that_begins_within_the_snapshot_is_taken_behind_it() {
+    let mut node = behind_a_snapshot();
+    let entries = vec![entry(1, "x"), entry(1, "x"), entry(3, "b"), entry(3, "c")];
+    let out = node.hear(2, append(3, (3, 1), entries, 7));
+    let [(_, Message::AppendEntriesReply(reply))] = &out.messages[..] else {
+        panic!("{out:?}")
+    };
+    let match_index = LogIndex(7);
+    assert_eq!(reply.outcome, AppendOutcome::Matched { match_index });
+    let view = node.core.view();
+    assert_eq!(view.log, [entry(3, "b"), entry(3, "c")]);
+    assert_eq!((view.commit_index, view.last_index()), (LogIndex(7), LogIndex(7)));
+    assert_eq!(view.entry(LogIndex(5)), None);
+    assert_eq!(view.entry(LogIndex(6)), Some(&entry(3, "b")));
+    assert_eq!(view.entry(LogIndex(8)), None);
+    assert_eq!(
+        format!("{:?}", view.snapshot),
+        "Some(Snapshot up to 5 of term 1, 4 bytes)"
+    );
+}
+
+#[test]
+fn a_leader_takes_nothing_from_another_whatever_its_term() {
+    let mut node = Node::new(3, &[2], Rules::without(Rule::RefuseStaleAppend));
+    node.lead(3);
+    let out = node.hear(2, append(2, (1, 2), vec![entry(2, "old")], 0));
+    let reason = IgnoreReason::SecondLeader { leader: NodeId(1) };
+    assert_eq!(
+        out.events,
+        [Event::Ignored {
+            from: NodeId(2),
+            reason
+        }]
+    );
+}
+
+#[test]
+fn a_part_of_a_snapshot_is_sound_or_malformed() {
+    let what =
+        |part: InstallSnapshot| malformed(&Node::new(3, &[], Rules::default()).hear(2, Message::InstallSnapshot(part)));
+    let too_large = Some(Malformed::TooLarge);
+    let last_offset = (SNAPSHOT_BYTES_MAX - SNAPSHOT_PART_BYTES_MAX) as u64;
+    let longest = vec![b'x'; SNAPSHOT_PART_BYTES_MAX];
+    assert_eq!(what(part((9, 1), 0, b"", false)), None);
+    assert_eq!(what(part((9, 1), last_offset, &longest, false)), None);
+    assert_eq!(what(part((9, 1), last_offset + 1, &longest, false)), too_large);
+    assert_eq!(what(part((9, 1), 0, &[&longest[..], b"x"].concat(), false)), too_large);
+    assert_eq!(what(part((u64::MAX / 2, 1), 0, b"", false)), None);
+    assert_eq!(what(part((u64::MAX / 2 + 1, 1), 0, b"", false)), too_large);
+    assert_eq!(what(part((0, 0), 0, b"", false)), Some(Malformed::PreviousEntry));
+    assert_eq!(what(part((9, 0), 0, b"", false)), Some(Malformed::PreviousEntry));
+    assert_eq!(
+        what(part((9, 4), 0, b"", false)),
+        Some(Malformed::PreviousEntry),
+        "of a term to come"
+    );
+}
+
+#[test]
+fn an_answer_to_a_snapshot_was_asked_for_or_is_malformed() {
+    // It leads, and its snapshot goes up to 5.
+    let mut node = behind_a_snapshot();
+    node.lead(3);
+    let term = node.core.view().term;
+    let mut what = |term: Term, index: u64, outcome, round: u64| {
+        let reply = InstallSnapshotReply {
+            term,
+            last_included_index: LogIndex(index),
+            outcome,
+            read_round: ReadRound(round),
+        };
+        malformed(&node.hear(2, Message::InstallSnapshotReply(reply)))
+    };
+    let received = InstallOutcome::Received { bytes: 3, asked: false };
+    let never = Some(Malformed::NeverAsked);
+    assert_eq!(what(term, 5, received, 0), None);
+    assert_eq!(what(term, 4, received, 0), None, "of a snapshot before this");
+    assert_eq!(what(term, 6, received, 0), never);
+    assert_eq!(what(term, 5, received, 1), never);
+    assert_eq!(what(Term(term.0 - 1), 6, received, 9), None, "it is not looked at");
+    assert_eq!(what(term.next(), 5, received, 0), never);
+    assert_eq!(what(term.next(), 5, InstallOutcome::Installed, 0), never);
+    assert_eq!(what(term.next(), 5, InstallOutcome::StaleTerm, 0), None);
+}
+
+#[test]
+fn parts_of_two_snapshots_are_not_put_together() {
+    let halves = [&b"2 a\n"[..], b"3 b\n"];
+    let second_of = |last, leader: u8| {
+        let mut node = Node::new(3, &[], Rules::default());
+        let first = node.hear(2, Message::InstallSnapshot(part((5, 1), 0, halves[0], false)));
+        let received = InstallOutcome::Received { bytes: 4, asked: false };
+        assert_eq!(install_outcome(&first), Some(received));
+        let mut second = part(last, 4, halves[1], true);
+        second.term = Term(if leader == 2 { 3 } else { 4 });
+        install_outcome(&node.hear(leader, Message::InstallSnapshot(second)))
+    };
+    let nothing = Some(InstallOutcome::Received { bytes: 0, asked: false });
+    assert_eq!(second_of((5, 1), 2), Some(InstallOutcome::Installed));
+    assert_eq!(second_of((6, 1), 2), nothing);
+    assert_eq!(second_of((5, 2), 2), nothing);
+    assert_eq!(second_of((5, 1), 3), nothing);
+}
+
+#[test]
+fn answers_to_snapshots_that_wait_make_way_for_those_that_say_more() {
+    let replies = |parts: [InstallSnapshot; 2]| -> Vec<InstallOutcome> {
+        let mut node = Node::new(3, &[1, 1], Rules::default());
+        node.hear(2, append(2, (2, 1), vec![], 2));
+        node.disk_held = true;
+        for part in parts {
+            assert!(node.hear(2, Message::InstallSnapshot(part)).messages.is_empty());
+        }
+        let id = *node.writes.last().expect("the term is new, and written");
+        let out = node.step(Input::Persisted(id));
+        let outcomes = out.messages.iter().filter_map(|(_, message)| match message {
+            Message::InstallSnapshotReply(reply) => Some(reply.outcome),
+            _ => None,
+        });
+        outcomes.collect()
+    };
+    let new = |offset| part((9, 1), offset, b"x", false);
+    let old = || part((2, 1), 0, b"", true);
+    let received = |bytes| InstallOutcome::Received { bytes, asked: false };
+    assert_eq!(replies([new(0), new(1)]), [received(2)]);
+    assert_eq!(replies([new(0), old()]), [InstallOutcome::Installed]);
+    assert_eq!(replies([old(), old()]), [InstallOutcome::Installed]);
+    assert_eq!(replies([old(), new(0)]), [InstallOutcome::Installed, received(1)]);
 }
