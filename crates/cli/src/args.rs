@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use raft_core::{MEMBERS_MAX, Rule};
 use sim::{FaultKinds, RATE_MAX, SECONDS_MAX, Wanted};
+use trace::export::Format;
 
 /// Runs a whole FTQueue cluster in virtual time: the same nodes as in the browser, every fault, every check, from one seed.
 ///
@@ -15,6 +16,7 @@ use sim::{FaultKinds, RATE_MAX, SECONDS_MAX, Wanted};
 ///   ftq fuzz --seeds 0..1000            many runs, each with a mixture of faults of its own
 ///   ftq ablations                       each of Raft's rules off in turn: is it caught?
 ///   ftq replay failure.ftq              a kept run once more, as the nodes tell it
+///   ftq export failure.ftq --to chrome  the same for Perfetto, ShiViz, Jepsen's checkers
 ///   ftq bench                           how fast the core commits, beside raft-rs
 #[derive(Debug, Parser)]
 #[command(name = "ftq", version, verbatim_doc_comment, max_term_width = 100)]
@@ -33,6 +35,8 @@ pub(crate) enum Command {
     Ablations(Ablations),
     /// Repeats a run that was kept in a file
     Replay(Replay),
+    /// Writes what happened in a run that was kept in a file, for other programs
+    Export(Export),
     /// Commits a second of our core beside those of raft-rs, on one thread. Exit code 1 if ours are fewer anywhere
     Bench(Bench),
 }
@@ -137,6 +141,27 @@ pub(crate) struct Replay {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = FORMATS)]
+pub(crate) struct Export {
+    /// The file, as `ftq sim --trace` or `ftq fuzz` wrote it
+    pub(crate) file: PathBuf,
+    /// The format
+    #[arg(long, value_name = "jsonl|shiviz|chrome|history")]
+    pub(crate) to: Format,
+    /// Where to write it; to standard output, if not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+const FORMATS: &str = "Formats:
+  jsonl    a JSON object a line: all that nodes, clients and the world told
+  shiviz   vector clocks, for https://bestchai.bitbucket.io/shiviz/
+  chrome   trace events, for https://ui.perfetto.dev and chrome://tracing
+  history  what clients asked and were answered, in EDN as Jepsen writes it, for checkers of linearizability
+
+Exit code 0: written; 1: written, and a promise was broken in the run; 2: it could not be written";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {

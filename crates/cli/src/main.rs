@@ -3,6 +3,7 @@
 mod ablations;
 mod args;
 mod bench;
+mod export;
 mod fuzz;
 mod progress;
 mod replay;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Ablations(asked) => ablations::ablations(&asked),
         Command::Bench(asked) => bench::bench(&asked),
         Command::Replay(asked) => replay::replay(&asked),
+        Command::Export(asked) => export::export(&asked),
     };
     match ended {
         Ok(End::Clean) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! `ftq replay`: a kept run once more, in the words of its nodes.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::Instant as WallInstant;
 
 use cluster::ActivityLine;
@@ -15,15 +16,7 @@ use crate::sim::figures;
 const TOLD_BEFORE_US: u64 = 1_000_000;
 
 pub(crate) fn replay(asked: &Replay) -> Result<End, String> {
-    let path = asked.file.display();
-    let length = std::fs::metadata(&asked.file)
-        .map_err(|error| format!("{path}: {error}"))?
-        .len();
-    if length > file::FILE_BYTES_MAX as u64 {
-        return Err(format!("{path}: {}", file::FileError::TooLong(length as usize)));
-    }
-    let bytes = std::fs::read(&asked.file).map_err(|error| format!("{path}: {error}"))?;
-    let scenario = file::read(&bytes).map_err(|error| format!("{path}: {error}"))?;
+    let scenario = read(&asked.file)?;
     if let Some(seconds) = asked.at {
         if !(0.0..=1e9).contains(&seconds) {
             return Err(format!("{seconds} is no time of a run: give seconds"));
@@ -48,6 +41,19 @@ pub(crate) fn replay(asked: &Replay) -> Result<End, String> {
     } else {
         End::Clean
     })
+}
+
+/// Reads a kept run.
+pub(crate) fn read(file: &Path) -> Result<Scenario, String> {
+    let path = file.display();
+    let length = std::fs::metadata(file)
+        .map_err(|error| format!("{path}: {error}"))?
+        .len();
+    if length > file::FILE_BYTES_MAX as u64 {
+        return Err(format!("{path}: {}", file::FileError::TooLong(length as usize)));
+    }
+    let bytes = std::fs::read(file).map_err(|error| format!("{path}: {error}"))?;
+    file::read(&bytes).map_err(|error| format!("{path}: {error}"))
 }
 
 /// What happened in the second before the violation, or before the end of the phase with faults.

@@ -88,6 +88,16 @@ fn a_broken_promise_is_exit_code_1_and_can_be_replayed() {
     assert!(told.contains("Node 1") && told.contains("violated at"), "{told}");
     let shown = ftq(&["replay", path, "--at", "1.5"]);
     assert!(String::from_utf8(shown.stdout).unwrap().contains("\"commit_index\""));
+    // And read by other programs; the broken promise is told there, too.
+    for format in ["jsonl", "shiviz", "chrome", "history"] {
+        let exported = ftq(&["export", path, "--to", format]);
+        assert_eq!(exported.status.code(), Some(1), "{format}");
+        assert!(exported.stdout.len() > 1_000, "{format}");
+    }
+    let out = temporary("failing.jsonl");
+    let written = ftq(&["export", path, "--to", "jsonl", "--out", out.to_str().unwrap()]);
+    assert!(written.stdout.is_empty());
+    assert!(std::fs::read_to_string(out).unwrap().contains("\"kind\":\"violated\""));
 }
 
 #[test]
@@ -149,6 +159,8 @@ fn what_is_wrong_is_said_in_a_line_with_what_to_do() {
         (&["fuzz", "--seeds", "7"], "write it like 0..1000"),
         (&["fuzz", "--seeds", "9..3"], "the first must be less than the last"),
         (&["replay", "/nowhere/at-all.ftq"], "No such file"),
+        (&["export", "/nowhere/at-all.ftq", "--to", "chrome"], "No such file"),
+        (&["export", "x.ftq", "--to", "pdf"], "use one of jsonl, shiviz"),
         (&["frobnicate"], "unrecognized subcommand"),
     ] {
         let words = refused(arguments);
@@ -167,6 +179,7 @@ fn help_teaches() {
         &["fuzz", "--help"],
         &["ablations", "--help"],
         &["replay", "--help"],
+        &["export", "--help"],
         &["bench", "--help"],
     ] {
         let output = ftq(arguments);

@@ -431,10 +431,7 @@ fn tokens_that_clients_choose_repeat() {
             _ => None,
         })
     };
-    assert_eq!(
-        [2, 2, 33, 15].map(|ticket| round(ticket)),
-        [Some(1), Some(2), Some(1), Some(4)]
-    );
+    assert_eq!([2, 2, 33, 15].map(&mut round), [Some(1), Some(2), Some(1), Some(4)]);
 }
 
 #[test]
@@ -761,4 +758,63 @@ fn answers_to_snapshots_that_wait_make_way_for_those_that_say_more() {
     assert_eq!(replies([new(0), old()]), [InstallOutcome::Installed]);
     assert_eq!(replies([old(), old()]), [InstallOutcome::Installed]);
     assert_eq!(replies([old(), new(0)]), [InstallOutcome::Installed, received(1)]);
+}
+
+#[test]
+fn a_part_of_an_older_term_is_told_so() {
+    let mut node = Node::new(3, &[4], Rules::default());
+    let out = node.hear(2, Message::InstallSnapshot(part((5, 1), 0, b"2 a\n", true)));
+    assert_eq!(install_outcome(&out), Some(InstallOutcome::StaleTerm));
+    assert_eq!(node.core.view().snapshot_index(), LogIndex(0));
+    assert_eq!(node.core.view().term, Term(4));
+}
+
+/// A leader of three with a snapshot of three parts, which its follower needs.
+#[test]
+fn an_answer_that_comes_twice_makes_nobody_send_a_part_twice() {
+    let mut node = Node::new(3, &[1], Rules::default());
+    let state = format!("2 {}\n", "x".repeat(SNAPSHOT_PART_BYTES_MAX * 2)).into_bytes();
+    let mut offset = 0;
+    for data in state.chunks(SNAPSHOT_PART_BYTES_MAX) {
+        let done = offset + data.len() == state.len();
+        node.hear(2, Message::InstallSnapshot(part((5, 1), offset as u64, data, done)));
+        offset += data.len();
+    }
+    node.lead(3);
+    node.conflict(2, 5, 1);
+    let term = node.core.view().term;
+    let mut parts_after = |bytes: usize, asked: bool| -> Vec<u64> {
+        let reply = InstallSnapshotReply {
+            term,
+            last_included_index: LogIndex(5),
+            outcome: InstallOutcome::Received {
+                bytes: bytes as u64,
+                asked,
+            },
+            read_round: ReadRound(0),
+        };
+        let out = node.hear(2, Message::InstallSnapshotReply(reply));
+        let offsets = out.messages.iter().filter_map(|(_, message)| match message {
+            Message::InstallSnapshot(part) if !part.data.is_empty() => Some(part.offset),
+            _ => None,
+        });
+        offsets.collect()
+    };
+    let part = SNAPSHOT_PART_BYTES_MAX;
+    assert_eq!(parts_after(part, false), [part as u64]);
+    assert_eq!(parts_after(part, false), [0_u64; 0], "the same answer again");
+    assert_eq!(parts_after(0, false), [0_u64; 0], "an answer from before");
+    assert_eq!(
+        parts_after(part, true),
+        [part as u64],
+        "it was asked: the part was lost"
+    );
+    assert_eq!(parts_after(2 * part, false), [2 * part as u64]);
+    assert_eq!(parts_after(0, true), [0], "it was asked: it has started again");
+}
+
+#[test]
+fn limits_are_what_they_are() {
+    assert_eq!((APPEND_BYTES_MAX, SNAPSHOT_PART_BYTES_MAX), (65_536, 65_536));
+    assert_eq!(SNAPSHOT_BYTES_MAX, 67_108_864);
 }

@@ -64,8 +64,8 @@ impl Caller {
                 match done.result {
                     Ok(answer) => history.answer(call, Ok(answer), now),
                     Err(Failure::Queue(error)) => history.answer(call, Err(error), now),
-                    Err(Failure::Cancelled) => history.never_sent(call),
-                    Err(Failure::OutcomeUnknown) => history.give_up(call),
+                    Err(Failure::Cancelled) => history.never_sent(call, now),
+                    Err(Failure::OutcomeUnknown) => history.give_up(call, now),
                 }
                 answered += u64::from(matches!(done.result, Ok(_) | Err(Failure::Queue(_))));
             }

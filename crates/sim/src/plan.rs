@@ -1,6 +1,8 @@
 //! A run written out as data: every fault and every operation, each with its time. What is data can be deleted line by line,
 //! which is how a failure is made small.
 
+use std::fmt;
+
 use ftqueue::{Label, Operation, QueueId, Read, Write};
 use raft_core::{Duration, Instant, NodeId};
 use rand::rngs::ChaCha8Rng;
@@ -82,6 +84,54 @@ pub enum What {
     Abandon { client: u16 },
     /// A client's request of before is sent again, to this node.
     OldRequest { client: u16, node: NodeId, back: u8 },
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |us: u64| us as f64 / 1_000.0;
+        match *self {
+            What::Drop { per_mille } => write!(f, "{per_mille} ‰ of the messages are lost"),
+            What::Duplicate { per_mille } => write!(f, "{per_mille} ‰ of the messages arrive twice"),
+            What::Reorder { jitter_us } => write!(f, "messages overtake one another by up to {} ms", ms(jitter_us)),
+            What::Delay { delay_us, .. } => write!(f, "messages take {} ms longer", ms(delay_us)),
+            What::Partition { side } => {
+                let nodes = (1..=16).filter(|node| side >> (node - 1) & 1 == 1);
+                let names: Vec<String> = nodes.map(|node| node.to_string()).collect();
+                write!(f, "a partition: {} on one side", names.join(", "))
+            }
+            What::OneWayCut { from, to } => write!(f, "nothing passes from {from} to {to}"),
+            What::SlowLink { one, other, delay_us } => {
+                write!(f, "the link of {one} and {other} takes {} ms longer", ms(delay_us))
+            }
+            What::Flap { one, other, period_us } => {
+                write!(
+                    f,
+                    "the link of {one} and {other} is cut every other {} ms",
+                    ms(period_us)
+                )
+            }
+            What::Crash { node, .. } => write!(f, "{node} crashes"),
+            What::CrashInPersist { node, .. } => write!(f, "{node} crashes in the middle of a write"),
+            What::RestartAll { .. } => write!(f, "all nodes crash"),
+            What::Pause { node } => write!(f, "{node} stands still"),
+            What::Skew { node, per_mille } => {
+                write!(
+                    f,
+                    "the clock of {node} runs at {} of its rate",
+                    f64::from(per_mille) / 1_000.0
+                )
+            }
+            What::SlowFlush { node, us } => write!(f, "flushes on {node} take {} ms longer", ms(us)),
+            What::LateFlush { node } => write!(f, "no flush on {node} completes"),
+            What::FlipAcknowledged { node, .. } => write!(f, "a bit on the disk of {node} turns"),
+            What::DiskFull { node } => write!(f, "the disk of {node} is full"),
+            What::Wipe { node } => write!(f, "{node} loses its disk"),
+            What::Abandon { client } => write!(f, "client {client} gives up what it waits for"),
+            What::OldRequest { client, node, .. } => {
+                write!(f, "an old request of client {client} reaches {node} again")
+            }
+        }
+    }
 }
 
 /// What a crash leaves of the bytes that were written and not flushed.

@@ -3,6 +3,7 @@
 
 use ftqueue::{Operation, QueueId, Write};
 use raft_core::{Duration, Instant};
+use trace::{Happening, What};
 
 use crate::check::{Property, Violation};
 use crate::coverage::Coverage;
@@ -53,11 +54,24 @@ pub struct Outcome {
 }
 
 /// Carries out a scenario. `progress` is called once a second of virtual time, and ends the run early by returning false.
-pub fn run(scenario: &Scenario, mut progress: impl FnMut(Progress) -> bool) -> Outcome {
-    let mut world = match World::new(scenario) {
-        Ok(world) => world,
-        Err(violation) => unreachable!("a cluster that has done nothing breaks no promise: {violation}"),
-    };
+pub fn run(scenario: &Scenario, progress: impl FnMut(Progress) -> bool) -> Outcome {
+    carry_out(begun(World::new(scenario)), progress, |_| ())
+}
+
+/// The same, and tells what happens.
+pub fn watch(scenario: &Scenario, progress: impl FnMut(Progress) -> bool, see: impl FnMut(Happening)) -> Outcome {
+    carry_out(begun(World::watched(scenario)), progress, see)
+}
+
+fn begun<'a>(world: Result<World<'a>, Violation>) -> World<'a> {
+    world.unwrap_or_else(|violation| unreachable!("a cluster that has done nothing breaks no promise: {violation}"))
+}
+
+fn carry_out(
+    mut world: World<'_>,
+    mut progress: impl FnMut(Progress) -> bool,
+    mut see: impl FnMut(Happening),
+) -> Outcome {
     let mut outcome = Outcome {
         virtual_time: Duration(0),
         events: 0,
@@ -71,7 +85,23 @@ pub fn run(scenario: &Scenario, mut progress: impl FnMut(Progress) -> bool) -> O
         trace_hash: 0,
         state_hash: 0,
     };
-    outcome.violation = phases(&mut world, &mut outcome, &mut progress).err();
+    outcome.violation = phases(&mut world, &mut outcome, |world| {
+        world.take_happenings().for_each(&mut see);
+        progress(Progress {
+            now: world.now(),
+            events: world.events(),
+        })
+    })
+    .err();
+    world.take_happenings().for_each(&mut see);
+    if let Some(violation) = &outcome.violation {
+        see(Happening {
+            at: violation.at,
+            what: What::Violated {
+                text: violation.to_string(),
+            },
+        });
+    }
     outcome.virtual_time = Duration(world.now().0);
     outcome.events = world.events();
     outcome.elections = world.checker.elections();
@@ -86,17 +116,14 @@ pub fn run(scenario: &Scenario, mut progress: impl FnMut(Progress) -> bool) -> O
 fn phases(
     world: &mut World<'_>,
     outcome: &mut Outcome,
-    progress: &mut impl FnMut(Progress) -> bool,
+    mut progress: impl FnMut(&mut World<'_>) -> bool,
 ) -> Result<(), Violation> {
     let end = Instant(world.settings().duration.0);
     while world.now() < end {
         let until = (world.now() + PROGRESS_EVERY).min(end);
         world.run_until(until, |_| false)?;
         world.audit.settle(world.now())?;
-        if !progress(Progress {
-            now: world.now(),
-            events: world.events(),
-        }) {
+        if !progress(world) {
             return Ok(());
         }
     }

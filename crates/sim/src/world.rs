@@ -11,10 +11,11 @@ mod nodes;
 
 use cluster::host::{Fact, Reply, Request, RequestId};
 use cluster::node::{Node, NodeInput, NodeOutbox};
-use netem::{Link, LinkSettings};
+use netem::{Fate, Link, LinkSettings};
 use raft_core::{Duration, Instant, NodeId, Term};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
+use trace::Happening;
 
 use self::agenda::Agenda;
 use crate::check::{Audit, Checker, Violation};
@@ -52,6 +53,10 @@ pub struct World<'a> {
     random: ChaCha8Rng,
     outbox: NodeOutbox,
     facts: Vec<(Instant, Fact)>,
+    /// What became of the frames that the last node sent, in their order.
+    fates: Vec<Fate>,
+    /// What happened, for who watches.
+    seen: Option<Vec<Happening>>,
     /// The node that the last event happened to.
     touched: Option<NodeId>,
     requests: Vec<(NodeId, RequestId, Request)>,
@@ -128,6 +133,18 @@ impl<'a> World<'a> {
     /// # Errors
     /// A checker's finding, already.
     pub fn new(scenario: &'a Scenario) -> Result<World<'a>, Violation> {
+        World::begin(scenario, false)
+    }
+
+    /// The same, watched: what happens is kept until [`World::take_happenings`].
+    ///
+    /// # Errors
+    /// As [`World::new`].
+    pub fn watched(scenario: &'a Scenario) -> Result<World<'a>, Violation> {
+        World::begin(scenario, true)
+    }
+
+    fn begin(scenario: &'a Scenario, watched: bool) -> Result<World<'a>, Violation> {
         let Settings {
             seed, nodes, clients, ..
         } = scenario.settings;
@@ -151,6 +168,8 @@ impl<'a> World<'a> {
             random,
             outbox: NodeOutbox::default(),
             facts: Vec::new(),
+            fates: Vec::new(),
+            seen: watched.then(Vec::new),
             touched: None,
             requests: Vec::new(),
             trace: Hash::new(),
@@ -161,6 +180,7 @@ impl<'a> World<'a> {
             audit: Audit::default(),
             coverage: Coverage::default(),
         };
+        world.audit.history.seen = watched.then(Vec::new);
         world.set_links();
         for place in 0..world.seats.len() {
             world.boot(place)?;
@@ -235,6 +255,20 @@ impl<'a> World<'a> {
     /// What has happened in the last event, in the words of the node that it happened to.
     pub fn facts(&self) -> &[(Instant, Fact)] {
         &self.facts
+    }
+
+    /// What has happened since the last time, if the world is watched.
+    pub fn take_happenings(&mut self) -> impl Iterator<Item = Happening> {
+        self.seen.iter_mut().flat_map(|seen| seen.drain(..))
+    }
+
+    fn see(&mut self, what: impl FnOnce() -> trace::What) {
+        if let Some(seen) = &mut self.seen {
+            seen.push(Happening {
+                at: self.now,
+                what: what(),
+            });
+        }
     }
 
     /// Whether no client has anything to do.

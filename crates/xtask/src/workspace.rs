@@ -58,7 +58,7 @@ impl Workspace {
             hash_file(&mut hasher, &self.root, &self.root.join(name))?;
         }
         // These are in neither of the two, which would be compiled anew for nothing.
-        let others = ["cli", "sim", "xtask"].map(|name| self.root.join("crates").join(name));
+        let others = ["cli", "sim", "trace", "xtask"].map(|name| self.root.join("crates").join(name));
         for entry in walkdir::WalkDir::new(self.root.join("crates")).sort_by_file_name() {
             let entry = entry.context("the sources cannot be read")?;
             if entry.file_type().is_file() && !others.iter().any(|other| entry.path().starts_with(other)) {

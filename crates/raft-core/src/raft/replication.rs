@@ -292,13 +292,13 @@ impl Leader {
         LogIndex(reached_by(majority, own_copy.0, followers))
     }
 
-    /// The follower at `place` has the log up to `match_index`, durably. Says whether that is news.
+    /// The follower at `place` has what a snapshot up to `match_index` stands for, durably. Says whether that is news. It commits
+    /// nothing: all of that is committed.
     pub(super) fn matched(&mut self, place: usize, match_index: LogIndex) -> bool {
         let (progress, peer) = (&mut self.progress[place], &mut self.peers[place]);
         peer.note_matched(progress, match_index);
         let is_news = match_index > progress.match_index;
         progress.match_index = progress.match_index.max(match_index);
-        self.recount |= is_news;
         is_news
     }
 

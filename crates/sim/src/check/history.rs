@@ -2,6 +2,7 @@
 
 use ftqueue::{Answer, Operation, QueueError, Sequence, SessionId};
 use raft_core::{Instant, LogIndex};
+use trace::{CallNumber, Happening, What};
 
 /// The calls of all clients that are not settled yet.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +12,8 @@ pub struct History {
     next: usize,
     /// Counts invocations and returns: of two, the lower came first.
     order: u64,
+    /// What clients did, for who watches them.
+    pub(crate) seen: Option<Vec<Happening>>,
 }
 
 /// Names a call. Counts them.
@@ -56,6 +59,12 @@ impl History {
     pub fn invoke(&mut self, client: u16, operation: Operation, at: Instant) -> CallId {
         self.order += 1;
         let id = CallId(self.next);
+        let call = CallNumber(self.next as u64);
+        self.see(at, || What::Invoked {
+            client,
+            call,
+            operation,
+        });
         self.next += 1;
         self.calls.push(Call {
             id,
@@ -80,17 +89,34 @@ impl History {
     pub fn answer(&mut self, call: CallId, result: Result<Answer, QueueError>, at: Instant) {
         self.order += 1;
         let order = self.order;
+        let client = self.call(call).client;
         self.call(call).returned = Some(Returned { at, order, result });
+        let call = CallNumber(call.0 as u64);
+        self.see(at, || What::Returned { client, call, result });
     }
 
     /// It was given up before it could have any effect: it never was.
-    pub fn never_sent(&mut self, call: CallId) {
+    pub fn never_sent(&mut self, call: CallId, at: Instant) {
+        self.gave_up(call, at);
         self.calls.retain(|known| known.id != call);
     }
 
     /// Its client waits no more. It may have happened, or happen yet.
-    pub fn give_up(&mut self, call: CallId) {
+    pub fn give_up(&mut self, call: CallId, at: Instant) {
+        self.gave_up(call, at);
         self.call(call).given_up = true;
+    }
+
+    fn gave_up(&mut self, call: CallId, at: Instant) {
+        let client = self.call(call).client;
+        let call = CallNumber(call.0 as u64);
+        self.see(at, || What::GaveUp { client, call });
+    }
+
+    fn see(&mut self, at: Instant, what: impl FnOnce() -> What) {
+        if let Some(seen) = &mut self.seen {
+            seen.push(Happening { at, what: what() });
+        }
     }
 
     /// The calls, in the order of their invocation.

@@ -14,6 +14,9 @@ impl World<'_> {
     pub(super) fn client_works(&mut self, client: usize) {
         let mut requests = std::mem::take(&mut self.requests);
         self.answered += self.callers[client].work(self.now, &mut self.audit.history, &mut requests);
+        if let (Some(seen), Some(of_clients)) = (&mut self.seen, &mut self.audit.history.seen) {
+            seen.append(of_clients);
+        }
         for (to, request, body) in requests.drain(..) {
             if let Some(at) = self.client_way() {
                 self.schedule(at, Event::Request { to, request, body });

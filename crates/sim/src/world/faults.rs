@@ -3,6 +3,7 @@
 use cluster::node::NodeInput;
 use netem::{Fate, LinkSettings};
 use raft_core::{Duration, NodeId, Timing};
+use trace::What as Seen;
 
 use super::{Event, World, link_place, place};
 use crate::check::Violation;
@@ -14,6 +15,10 @@ impl World<'_> {
     pub(super) fn fault_begins(&mut self, fault: usize) -> Result<(), Violation> {
         let Fault { at, lasts, what } = self.scenario.faults[fault];
         self.faults += 1;
+        self.see(|| Seen::FaultBegan {
+            fault,
+            text: what.to_string(),
+        });
         self.active.push(fault);
         self.schedule(at + lasts, Event::FaultEnds { fault });
         match what {
@@ -53,6 +58,7 @@ impl World<'_> {
                     seat.disk.wipe();
                     seat.lost = true;
                     self.checker.lost(node);
+                    self.see(|| Seen::Lost { node });
                     self.coverage.note(FaultKind::Wipe);
                 }
             }
@@ -93,6 +99,7 @@ impl World<'_> {
 
     /// It has been taken from those that are active.
     pub(super) fn fault_ends(&mut self, fault: usize) -> Result<(), Violation> {
+        self.see(|| Seen::FaultEnded { fault });
         match self.scenario.faults[fault].what {
             What::Crash { node, .. } | What::DiskFull { node } | What::FlipAcknowledged { node, .. } => {
                 self.schedule(self.now, Event::Boot { node });
@@ -264,6 +271,7 @@ impl World<'_> {
         }
         self.trace.word(u64::from(id.0) << 8 | 1);
         self.trace.word(self.now.0);
+        self.see(|| Seen::Crashed { node: id });
         if self.scenario.settings.clients_are_told {
             for client in 0..self.callers.len() {
                 self.callers[client].client.node_down(self.now, id);

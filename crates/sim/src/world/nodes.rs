@@ -1,9 +1,11 @@
 //! Nodes: how they boot, what they are given, and how what they ask for is carried out.
 
+use cluster::host::Fact;
 use cluster::node::{Node, NodeConfig, NodeInput, NodeOutbox};
 use netem::Fate;
 use raft_core::{Config, Duration, Instant, NodeId, Term};
 use rand::Rng;
+use trace::Happening;
 
 use super::{Event, SEED_STRIDE, World, link_place};
 use crate::check::Violation;
@@ -44,12 +46,13 @@ impl World<'_> {
         );
         self.trace.word(u64::from(id.0) << 8 | 2);
         self.trace.word(self.now.0);
-        let mut node = match booted {
-            Ok((node, _)) => node,
+        let (mut node, recovery) = match booted {
+            Ok(booted) => booted,
             Err(_) => {
                 // It refuses to take part with a log that it cannot trust: a lost member.
                 self.seats[place].lost = true;
                 self.checker.lost(id);
+                self.see(|| trace::What::Lost { node: id });
                 self.coverage.note(FaultKind::FlipAcknowledged);
                 self.outbox = outbox;
                 return Ok(());
@@ -61,8 +64,14 @@ impl World<'_> {
         }
         disk.append(&outbox.disk);
         disk.flush_now();
+        self.see(|| trace::What::Started {
+            node: id,
+            boot,
+            recovery,
+        });
         self.facts.clear();
         node.take_facts(&mut self.facts);
+        self.tell(id);
         self.checker.booted(self.now, &node)?;
         self.hear_commits();
         self.seats[place].node = Some(node);
@@ -117,11 +126,36 @@ impl World<'_> {
         node.step(self.now, input, &mut outbox);
         self.facts.clear();
         node.take_facts(&mut self.facts);
-        self.checker.stepped(self.now, node, &self.facts, outbox.sync)?;
+        let stepped = self.checker.stepped(self.now, node, &self.facts, outbox.sync);
+        if stepped.is_err() {
+            self.tell(NodeId(place as u8 + 1)); // It comes to send nothing any more.
+        }
+        stepped?;
         self.hear_commits();
         self.carry_out(place, &mut outbox)?;
         self.outbox = outbox;
         Ok(())
+    }
+
+    /// Passes on what a node told. It took its links for perfect: what became of its messages, the world has decided, and what it
+    /// did not come to send is lost.
+    fn tell(&mut self, node: NodeId) {
+        let Some(seen) = &mut self.seen else {
+            return self.fates.clear();
+        };
+        let mut fates = self.fates.drain(..);
+        for (at, fact) in &mut self.facts {
+            if let Fact::Sent { fate, .. } = fact {
+                *fate = fates.next().unwrap_or(Fate::Lost);
+            }
+            seen.push(Happening {
+                at: *at,
+                what: trace::What::Told {
+                    node,
+                    fact: fact.clone(),
+                },
+            });
+        }
     }
 
     fn hear_commits(&mut self) {
@@ -135,6 +169,7 @@ impl World<'_> {
         if !outbox.disk.is_empty() {
             self.trace.bytes(&outbox.disk);
             if self.is_full(id) {
+                self.tell(id);
                 self.coverage.note(FaultKind::DiskFull);
                 // What this step would have sent is lost with it: the host fails before it posts anything.
                 self.crash(place, Tail::Kept);
@@ -147,8 +182,10 @@ impl World<'_> {
         }
         for (to, bytes) in outbox.frames.drain(..) {
             self.trace.bytes(&bytes);
-            self.send(id, to, bytes);
+            let fate = self.send(id, to, bytes);
+            self.fates.push(fate);
         }
+        self.tell(id);
         for (request, reply) in outbox.replies.drain(..) {
             self.trace.word(request.0);
             if let Some(at) = self.client_way() {
@@ -199,7 +236,7 @@ impl World<'_> {
         not_before.max(self.now + Duration(took))
     }
 
-    pub(super) fn send(&mut self, from: NodeId, to: NodeId, bytes: Vec<u8>) {
+    pub(super) fn send(&mut self, from: NodeId, to: NodeId, bytes: Vec<u8>) -> Fate {
         let link = link_place(self.scenario.settings.nodes, from, to);
         let fate = self.links[link].send(self.now.0);
         self.count_on_link(from, to, fate);
@@ -233,5 +270,6 @@ impl World<'_> {
             }
             Fate::Lost | Fate::Cut => {}
         }
+        fate
     }
 }

@@ -1,0 +1,9 @@
+//! What happened in a run: a list of [`Happening`]s, each with its instant, and the formats in which other programs read
+//! such a list.
+//!
+//! *Architecture Invariant:* nothing here decides anything about a run. What it tells, a node, a client or the world has told.
+
+pub mod export;
+mod happening;
+
+pub use happening::{CallNumber, Happening, What};
