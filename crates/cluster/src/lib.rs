@@ -15,6 +15,7 @@ pub mod host;
 mod journal;
 mod links;
 pub mod node;
+pub mod record;
 mod replica;
 mod requests;
 mod state;

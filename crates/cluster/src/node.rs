@@ -18,6 +18,7 @@ use raft_core::{
     Config, Event, HardState, Input, Instant, LogIndex, Message, NodeId, PENDING_REQUESTS_MAX, Persist, PersistId,
     Raft, Snapshot, Term, Timing, View,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::arrivals::Arrivals;
 use crate::codec::{self, Envelope};
@@ -27,13 +28,14 @@ use crate::host::{
 };
 use crate::journal::Journal;
 use crate::links::Links;
+use crate::record::{Recorder, Step};
 use crate::replica::Replica;
 use crate::requests::Requests;
 use crate::state;
 use crate::wal::{self, Files, Identity, Writer};
 
 /// What a node is told at boot.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeConfig {
     /// What its core is told.
     pub raft: Config,
@@ -44,11 +46,11 @@ pub struct NodeConfig {
 }
 
 /// Names one flush that a node asks for. Counts them from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct WriteId(pub u64);
 
 /// Something that happens to a node.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum NodeInput {
     /// Time has passed: messages arrive whose time has come, and then timers run out. Has an effect only at or after
     /// [`Node::deadline`].
@@ -178,6 +180,7 @@ pub struct Node {
     paused: bool,
     held: Vec<NodeInput>,
     journal: Journal,
+    recorder: Recorder,
 }
 
 type CoreOutbox = raft_core::Outbox<Command, Output>;
@@ -262,6 +265,7 @@ impl Node {
             requests: Requests::default(),
             paused: false,
             held: Vec::new(),
+            recorder: Recorder::default(),
             journal: Journal::after_boot(recovery.last_index),
         };
         out.open_disk = Some(open_disk);
@@ -284,6 +288,11 @@ impl Node {
     /// Takes one input: the first part of [`Node::step`], for a host that takes all that has arrived, then a tick, and
     /// then flushes once. One write and one append a follower serve for all of it.
     pub fn take(&mut self, now: Instant, input: NodeInput, out: &mut NodeOutbox) {
+        self.recorder.took(now, &input);
+        self.input(now, input, out);
+    }
+
+    fn input(&mut self, now: Instant, input: NodeInput, out: &mut NodeOutbox) {
         self.now = self.now.max(now);
         match input {
             NodeInput::Tick if self.paused => {}
@@ -303,6 +312,7 @@ impl Node {
     /// The last part of [`Node::step`]: asks for the writes and sends the messages that the inputs taken give rise
     /// to.
     pub fn flush(&mut self, out: &mut NodeOutbox) {
+        self.recorder.flushed();
         if !self.paused {
             self.raft.flush(&mut self.core_outbox);
             self.carry_out(out);
@@ -371,6 +381,17 @@ impl Node {
         self.journal.take_facts(facts);
     }
 
+    /// Keeps from now on what the node is told, for [`Node::take_steps`]. Begun right after the boot, it is a whole
+    /// [`crate::record::Life`].
+    pub fn record(&mut self) {
+        self.recorder.begin();
+    }
+
+    /// What the node was told since the last time, if it is recorded.
+    pub fn take_steps(&mut self) -> Vec<Step> {
+        self.recorder.take()
+    }
+
     /// Takes the messages whose time has come, and then lets the core's timer run out: a host that was late must not
     /// make a node believe that nobody spoke.
     fn catch_up(&mut self, out: &mut NodeOutbox) {
@@ -423,7 +444,7 @@ impl Node {
         self.journal.changed();
         if !paused {
             for input in std::mem::take(&mut self.held) {
-                self.take(self.now, input, out);
+                self.input(self.now, input, out);
             }
         }
     }

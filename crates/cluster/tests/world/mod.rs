@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use cluster::client::{Client, Done, Failure};
 use cluster::host::{Recovery, Reply, Request, RequestId};
 use cluster::node::{BootError, Node, NodeConfig, NodeInput, NodeOutbox, WriteId};
+use cluster::record::Life;
 use cluster::wal::{Identity, recover};
 use ftqueue::{Answer, Operation, QueueError};
 use netem::LinkSettings;
@@ -57,6 +58,8 @@ pub(crate) struct World {
     /// How long a flush takes.
     pub(crate) flush: Duration,
     pub(crate) compact_after: u64,
+    /// Everything that went into each node that runs, if it is kept.
+    pub(crate) lives: Option<BTreeMap<NodeId, Life>>,
 }
 
 /// A flush under way.
@@ -138,6 +141,7 @@ impl World {
             link: LINK,
             flush: Duration(700),
             compact_after: COMPACT_AFTER_ENTRIES,
+            lives: None,
         }
     }
 
@@ -158,6 +162,15 @@ impl World {
 
     pub(crate) fn node_mut(&mut self, id: NodeId) -> &mut Node {
         self.nodes.get_mut(&id).unwrap_or_else(|| panic!("{id} does not run"))
+    }
+
+    /// All that went into a node since it booted.
+    pub(crate) fn life(&mut self, id: NodeId) -> &Life {
+        let steps = self.node_mut(id).take_steps();
+        let life = self.lives.as_mut().and_then(|lives| lives.get_mut(&id));
+        let life = life.expect("this world keeps what went into its nodes");
+        life.steps.extend(steps);
+        life
     }
 
     pub(crate) fn running_nodes(&self) -> Vec<NodeId> {
@@ -204,12 +217,13 @@ impl World {
         };
         let links = self.members.iter().map(|peer| (*peer, link(*peer))).collect();
         let mut out = NodeOutbox::default();
-        let (node, recovery) = Node::boot(
-            NodeConfig { raft, boot, links },
-            self.disks[&id].files(),
-            self.now,
-            &mut out,
-        )?;
+        let config = NodeConfig { raft, boot, links };
+        let disk = self.disks[&id].files();
+        let (mut node, recovery) = Node::boot(config.clone(), disk, self.now, &mut out)?;
+        if let Some(lives) = &mut self.lives {
+            node.record();
+            lives.insert(id, Life::new(config, disk.map(<[u8]>::to_vec), self.now));
+        }
         self.nodes.insert(id, node);
         let disk = self.disk(id);
         let open = out.open_disk.take().expect("a node that boots says where it goes on");
@@ -313,6 +327,18 @@ impl World {
             .submit(self.now, operation)
             .expect("the client is free");
         self.settle();
+    }
+
+    /// The same, unless it is busy.
+    pub(crate) fn submit_if_free(&mut self, client: usize, line: &str) {
+        if !self.clients[client].is_busy() {
+            self.submit(client, line);
+        }
+    }
+
+    /// How often a node has booted.
+    pub(crate) fn boots(&self, id: NodeId) -> u32 {
+        self.boots[&id]
     }
 
     /// Has a client carry out an operation, and waits for its end.

@@ -1,0 +1,107 @@
+//! What went into a node, from its boot on: enough to make the same node again, as it was at any instant.
+//!
+//! A node is a function of its inputs, so it is not its states that are kept but what it was told, and when. Whoever wants to see
+//! an instant boots a node with the same bytes on its disk and tells it the same.
+
+use std::fmt;
+
+use raft_core::Instant;
+use serde::{Deserialize, Serialize};
+
+use crate::node::{BootError, Node, NodeConfig, NodeInput, NodeOutbox};
+
+/// One life of a node: its boot, and what it was told after.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Life {
+    /// What it was told at boot.
+    pub config: NodeConfig,
+    /// What its disk held then: both files of its log.
+    pub disk: [Vec<u8>; 2],
+    /// When it booted.
+    pub started: Instant,
+    /// What it was told since, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One call of a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Step {
+    /// [`Node::take`], at this instant.
+    Take(Instant, NodeInput),
+    /// [`Node::flush`].
+    Flush,
+}
+
+impl Life {
+    /// A life that begins, of a node that is booted with the same.
+    pub fn new(config: NodeConfig, disk: [Vec<u8>; 2], started: Instant) -> Life {
+        Life {
+            config,
+            disk,
+            started,
+            steps: Vec::new(),
+        }
+    }
+
+    /// How many steps there were up to `until`, those at that very instant included.
+    pub fn steps_until(&self, until: Instant) -> usize {
+        let later = |step: &Step| matches!(step, Step::Take(at, _) if *at > until);
+        self.steps.iter().position(later).unwrap_or(self.steps.len())
+    }
+
+    /// The node as it was after so many steps.
+    ///
+    /// # Errors
+    /// It refuses to boot, as it did then.
+    pub fn replay(&self, steps: usize) -> Result<Node, BootError> {
+        let mut out = NodeOutbox::default();
+        let disk = [&self.disk[0][..], &self.disk[1]];
+        let (mut node, _) = Node::boot(self.config.clone(), disk, self.started, &mut out)?;
+        for step in self.steps.iter().take(steps) {
+            match step {
+                Step::Take(at, input) => node.take(*at, input.clone(), &mut out),
+                Step::Flush => node.flush(&mut out),
+            }
+            out.clear();
+        }
+        Ok(node)
+    }
+}
+
+/// Where a node keeps what it is told, until its host takes it away. Nobody's state: two nodes that differ in this only are the
+/// same.
+#[derive(Clone, Default)]
+pub(crate) struct Recorder {
+    steps: Option<Vec<Step>>,
+}
+
+impl Recorder {
+    pub(crate) fn begin(&mut self) {
+        self.steps.get_or_insert_default();
+    }
+
+    pub(crate) fn took(&mut self, at: Instant, input: &NodeInput) {
+        if let Some(steps) = &mut self.steps {
+            steps.push(Step::Take(at, input.clone()));
+        }
+    }
+
+    pub(crate) fn flushed(&mut self) {
+        // A flush after which nothing was taken does nothing more.
+        if let Some(steps) = &mut self.steps
+            && steps.last() != Some(&Step::Flush)
+        {
+            steps.push(Step::Flush);
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Step> {
+        self.steps.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recorder")
+    }
+}
