@@ -33,12 +33,12 @@ pub(crate) fn export(asked: &Export) -> Result<End, String> {
             }
         },
     );
+    line.clear();
     match written.and_then(|()| exporter.finish()) {
         // Whoever reads has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(End::Clean),
         written => written.map_err(|error| format!("the export was not written: {error}"))?,
     }
-    drop(line);
     if let Some(path) = &asked.out {
         eprintln!("{count} happenings written to {}", path.display());
     }

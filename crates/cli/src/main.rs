@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod export;
 mod fuzz;
+mod memory;
 mod progress;
 mod replay;
 mod sim;

@@ -7,6 +7,7 @@ use sim::{Outcome, Scenario, file, run};
 
 use crate::End;
 use crate::args::Sim;
+use crate::memory::Memory;
 use crate::progress::Line;
 
 pub(crate) fn sim(asked: &Sim) -> Result<End, String> {
@@ -17,7 +18,9 @@ pub(crate) fn sim(asked: &Sim) -> Result<End, String> {
         std::fs::write(path, bytes).map_err(|error| format!("{} was not written: {error}", path.display()))?;
     }
     let mut line = Line::new();
+    let mut memory = Memory::default();
     let outcome = run(&scenario, |progress| {
+        memory.look(progress, scenario.settings.duration.0);
         line.say(|| {
             format!(
                 "{:.0} s of virtual time, {} events",
@@ -30,9 +33,20 @@ pub(crate) fn sim(asked: &Sim) -> Result<End, String> {
     line.clear();
     let wall_seconds = started.elapsed().as_secs_f64();
     if asked.json {
-        println!("{}", figures(&scenario, &outcome, wall_seconds));
+        let mut figures = figures(&scenario, &outcome, wall_seconds);
+        figures["memory_early_bytes"] = memory.early.into();
+        figures["memory_late_bytes"] = memory.late.into();
+        println!("{figures}");
     } else {
         print!("{}", words(&scenario, &outcome, wall_seconds));
+        if let (Some(early), Some(late)) = (memory.early, memory.late) {
+            let mb = |bytes: u64| bytes as f64 / 1e6;
+            println!(
+                "memory: {:.1} MB after a tenth of the time, {:.1} MB at its end",
+                mb(early),
+                mb(late)
+            );
+        }
     }
     Ok(if outcome.violation.is_some() {
         End::Violation

@@ -12,6 +12,10 @@ use crate::check::{CallId, History};
 /// How many of its requests a client keeps.
 const RECENT_MAX: usize = 8;
 
+/// How many operations a client has waiting before it is asked for no more: else a cluster that is slower than its clients
+/// would have them wait for ever, and ever more of them.
+const WAITING_MAX: usize = 1024;
+
 /// One client, with what it still has to do.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -36,6 +40,11 @@ impl Caller {
     /// Has it carry out an operation, after those that it has to do already.
     pub(crate) fn enqueue(&mut self, operation: Operation) {
         self.waiting.push_back(operation);
+    }
+
+    /// Whether it has so much to do that it is asked for no more.
+    pub(crate) fn is_far_behind(&self) -> bool {
+        self.waiting.len() >= WAITING_MAX
     }
 
     /// Gives up what it has not begun.

@@ -358,7 +358,10 @@ impl<'a> World<'a> {
             Next::Operation => {
                 let (_, client, operation) = self.scenario.operations[self.next_operation];
                 self.next_operation += 1;
-                self.ask(client, operation);
+                let place = usize::from(client) % self.callers.len();
+                if !self.callers[place].is_far_behind() {
+                    self.ask(client, operation);
+                }
             }
             Next::Flushed(place) => self.flushed(place)?,
             Next::Timer(place) => self.input(place, NodeInput::Tick)?,
