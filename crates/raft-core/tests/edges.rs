@@ -818,3 +818,49 @@ fn limits_are_what_they_are() {
     assert_eq!((APPEND_BYTES_MAX, SNAPSHOT_PART_BYTES_MAX), (65_536, 65_536));
     assert_eq!(SNAPSHOT_BYTES_MAX, 67_108_864);
 }
+
+#[test]
+fn a_snapshot_that_contradicts_what_is_committed_is_refused_for_that_only_in_its_own_term() {
+    let mut node = behind_a_snapshot();
+    node.hear(2, append(3, (6, 3), vec![], 6));
+    let other = |term: u64| InstallSnapshot {
+        term: Term(term),
+        ..part((6, 2), 0, b"2 z\n", true)
+    };
+    let contradicts = node.hear(2, Message::InstallSnapshot(other(3)));
+    let reason = IgnoreReason::ContradictsCommitted { index: LogIndex(6) };
+    assert_eq!(
+        contradicts.events,
+        [Event::Ignored {
+            from: NodeId(2),
+            reason
+        }]
+    );
+    let stale = node.hear(3, Message::InstallSnapshot(other(2)));
+    assert_eq!(install_outcome(&stale), Some(InstallOutcome::StaleTerm));
+}
+
+/// Writes that a disk has not done yet: there is a bound to them, and a snapshot waits for the one before it, which still needs
+/// what it takes the place of.
+#[test]
+fn a_disk_that_stands_still_is_asked_for_so_much() {
+    const WRITES_MAX: usize = 64;
+    let mut node = Node::new(3, &[], Rules::default());
+    node.disk_held = true;
+    for index in 0..WRITES_MAX as u64 + 9 {
+        node.hear(2, append(1, (index, u64::from(index > 0)), vec![entry(1, "x")], 0));
+    }
+    assert_eq!(node.writes.len(), WRITES_MAX);
+
+    let mut node = Node::new(3, &[], Rules::default());
+    node.disk_held = true;
+    for last in [5, 9] {
+        node.hear(2, Message::InstallSnapshot(part((last, 1), 0, b"2 a\n", true)));
+    }
+    assert_eq!(node.core.view().snapshot_index(), LogIndex(9));
+    assert_eq!(node.writes.len(), 1, "the second waits");
+    let id = node.writes[0];
+    let out = node.step(Input::Persisted(id));
+    let snapshot = out.persist[0].snapshot.as_ref();
+    assert_eq!(snapshot.map(|snapshot| snapshot.last_included_index), Some(LogIndex(9)));
+}
