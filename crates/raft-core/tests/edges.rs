@@ -378,11 +378,11 @@ fn a_write_before_what_was_overwritten_still_counts() {
 /// What a disk that stands still keeps from leaving does not pile up.
 #[test]
 fn replies_that_wait_make_way_for_the_same_again() {
-    let replies = |messages: [Message<String>; 2]| {
+    let replies = |messages: &[Message<String>]| {
         let mut node = Node::new(3, &[1, 2], Rules::default());
         node.disk_held = true;
         for message in messages {
-            assert!(node.hear(2, message).messages.is_empty());
+            assert!(node.hear(2, message.clone()).messages.is_empty());
         }
         let id = *node.writes.last().expect("the term is new, and written");
         node.step(Input::Persisted(id)).messages.len()
@@ -391,13 +391,15 @@ fn replies_that_wait_make_way_for_the_same_again() {
     let heartbeat = || append(3, (2, 2), vec![], 0);
     let refused = || ask_vote(3, (1, 1));
     let granted = || ask_vote(3, (2, 2));
-    assert_eq!(replies([refused(), refused()]), 1);
-    assert_eq!(replies([granted(), granted()]), 1);
-    assert_eq!(replies([refused(), granted()]), 1, "a vote says more than its refusal");
-    assert_eq!(replies([gap(), gap()]), 1);
-    assert_eq!(replies([heartbeat(), heartbeat()]), 1);
-    assert_eq!(replies([gap(), heartbeat()]), 2);
-    assert_eq!(replies([granted(), heartbeat()]), 2);
+    assert_eq!(replies(&[refused(), refused()]), 1);
+    assert_eq!(replies(&[granted(), granted()]), 1);
+    assert_eq!(replies(&[refused(), granted()]), 1, "a vote says more than its refusal");
+    assert_eq!(replies(&[gap(), gap()]), 1);
+    assert_eq!(replies(&[heartbeat(), heartbeat()]), 1);
+    assert_eq!(replies(&[gap(), heartbeat()]), 2);
+    assert_eq!(replies(&[granted(), heartbeat()]), 2);
+    let stale = || append(2, (2, 2), vec![], 0);
+    assert_eq!(replies(&[granted(), stale(), stale()]), 2);
 }
 
 #[test]
