@@ -866,3 +866,37 @@ fn a_disk_that_stands_still_is_asked_for_so_much() {
     let snapshot = out.persist[0].snapshot.as_ref();
     assert_eq!(snapshot.map(|snapshot| snapshot.last_included_index), Some(LogIndex(9)));
 }
+
+/// A state that is too large stays what the log makes of it.
+#[test]
+fn a_snapshot_has_its_most_bytes() {
+    let taken = |bytes: usize| {
+        let config = Config {
+            id: NodeId(1),
+            members: vec![NodeId(1)],
+            timing: Timing::default(),
+            seed: 3,
+            rules: Rules::default(),
+            compact_after: 2,
+        };
+        let nothing = Recovered {
+            hard_state: HardState::default(),
+            snapshot: None,
+            log: Vec::new(),
+        };
+        let mut node = Node {
+            core: Raft::boot(config, nothing, Journal::default(), Instant(0), &mut Out::default()).unwrap(),
+            disk_held: false,
+            writes: Vec::new(),
+        };
+        node.lead(1);
+        // The journal writes its place before it, and ends the line.
+        let out = node.propose(1, &"x".repeat(bytes - "2 \n".len()));
+        out.events
+            .iter()
+            .any(|event| matches!(event, Event::SnapshotTaken { .. }))
+    };
+    assert!(taken(SNAPSHOT_BYTES_MAX));
+    assert!(!taken(SNAPSHOT_BYTES_MAX + 1));
+    assert!(!taken(SNAPSHOT_BYTES_MAX + 2));
+}
