@@ -3,24 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ftqueue::Command;
-use raft_core::{Instant, Message, NodeId};
+use raft_core::{Duration, Instant, Message, NodeId};
+use serde::{Deserialize, Serialize};
 
 use crate::codec::Envelope;
-use crate::host::{DropReason, MessageId};
+use crate::host::{DropReason, MessageId, MessageSummary, Surgery};
 
 /// How many bytes of one peer's frames wait for their time. A peer that sends more than a link should hold loses the
 /// rest.
 pub const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-#[derive(Debug, Default)]
+/// How long after a message its duplicate arrives, if somebody makes one.
+const DUPLICATE_AFTER: Duration = Duration::from_millis(1);
+
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Arrivals {
     /// By the time they arrive, and in the order they came where that is the same. Most come in that order.
     waiting: VecDeque<Waiting>,
     waiting_bytes: BTreeMap<NodeId, usize>,
     cut: BTreeSet<NodeId>,
+    /// Messages that somebody holds.
+    held: Vec<Waiting>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Waiting {
     deliver_at: Instant,
     message: MessageId,
@@ -52,20 +58,68 @@ impl Arrivals {
             return Err(DropReason::Full);
         }
         *waiting_bytes += bytes;
+        self.insert(Waiting {
+            deliver_at,
+            message,
+            frame,
+            bytes,
+        });
+        Ok(())
+    }
+
+    fn insert(&mut self, arrival: Waiting) {
         let earlier = self
             .waiting
             .iter()
-            .rposition(|waiting| waiting.deliver_at <= deliver_at);
-        self.waiting.insert(
-            earlier.map_or(0, |place| place + 1),
-            Waiting {
-                deliver_at,
-                message,
-                frame,
-                bytes,
+            .rposition(|waiting| waiting.deliver_at <= arrival.deliver_at);
+        self.waiting.insert(earlier.map_or(0, |place| place + 1), arrival);
+    }
+
+    /// Does this to a message that waits, or that somebody holds. Says whether there is one to which it can be done.
+    pub(crate) fn operate(&mut self, now: Instant, message: MessageId, surgery: Surgery) -> bool {
+        let waits = self.waiting.iter().position(|waiting| waiting.message == message);
+        let is_held = self.held.iter().position(|held| held.message == message);
+        let mut arrival = match (waits, is_held, surgery) {
+            (Some(place), _, Surgery::Duplicate) => {
+                let mut again = self.waiting[place].clone();
+                again.deliver_at = again.deliver_at + DUPLICATE_AFTER;
+                *self.waiting_bytes.entry(message.from).or_default() += again.bytes;
+                self.insert(again);
+                return true;
+            }
+            (Some(_), _, Surgery::Release) | (None, Some(_), Surgery::Hold | Surgery::Duplicate) | (None, None, _) => {
+                return false;
+            }
+            (Some(place), _, _) => match self.waiting.remove(place) {
+                Some(arrival) => arrival,
+                None => return false,
             },
-        );
-        Ok(())
+            (None, Some(place), _) => self.held.remove(place),
+        };
+        match surgery {
+            Surgery::Drop => {
+                if let Some(waiting_bytes) = self.waiting_bytes.get_mut(&message.from) {
+                    *waiting_bytes -= arrival.bytes;
+                }
+            }
+            Surgery::Hold => self.held.push(arrival),
+            Surgery::Release | Surgery::Duplicate => self.insert(arrival),
+            Surgery::Deliver => {
+                arrival.deliver_at = now;
+                self.waiting.push_front(arrival);
+            }
+        }
+        true
+    }
+
+    /// What waits: when it arrives, its name, and what it says. What somebody holds never does.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (Instant, MessageId, MessageSummary)> {
+        let told = |at: Instant, waiting: &Waiting| (at, waiting.message, MessageSummary::from(&waiting.frame));
+        let waiting = self
+            .waiting
+            .iter()
+            .map(move |waiting| told(waiting.deliver_at, waiting));
+        waiting.chain(self.held.iter().map(move |held| told(Instant::NEVER, held)))
     }
 
     /// When the next message arrives.

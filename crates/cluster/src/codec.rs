@@ -89,6 +89,13 @@ pub fn decode_envelope(bytes: &[u8]) -> Result<Envelope, DecodeError> {
     decode_as(PROTOCOL_VERSION, FRAME_BYTES_MAX, bytes)
 }
 
+/// The name of the message that a peer's bytes begin with, if they begin like one. The rest is not looked at.
+pub fn message_of(bytes: &[u8]) -> Option<MessageId> {
+    let (&version, body) = bytes.split_first()?;
+    let (message, _) = postcard::take_from_bytes(body).ok()?;
+    (version == PROTOCOL_VERSION).then_some(message)
+}
+
 /// The bytes of a value under a version of the caller's.
 pub(crate) fn encode_as<T: Serialize + ?Sized>(version: u8, value: &T) -> Vec<u8> {
     /// Room for a heartbeat or a small record without asking for more.

@@ -43,6 +43,15 @@ pub enum ToNode {
     SetTiming(Timing),
     /// Stand still, as a stopped process does, or go on. Messages wait meanwhile.
     SetPaused(bool),
+    /// Lay hands on a message that is on its way to this node.
+    Operate {
+        /// The message.
+        message: MessageId,
+        /// What to do to it.
+        surgery: Surgery,
+    },
+    /// Let the timer run out now.
+    FireTimer,
     /// A client's request.
     Request {
         /// Names it in the reply.
@@ -375,6 +384,13 @@ pub enum Fact {
         /// The answer.
         reply: Reply,
     },
+    /// Somebody laid hands on a message on its way to this node.
+    Altered {
+        /// The message.
+        message: MessageId,
+        /// What was done.
+        surgery: Surgery,
+    },
     /// Bytes were made durable.
     Synced {
         /// How many.
@@ -387,6 +403,21 @@ pub enum Fact {
         /// How many.
         count: u64,
     },
+}
+
+/// What a person does to a message on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Surgery {
+    /// It never arrives.
+    Drop,
+    /// It does not arrive until it is released.
+    Hold,
+    /// It goes on, and arrives when it was to, or now if that is past.
+    Release,
+    /// It arrives twice.
+    Duplicate,
+    /// It arrives now.
+    Deliver,
 }
 
 /// Why a message that reached a node did not reach its core.
@@ -405,6 +436,8 @@ pub enum DropReason {
     },
     /// Too many bytes from that node wait for their time already.
     Full,
+    /// Somebody took it away.
+    ByHand,
 }
 
 /// What a message says, without its entries.

@@ -16,6 +16,13 @@ pub(crate) struct Journal {
     changed: bool,
 }
 
+impl Default for Journal {
+    /// The journal of a node that nobody knows yet: all of it is news.
+    fn default() -> Journal {
+        Journal::after_boot(LogIndex(1))
+    }
+}
+
 /// What a report is made from.
 #[derive(Debug, Default)]
 pub(crate) struct News {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use netem::{Fate, Link, LinkSettings};
 use raft_core::{Instant, NodeId};
+use serde::{Deserialize, Serialize};
 
 /// One link a peer.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Links {
     links: BTreeMap<NodeId, Link>,
 }
@@ -47,6 +48,11 @@ impl Links {
         if let Some(link) = self.links.get_mut(&peer) {
             link.set(settings);
         }
+    }
+
+    /// How each direction behaves.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = (NodeId, LinkSettings)> {
+        self.links.iter().map(|(peer, link)| (*peer, link.settings()))
     }
 
     /// What becomes of a message that is sent now. There is no way to strangers.

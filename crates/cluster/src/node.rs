@@ -21,10 +21,10 @@ use raft_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::arrivals::Arrivals;
-use crate::codec::{self, Envelope};
+use crate::codec::{self, DecodeError, Envelope};
 use crate::host::{
     Boot, Description, DropReason, Fact, MessageId, MessageSummary, QueuesSummary, Recovery, Reply, Report, Request,
-    RequestId, Status,
+    RequestId, Status, Surgery,
 };
 use crate::journal::Journal;
 use crate::links::Links;
@@ -94,6 +94,15 @@ pub enum NodeInput {
     SetTiming(Timing),
     /// Stand still, as a stopped process does, or go on. Frames and requests wait meanwhile.
     SetPaused(bool),
+    /// Somebody lays hands on a message that is on its way to this node.
+    Operate {
+        /// The message. If it is not on its way any more, nothing happens.
+        message: MessageId,
+        /// What is done to it.
+        surgery: Surgery,
+    },
+    /// The timer runs out now, whenever it was to: a follower stands for election, a leader sends heartbeats.
+    FireTimer,
 }
 
 /// What a step asks of its host. Fields are appended to, so that one outbox can serve many steps.
@@ -158,13 +167,17 @@ pub enum BootError {
 }
 
 /// One node.
-#[derive(Debug)]
+///
+/// All of it can be written ([`Node::save`]) but what is not its own: what it has not reported yet, and what is recorded.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Node {
     id: NodeId,
     members: Vec<NodeId>,
     boot: u32,
     now: Instant,
     raft: Raft<Replica>,
+    /// Empty between two inputs.
+    #[serde(skip, default = "CoreOutbox::default")]
     core_outbox: CoreOutbox,
     writer: Writer,
     /// Whether vote and term are written one after the other: only in a run that shows why not.
@@ -179,14 +192,16 @@ pub struct Node {
     requests: Requests,
     paused: bool,
     held: Vec<NodeInput>,
+    #[serde(skip)]
     journal: Journal,
+    #[serde(skip)]
     recorder: Recorder,
 }
 
 type CoreOutbox = raft_core::Outbox<Command, Output>;
 
 /// A write that the host has not flushed yet.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct PendingWrite {
     id: WriteId,
     /// The core's name for it; none for the flush at boot.
@@ -300,6 +315,9 @@ impl Node {
             NodeInput::Arrive { from, bytes } => self.arrive(from, &bytes, out),
             NodeInput::SetLink { peer, settings } => self.links.set(peer, settings),
             NodeInput::SetInbound { peer, cut } => self.arrivals.set_cut(peer, cut),
+            NodeInput::Operate { message, surgery } => self.operate(message, surgery),
+            NodeInput::FireTimer if self.paused => {}
+            NodeInput::FireTimer => self.take_core(Input::Expire, out),
             NodeInput::SetTiming(timing) => self.take_core(Input::SetTiming(timing), out),
             NodeInput::SetPaused(paused) => self.set_paused(paused, out),
             NodeInput::Synced { write, wall_us } if self.paused => self.held.push(NodeInput::Synced { write, wall_us }),
@@ -390,6 +408,101 @@ impl Node {
     /// What the node was told since the last time, if it is recorded.
     pub fn take_steps(&mut self) -> Vec<Step> {
         self.recorder.take()
+    }
+
+    /// The node as bytes, from which [`Node::load`] makes one that goes on the same.
+    pub fn save(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    /// The node that was saved. Its first report tells everything.
+    ///
+    /// # Errors
+    /// The bytes are none that [`Node::save`] made. Bytes that somebody else made may give a node that breaks Raft's promises.
+    pub fn load(bytes: &[u8]) -> Result<Node, DecodeError> {
+        codec::decode(bytes)
+    }
+
+    /// Goes on upon another disk: gives the bytes of a whole log file that holds all that this node's does and is to. What was
+    /// asked for and is not flushed yet is in there, and is to be told flushed as if it came to its end in time.
+    pub fn move_to_new_disk(&mut self) -> Vec<u8> {
+        let mut file = Vec::new();
+        let view = self.raft.view();
+        let hard_state = HardState {
+            term: view.term,
+            voted_for: view.voted_for,
+        };
+        self.writer = Writer::new(self.writer.identity(), 0, 0);
+        match view.snapshot {
+            Some(snapshot) => self.writer.begin_anew(snapshot, hard_state, view.log, &mut file),
+            None => self.writer.batch(Some(hard_state), None, view.log, &mut file),
+        }
+        let (generation, end) = (self.writer.generation(), self.writer.written());
+        for write in &mut self.writes {
+            (write.generation, write.end) = (generation, end);
+        }
+        self.synced_bytes = if self.writes.is_empty() { end } else { 0 };
+        file
+    }
+
+    /// The flush that it waits for last, if it waits for one.
+    pub fn awaited(&self) -> Option<WriteId> {
+        self.writes.back().map(|write| write.id)
+    }
+
+    /// What it was told at boot, with the timing and the links as they are now: what another boot of this member is to be told, under
+    /// its own number and seed.
+    pub fn config_for(&self, boot: u32, seed: u64) -> NodeConfig {
+        let raft = Config {
+            seed,
+            ..self.raft.config().clone()
+        };
+        NodeConfig {
+            raft,
+            boot,
+            links: self.links.settings().collect(),
+        }
+    }
+
+    /// A fingerprint of the whole state: that of what [`Node::save`] gives.
+    pub fn fingerprint(&self) -> u32 {
+        crc32fast::hash(&self.save())
+    }
+
+    /// The latest instant that it has been told.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// How many messages it has sent since its boot. They are numbered from 1.
+    pub fn messages_sent(&self) -> u64 {
+        self.messages_sent
+    }
+
+    /// Which of its member's boots this is.
+    pub fn boot_number(&self) -> u32 {
+        self.boot
+    }
+
+    /// The messages that have reached this node's door before their time: when each arrives (never, while it is held), its name,
+    /// and what it says.
+    pub fn arriving(&self) -> impl Iterator<Item = (Instant, MessageId, MessageSummary)> {
+        self.arrivals.waiting()
+    }
+
+    fn operate(&mut self, message: MessageId, surgery: Surgery) {
+        if !self.arrivals.operate(self.now, message, surgery) {
+            return;
+        }
+        let fact = match surgery {
+            Surgery::Drop => Fact::Dropped {
+                message: Some(message),
+                from: message.from,
+                why: DropReason::ByHand,
+            },
+            _ => Fact::Altered { message, surgery },
+        };
+        self.journal.tell(self.now, fact);
     }
 
     /// Takes the messages whose time has come, and then lets the core's timer run out: a host that was late must not

@@ -2,6 +2,7 @@
 
 use ftqueue::{Command, FtQueue, Output, Sequence, SessionId};
 use raft_core::{LogIndex, Machine, Rules, SNAPSHOT_BYTES_MAX};
+use serde::{Deserialize, Serialize};
 
 use crate::codec;
 
@@ -9,7 +10,7 @@ use crate::codec;
 const SNAPSHOT_VERSION: u8 = 1;
 
 /// One node's copy of the queues.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replica {
     queues: FtQueue,
     /// Whether a write that was applied is applied again when it is sent again: only in a run that shows why not.

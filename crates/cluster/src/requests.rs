@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use ftqueue::{Command, FtQueue, Operation, Output};
 use raft_core::{Outcome, Ticket};
+use serde::{Deserialize, Serialize};
 
 use crate::host::{Reply, Request, RequestId};
 
 /// Requests by the ticket under which the core knows them. The core limits how many it keeps waiting, and settles every
 /// ticket that it is given, so these are as many.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Requests {
     open: BTreeMap<Ticket, (RequestId, Request)>,
     opened: u64,

@@ -6,7 +6,7 @@ use ftqueue::Command;
 use netem::Fate;
 use raft_core::{AppendOutcome, InstallOutcome, Instant, LogIndex, Message, NodeId};
 
-use crate::host::{DropReason, Fact, MessageId, MessageSummary, Reply, RequestId};
+use crate::host::{DropReason, Fact, MessageId, MessageSummary, Reply, RequestId, Surgery};
 
 /// One line of a node's activity log.
 #[derive(Clone, Copy, Debug)]
@@ -232,6 +232,7 @@ impl fmt::Display for Fact {
                 operation: None,
             } => write!(f, "Took {request}: open a session"),
             Fact::Replied { request, reply } => write!(f, "Answered {request}: {reply}"),
+            Fact::Altered { message, surgery } => write!(f, "Somebody {} {message}", done(*surgery)),
             Fact::Synced { bytes, wall_us: 0 } => write!(f, "Made {bytes} bytes durable"),
             Fact::Synced { bytes, wall_us } => {
                 write!(
@@ -242,6 +243,16 @@ impl fmt::Display for Fact {
             }
             Fact::Omitted { count } => write!(f, "Did {count} more things than a report has room for"),
         }
+    }
+}
+
+fn done(surgery: Surgery) -> &'static str {
+    match surgery {
+        Surgery::Drop => "took away",
+        Surgery::Hold => "holds",
+        Surgery::Release => "let go of",
+        Surgery::Duplicate => "made a copy of",
+        Surgery::Deliver => "delivered at once",
     }
 }
 
@@ -265,6 +276,7 @@ impl fmt::Display for DropReason {
             DropReason::NotAMember => write!(f, "its sender is not another member"),
             DropReason::WrongSender { claimed } => write!(f, "it claims to come from {claimed}"),
             DropReason::Full => write!(f, "too much of that node's is on the way already"),
+            DropReason::ByHand => write!(f, "somebody took it away"),
         }
     }
 }

@@ -59,7 +59,7 @@ pub const RECORD_SNAPSHOT_BYTES_MAX: usize = 512 * 1024;
 pub type Files<'a> = [&'a [u8]; 2];
 
 /// Whose log it is. Another's is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The node.
     pub node: NodeId,
@@ -97,7 +97,7 @@ pub enum Record<L> {
 }
 
 /// Makes the bytes that are appended to the file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Writer {
     identity: Identity,
     generation: u8,
@@ -181,6 +181,11 @@ impl Writer {
             self.acknowledged = bytes;
             self.record(&Record::Acknowledged, out);
         }
+    }
+
+    /// Whose log it is.
+    pub fn identity(&self) -> Identity {
+        self.identity
     }
 
     /// Which file this is: of two, the one of the later generation is the newer.

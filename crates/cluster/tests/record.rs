@@ -2,8 +2,8 @@
 
 mod world;
 
-use cluster::node::{Node, NodeInput};
-use cluster::record::Life;
+use cluster::node::{Node, NodeInput, NodeOutbox};
+use cluster::record::{Life, Step};
 use raft_core::{Duration, Instant, NodeId};
 use world::{Unflushed, World};
 
@@ -58,6 +58,19 @@ fn any_instant_is_made_again() {
                 then,
                 "seed {seed}: {id} at {at}, after {steps} steps"
             );
+            let saved = again.save();
+            let mut loaded = Node::load(&saved).unwrap();
+            assert_eq!(loaded.save(), saved);
+            assert_eq!(loaded.fingerprint(), again.fingerprint());
+            // What is loaded goes on the same.
+            for step in &life.steps[steps..] {
+                let mut out = NodeOutbox::default();
+                match step.clone() {
+                    Step::Take(at, input) => loaded.take(at, input, &mut out),
+                    Step::Flush => loaded.flush(&mut out),
+                }
+            }
+            assert_eq!(loaded.save(), world.node(id).save(), "seed {seed}: {id} from {at}");
             compared += 1;
         }
         assert!(compared > 60, "seed {seed}: {compared} instants were compared");

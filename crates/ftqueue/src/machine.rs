@@ -9,7 +9,7 @@ use crate::digest::{FifoHash, hash_words};
 use crate::session::{Admission, Session, Sessions};
 use crate::{
     Answer, Command, ITEMS_MAX, LABEL_MAX, LABEL_MIN, Label, Output, QUEUE_ITEMS_MAX, QUEUES_MAX, QueueError, QueueId,
-    Read, SESSIONS_MAX, SessionId, Write,
+    Read, SESSIONS_MAX, Sequence, SessionId, Write,
 };
 
 /// Every queue and every session.
@@ -95,6 +95,12 @@ impl FtQueue {
     /// How many items all queues hold together.
     pub fn item_count(&self) -> usize {
         self.items
+    }
+
+    /// The open sessions: each with the place in the log at which it was last used, and the last write that was applied for it.
+    pub fn sessions(&self) -> impl Iterator<Item = (SessionId, u64, Option<Sequence>)> {
+        let session = |(id, session): (SessionId, Session)| (id, session.last_used, session.last.map(|(last, _)| last));
+        self.sessions.iter().map(session)
     }
 
     /// How many sessions are open.

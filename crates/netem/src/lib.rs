@@ -6,10 +6,13 @@
 
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The longest delay and the longest jitter of a link: a minute each.
 pub const DELAY_US_MAX: u64 = 60_000_000;
+
+/// How many words of random numbers a message may use: in the 32 bits of a stream's position.
+const WORDS_PER_MESSAGE: u128 = 8;
 
 /// What a link does to messages. All times are microseconds, all chances from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,7 +48,8 @@ pub enum Fate {
 }
 
 /// One direction of a link.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(from = "Written")]
 pub struct Link {
     settings: LinkSettings,
     random: ChaCha8Rng,
@@ -104,8 +108,6 @@ impl Link {
 
     /// The random numbers of the message that is being sent. Where they decide nothing, none are drawn.
     fn draw(&mut self) -> [u64; 4] {
-        /// In the 32 bits of a stream's position.
-        const WORDS_PER_MESSAGE: u128 = 8;
         let settings = &self.settings;
         if settings.loss <= 0.0 && settings.duplicate <= 0.0 && settings.jitter_us == 0 {
             return [0; 4];
@@ -153,6 +155,50 @@ impl LinkSettings {
             loss: chance(self.loss),
             duplicate: chance(self.duplicate),
             ..self
+        }
+    }
+}
+
+/// What is written of a link: of its random numbers, the seed, for the rest follows from how many messages have drawn theirs.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    settings: LinkSettings,
+    seed: [u8; 32],
+    sent: u64,
+    drawn: u64,
+    latest_arrival_us: u64,
+}
+
+impl Serialize for Link {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = Written {
+            settings: self.settings,
+            seed: self.random.get_seed(),
+            sent: self.sent,
+            drawn: self.drawn,
+            latest_arrival_us: self.latest_arrival_us,
+        };
+        written.serialize(serializer)
+    }
+}
+
+impl From<Written> for Link {
+    fn from(written: Written) -> Link {
+        let Written {
+            settings,
+            seed,
+            sent,
+            drawn,
+            latest_arrival_us,
+        } = written;
+        let mut random = ChaCha8Rng::from_seed(seed);
+        random.set_word_pos(u128::from(drawn) * WORDS_PER_MESSAGE);
+        Link {
+            settings,
+            random,
+            sent,
+            drawn,
+            latest_arrival_us,
         }
     }
 }

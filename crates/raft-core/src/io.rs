@@ -34,6 +34,9 @@ pub enum Input<C> {
     },
     /// Timing has been changed by hand; running timers are drawn anew.
     SetTiming(Timing),
+    /// The timer runs out now, whenever it was to: somebody wants to see what comes of it. A timer decides when a node acts and
+    /// never what is true, so this can break no promise.
+    Expire,
 }
 
 /// The host's name for a request, handed back with its outcome. Never sent to another node.

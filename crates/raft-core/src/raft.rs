@@ -1,5 +1,6 @@
 //! The protocol: the node's state, and what each input does to it. Each part of the protocol has a module of its own.
 
+mod chance;
 mod election;
 mod following;
 mod log;
@@ -14,6 +15,7 @@ use std::collections::VecDeque;
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     AppendEntries, Config, Duration, Entry, Event, FollowReason, HardState, IgnoreReason, Input, InstallSnapshot,
@@ -39,12 +41,20 @@ const SNAPSHOT_INDEX_MAX: LogIndex = LogIndex(u64::MAX / 2);
 /// - The term never falls; in one term the vote goes from nobody to one node, and stays.
 /// - The terms in the log never fall from one entry to the next, and none exceeds the node's own term.
 /// - What is said to be durable, is: on the disk in the same place, whatever was overwritten on the way.
-#[derive(Debug)]
+///
+/// All of it can be written and read again: a node that is read goes on as the one that was written would have, to the last random
+/// number. What is read is believed, as the inputs of a life are: it is no way around a node's disk.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "M: Serialize, M::Command: Serialize",
+    deserialize = "M: Deserialize<'de>, M::Command: Deserialize<'de>"
+))]
 pub struct Raft<M: Machine> {
     config: Config,
     machine: M,
     /// The latest instant the host has told.
     now: Instant,
+    #[serde(with = "chance")]
     rng: ChaCha8Rng,
     hard_state: HardState,
     log: Log<M::Command>,
@@ -67,7 +77,7 @@ pub struct Raft<M: Machine> {
 }
 
 /// What a node must know in the role it plays, and forgets with it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum RoleState {
     Follower,
     Candidate(Candidate),
@@ -179,6 +189,10 @@ impl<M: Machine> Raft<M> {
         self.now = self.now.max(now);
         match input {
             Input::Tick => self.tick(out),
+            Input::Expire => {
+                self.timer.deadline = self.timer.deadline.min(self.now);
+                self.tick(out);
+            }
             Input::Receive { from, message } => self.receive(from, message, out),
             Input::Persisted(id) => self.persisted(id, out),
             Input::Propose { ticket, command } => self.propose(ticket, command, out),
@@ -207,6 +221,11 @@ impl<M: Machine> Raft<M> {
         } else {
             self.timer.deadline
         }
+    }
+
+    /// What it was told at boot, with the timing as it is now.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The state, for those who look.

@@ -20,6 +20,7 @@ const WAITING_MAX: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) client: Client,
+    members: Vec<NodeId>,
     number: u16,
     waiting: VecDeque<Operation>,
     call: Option<CallId>,
@@ -29,12 +30,18 @@ pub(crate) struct Caller {
 impl Caller {
     pub(crate) fn new(number: u16, nonce: u64, members: Vec<NodeId>) -> Caller {
         Caller {
-            client: Client::new(number, nonce, members),
+            client: Client::new(number, nonce, members.clone()),
+            members,
             number,
             waiting: VecDeque::new(),
             call: None,
             recent: VecDeque::new(),
         }
+    }
+
+    /// The members of its cluster.
+    pub(crate) fn members(&self) -> Vec<NodeId> {
+        self.members.clone()
     }
 
     /// Has it carry out an operation, after those that it has to do already.

@@ -11,11 +11,14 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros)]
 
 pub mod ablations;
+mod agenda;
 pub mod check;
+pub mod chronicle;
 mod clients;
 mod coverage;
 mod disk;
 pub mod file;
+pub mod future;
 mod hash;
 mod plan;
 mod run;

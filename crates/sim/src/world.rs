@@ -4,7 +4,6 @@
 //! arrive after its receiver has crashed and started again. A clock that runs fast or slow is a node whose timers do: nothing else
 //! in a node depends on its clock.
 
-mod agenda;
 mod clients;
 mod faults;
 mod nodes;
@@ -16,12 +15,14 @@ use raft_core::{Duration, Instant, NodeId, Term};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use trace::Happening;
+use trace::tape::{Origin, Piece};
 
-use self::agenda::Agenda;
+use crate::agenda::Agenda;
 use crate::check::{Audit, Checker, Violation};
 use crate::clients::Caller;
 use crate::coverage::Coverage;
 use crate::disk::Disk;
+use crate::future::Told;
 use crate::hash::Hash;
 use crate::plan::{Fault, Scenario, Tail, What};
 use crate::settings::{FaultKind, Settings};
@@ -57,6 +58,8 @@ pub struct World<'a> {
     fates: Vec<Fate>,
     /// What happened, for who watches.
     seen: Option<Vec<Happening>>,
+    /// What went into the nodes, for who keeps it.
+    told: Option<Vec<Told>>,
     /// The node that the last event happened to.
     touched: Option<NodeId>,
     requests: Vec<(NodeId, RequestId, Request)>,
@@ -170,6 +173,7 @@ impl<'a> World<'a> {
             facts: Vec::new(),
             fates: Vec::new(),
             seen: watched.then(Vec::new),
+            told: None,
             touched: None,
             requests: Vec::new(),
             trace: Hash::new(),
@@ -255,6 +259,45 @@ impl<'a> World<'a> {
     /// What has happened in the last event, in the words of the node that it happened to.
     pub fn facts(&self) -> &[(Instant, Fact)] {
         &self.facts
+    }
+
+    /// Keeps from now on what goes into the nodes, until [`World::take_told`]: to be called at once, before anything happens.
+    pub fn tell_all(&mut self) {
+        let mut told = Vec::new();
+        for seat in &mut self.seats {
+            if let Some(node) = &mut seat.node {
+                let origin = Origin::State(node.save());
+                node.record();
+                told.push(Told {
+                    node: seat.id,
+                    boot: seat.boot,
+                    piece: Piece::Began { origin, at: self.now },
+                });
+            }
+        }
+        self.told = Some(told);
+    }
+
+    /// What went into the nodes since the last time.
+    pub fn take_told(&mut self) -> Vec<Told> {
+        for place in 0..self.seats.len() {
+            self.collect_steps(place);
+        }
+        self.told.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn collect_steps(&mut self, place: usize) {
+        let seat = &mut self.seats[place];
+        if let (Some(told), Some(node)) = (&mut self.told, &mut seat.node) {
+            let steps = node.take_steps();
+            if !steps.is_empty() {
+                told.push(Told {
+                    node: seat.id,
+                    boot: seat.boot,
+                    piece: Piece::Steps(steps),
+                });
+            }
+        }
     }
 
     /// What has happened since the last time, if the world is watched.

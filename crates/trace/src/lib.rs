@@ -3,7 +3,12 @@
 //!
 //! *Architecture Invariant:* nothing here decides anything about a run. What it tells, a node, a client or the world has told.
 
+mod act;
+mod client;
 pub mod export;
 mod happening;
+pub mod tape;
 
+pub use act::Act;
+pub use client::Asked;
 pub use happening::{CallNumber, Happening, What};

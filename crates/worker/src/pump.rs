@@ -106,6 +106,8 @@ impl Pump {
                 }
                 ToNode::SetLink { peer, settings } => NodeInput::SetLink { peer, settings },
                 ToNode::SetInbound { peer, cut } => NodeInput::SetInbound { peer, cut },
+                ToNode::Operate { message, surgery } => NodeInput::Operate { message, surgery },
+                ToNode::FireTimer => NodeInput::FireTimer,
                 ToNode::SetTiming(timing) => NodeInput::SetTiming(timing),
                 ToNode::SetPaused(paused) => NodeInput::SetPaused(paused),
                 ToNode::Request { request, body } => NodeInput::Request { request, body },

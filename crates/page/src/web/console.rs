@@ -241,6 +241,7 @@ fn kind(fact: &cluster::host::Fact) -> &'static str {
         Fact::Dropped { .. } => "dropped",
         Fact::Requested { .. } => "requested",
         Fact::Replied { .. } => "replied",
+        Fact::Altered { .. } => "altered",
         Fact::Synced { .. } => "synced",
         Fact::Omitted { .. } => "omitted",
     }

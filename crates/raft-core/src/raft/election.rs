@@ -1,6 +1,7 @@
 //! Leader election: terms, timers, votes (§5.2, §5.4.1).
 
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
 use super::{Out, Raft, RoleState, TERM_MAX};
 use crate::{
@@ -9,14 +10,14 @@ use crate::{
 };
 
 /// The timer that runs: for an election in a follower or candidate, for the next heartbeat in a leader.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Timer {
     pub(super) deadline: Instant,
     pub(super) timeout: Duration,
 }
 
 /// What a candidate has heard.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Candidate {
     /// Who has voted for it, in rising order. Itself too, once its vote is durable.
     pub(super) votes: Vec<NodeId>,

@@ -1,9 +1,11 @@
 //! The log in memory.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Entry, LogIndex, Term};
 
 /// The log behind its *base*: the place and term of the last entry that a snapshot stands for, or the place before all.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Log<C> {
     base: LogIndex,
     base_term: Term,

@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Out, Raft, RoleState};
 use crate::{
     AppendOutcome, Event, HardState, IgnoreReason, InstallOutcome, LogIndex, Machine, Malformed, Message, NodeId,
@@ -15,7 +17,7 @@ use crate::{
 const WRITES_UNDER_WAY_MAX: usize = 64;
 
 /// What the node knows of its disk.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Disk {
     /// The term and vote that are durable.
     pub(super) durable_hard_state: HardState,
@@ -35,7 +37,7 @@ pub(super) struct Disk {
     last_sequence: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Write {
     id: PersistId,
     hard_state: HardState,
@@ -46,7 +48,7 @@ struct Write {
 }
 
 /// A message that may leave once the term and vote are durable, and the log up to `rests_on`.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Withheld<C> {
     to: NodeId,
     message: Message<C>,

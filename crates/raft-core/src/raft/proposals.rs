@@ -1,5 +1,7 @@
 //! Proposals of this node's clients, and the application of what is committed.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Out, Raft, RoleState};
 use crate::{APPLY_ENTRIES_MAX, Entry, Event, LogIndex, Machine, Outcome, PENDING_REQUESTS_MAX, Payload, Term, Ticket};
 
@@ -7,7 +9,7 @@ use crate::{APPLY_ENTRIES_MAX, Entry, Event, LogIndex, Machine, Outcome, PENDING
 ///
 /// A node that stops leading keeps its proposals: the next leader commits them, or overwrites them, and either way the
 /// client can be told what happened.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Proposal {
     ticket: Ticket,
     index: LogIndex,

@@ -4,6 +4,8 @@
 //! begins after the read has come, and waits until a majority has said that it still leads. The read sees everything that
 //! was committed by then, once the machine has applied as much.
 
+use serde::{Deserialize, Serialize};
+
 use super::replication::reached_by;
 use super::{Out, Raft, RoleState};
 use crate::{Event, LogIndex, Machine, Outcome, ReadRound, Ticket};
@@ -12,7 +14,7 @@ use crate::{Event, LogIndex, Machine, Outcome, ReadRound, Ticket};
 const CLIENT_TOKENS: u64 = 16;
 
 /// A read that waits.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct PendingRead {
     ticket: Ticket,
     /// The round that must be confirmed.

@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::log::Log;
 use super::reads::PendingRead;
 use super::snapshots::Transfer;
@@ -18,7 +20,7 @@ use crate::{
 };
 
 /// What a leader keeps.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Leader {
     /// The votes it was elected with.
     pub(super) votes: Vec<NodeId>,
@@ -45,7 +47,7 @@ pub(super) struct Leader {
 }
 
 /// How a leader goes about one follower.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Peer {
     mode: Mode,
     /// Appends on the way, oldest first: where each ends, and its bytes. Empty while probing.
@@ -56,7 +58,7 @@ pub(super) struct Peer {
     pub(super) answered_round: ReadRound,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Mode {
     /// One append at a time.
     Probe { sent: bool },

@@ -6,6 +6,8 @@
 //! Who lacks more gets the snapshot, one part after the other, each once the one before it is acknowledged. A lost part
 //! needs no timer: with each heartbeat that finds a part unanswered, the leader asks how far the follower has come.
 
+use serde::{Deserialize, Serialize};
+
 use super::log::Log;
 use super::replication::Leader;
 use super::{Out, Raft, RoleState};
@@ -15,7 +17,7 @@ use crate::{
 };
 
 /// A snapshot on its way to a follower.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Transfer {
     last_included_index: LogIndex,
     /// How many bytes the follower has.
@@ -25,7 +27,7 @@ pub(super) struct Transfer {
 }
 
 /// A snapshot on its way from a leader.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Incoming {
     leader: NodeId,
     term: Term,

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ftqueue::{Answer, Command, Label, Operation, QueueError, QueueId, SESSIONS_MAX, Sequence, SessionId, Write};
+use ftqueue::{
+    Answer, Command, FtQueue, Label, Operation, QueueError, QueueId, SESSIONS_MAX, Sequence, SessionId, Write,
+};
 use raft_core::LogIndex;
 
 use super::Call;
@@ -33,6 +35,26 @@ struct Session {
 }
 
 impl Accounts {
+    /// The accounts of a machine as it is.
+    pub fn found(machine: &FtQueue) -> Accounts {
+        let mut accounts = Accounts::default();
+        for queue in machine.queues() {
+            let items = queue.items.clone();
+            let look = (LogIndex::ZERO, items.len() as u64, items.front().copied());
+            accounts.by_label.insert(queue.label, queue.qid);
+            accounts.queues.push(Queue {
+                items,
+                looks: vec![look],
+            });
+        }
+        for (id, used, last) in machine.sessions() {
+            let next = Sequence(last.map_or(0, |last| last.0) + 1);
+            let used = LogIndex(used);
+            accounts.sessions.insert(id, Session { used, next });
+        }
+        accounts
+    }
+
     /// Applies a committed command.
     pub fn apply(&mut self, index: LogIndex, command: &Command) {
         match *command {

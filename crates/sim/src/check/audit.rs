@@ -1,6 +1,6 @@
 //! What clients did, judged part by part: a long run needs no more memory for it than a short one.
 
-use ftqueue::Command;
+use ftqueue::{Command, FtQueue};
 use raft_core::{Instant, LogIndex};
 
 use super::{Accounts, History, Items, Property, Settled, Verdict, Violation, judge};
@@ -22,6 +22,21 @@ pub struct Audit {
 }
 
 impl Audit {
+    /// Of a run whose clients' deeds are kept until they are taken.
+    pub fn watched() -> Audit {
+        Audit {
+            history: History::watched(),
+            ..Audit::default()
+        }
+    }
+
+    /// Goes on from the queues and sessions as a machine has them, all commands up to `index` applied.
+    pub fn found(&mut self, index: LogIndex, queues: &FtQueue) {
+        self.accounts = Accounts::found(queues);
+        self.settled = Settled::found(index, &self.accounts);
+        self.applied = index;
+    }
+
     /// A command was committed at this place.
     pub fn committed(&mut self, index: LogIndex, command: &Command) {
         self.accounts.apply(index, command);

@@ -55,6 +55,19 @@ pub struct Returned {
 }
 
 impl History {
+    /// A history that keeps what clients did until [`History::take_seen`].
+    pub fn watched() -> History {
+        History {
+            seen: Some(Vec::new()),
+            ..History::default()
+        }
+    }
+
+    /// What clients did since the last time, if it is kept.
+    pub fn take_seen(&mut self) -> Vec<Happening> {
+        self.seen.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// A client asks.
     pub fn invoke(&mut self, client: u16, operation: Operation, at: Instant) -> CallId {
         self.order += 1;

@@ -64,6 +64,15 @@ pub struct Settled {
 }
 
 impl Settled {
+    /// Goes on from accounts that were found, all commands up to `applied` among them.
+    pub fn found(applied: LogIndex, accounts: &Accounts) -> Settled {
+        Settled {
+            done: applied,
+            applied,
+            states: states(accounts),
+        }
+    }
+
     /// Takes the calls that have come to their end out of `calls`, if the order of the log explains them. What is left may
     /// still return. `applied` is how far `accounts` know the log.
     pub fn settle(&mut self, calls: &mut Vec<Call>, accounts: &mut Accounts, applied: LogIndex) -> Vec<Call> {

@@ -144,6 +144,115 @@ impl Checker {
         self.committed.last().map_or(0, |committed| committed.link.chain)
     }
 
+    /// These nodes are found as they are, in a run that began before anybody looked: what they show is taken for true, and from here on
+    /// every promise is held against it.
+    ///
+    /// # Errors
+    /// They cannot be judged: one of them has a log that nothing connects with what is known. Says why.
+    pub fn found(&mut self, at: Instant, nodes: &[&Node]) -> Result<(), &'static str> {
+        self.now = at;
+        let mut nodes: Vec<&Node> = nodes.to_vec();
+        nodes.sort_by_key(|node| node.view().snapshot_index());
+        for node in &nodes {
+            self.find(node)?;
+        }
+        // What any of them has applied is committed.
+        let Some(first) = nodes.iter().max_by_key(|node| node.view().last_applied) else {
+            return Ok(());
+        };
+        let view = first.view();
+        let shown_by = |id: NodeId, index: usize| self.seats[place(id)].log.get(index);
+        // What its snapshot stands for, another may still show.
+        let link = |index: usize| {
+            let others = nodes.iter().map(|node| node.view().id);
+            std::iter::once(view.id)
+                .chain(others)
+                .find_map(|id| shown_by(id, index))
+        };
+        let newly = (self.committed.end()..view.last_applied.0 as usize).map_while(link);
+        let committed: Vec<Committed> = newly
+            .map(|link| Committed {
+                link: *link,
+                known_in: view.term,
+            })
+            .collect();
+        self.committed.extend(committed);
+        Ok(())
+    }
+
+    fn find(&mut self, node: &Node) -> Result<(), &'static str> {
+        const UNCONNECTED: &str =
+            "a member began with a snapshot that stands for entries that no other member still shows";
+        let view = node.view();
+        let base = view.snapshot_index().0 as usize;
+        let nothing_known = self.entries.end() == 0;
+        let before = match view.snapshot {
+            None if self.entries.first() > 0 => return Err(UNCONNECTED),
+            None => Link::default(),
+            Some(snapshot) => {
+                let term = snapshot.last_included_term;
+                let known = self.entries.get(base - 1);
+                match known.and_then(|links| links.iter().find(|link| link.term == term)) {
+                    Some(link) => *link,
+                    None if nothing_known => {
+                        let chain = hash::of_words(&[base as u64, term.0]);
+                        let link = Link { term, chain };
+                        self.entries = Window::starting_at(base - 1);
+                        self.entries.push(vec![link]);
+                        self.committed = Window::starting_at(base - 1);
+                        self.committed.push(Committed { link, known_in: term });
+                        link
+                    }
+                    None => return Err(UNCONNECTED),
+                }
+            }
+        };
+        let mut log = Window::starting_at(base.saturating_sub(1));
+        if base > 0 {
+            log.push(before);
+        }
+        log.extend(chained(before, view.log));
+        for (index, link) in log.since(base) {
+            if self.log_matching(view.id, *link, index).is_err() {
+                return Err("the members began with logs that contradict one another");
+            }
+        }
+        let hard_state = HardState {
+            term: view.term,
+            voted_for: view.voted_for,
+        };
+        if let Some(choice) = view.voted_for {
+            self.votes.insert((view.term, view.id), choice);
+        }
+        if view.role == Role::Leader {
+            self.leaders.insert(view.term, view.id);
+        }
+        self.seats[place(view.id)] = Seat {
+            term: view.term,
+            vote: view.voted_for,
+            leads: view.role == Role::Leader,
+            matched: view.progress.iter().map(|progress| progress.match_index).collect(),
+            commit_index: view.commit_index.min(view.last_applied),
+            last_applied: view.last_applied,
+            base,
+            unwritten_from: log.end(),
+            disk: Disk {
+                hard_state,
+                base,
+                log: log.clone(),
+            },
+            log,
+            ..Seat::default()
+        };
+        Ok(())
+    }
+
+    /// Somebody has emptied a member's disk. What it promised, it has forgotten; what comes of that is held against the promises all
+    /// the same.
+    pub fn wiped(&mut self, id: NodeId) {
+        self.seats[place(id)] = Seat::default();
+    }
+
     /// A node has recovered: it has what it had flushed, and perhaps some of the writes that were under way, in their order.
     ///
     /// # Errors

@@ -19,6 +19,14 @@ impl<T> Default for Window<T> {
 }
 
 impl<T> Window<T> {
+    /// Nothing yet; the first value will stand at this place.
+    pub(crate) fn starting_at(first: usize) -> Window<T> {
+        Window {
+            first,
+            values: VecDeque::new(),
+        }
+    }
+
     /// The first place that is still kept, or will be.
     pub(crate) fn first(&self) -> usize {
         self.first

@@ -4,10 +4,12 @@ use cluster::node::NodeInput;
 use netem::{Fate, LinkSettings};
 use raft_core::{Duration, NodeId, Timing};
 use trace::What as Seen;
+use trace::tape::Piece;
 
 use super::{Event, World, link_place, place};
 use crate::check::Violation;
 use crate::disk::Harm;
+use crate::future::Told;
 use crate::plan::{Fault, Tail, What};
 use crate::settings::{FaultKind, FaultKinds, Settings};
 
@@ -259,8 +261,16 @@ impl World<'_> {
 
     /// Crashes a node that runs. Says whether it did.
     pub(super) fn crash(&mut self, place: usize, tail: Tail) -> bool {
+        self.collect_steps(place);
         let seat = &mut self.seats[place];
         let Some(_) = seat.node.take() else { return false };
+        if let Some(told) = &mut self.told {
+            told.push(Told {
+                node: seat.id,
+                boot: seat.boot,
+                piece: Piece::Ended { at: self.now },
+            });
+        }
         seat.doomed = None;
         let id = seat.id;
         match seat.disk.crash(tail) {

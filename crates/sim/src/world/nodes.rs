@@ -6,9 +6,11 @@ use netem::Fate;
 use raft_core::{Config, Duration, Instant, NodeId, Term};
 use rand::Rng;
 use trace::Happening;
+use trace::tape::{Origin, Piece};
 
 use super::{Event, SEED_STRIDE, World, link_place};
 use crate::check::Violation;
+use crate::future::Told;
 use crate::plan::{Tail, What};
 use crate::settings::{FaultKind, Settings};
 
@@ -28,7 +30,7 @@ impl World<'_> {
             id,
             members: (1..=nodes).map(NodeId).collect(),
             timing: self.timing(id),
-            seed: (seed ^ (u64::from(id.0) << 32) ^ u64::from(boot)).wrapping_mul(SEED_STRIDE),
+            seed: node_seed(seed, id, boot),
             rules,
             compact_after,
         };
@@ -58,6 +60,19 @@ impl World<'_> {
                 return Ok(());
             }
         };
+        if let Some(told) = &mut self.told {
+            node.record();
+            let files = self.seats[place].disk.files().map(<[u8]>::to_vec);
+            let origin = Origin::Disk {
+                config: node.config_for(boot, node_seed(seed, id, boot)),
+                files,
+            };
+            told.push(Told {
+                node: id,
+                boot,
+                piece: Piece::Began { origin, at: self.now },
+            });
+        }
         let disk = &mut self.seats[place].disk;
         if let Some(open) = outbox.open_disk {
             disk.open(open);
@@ -272,4 +287,9 @@ impl World<'_> {
         }
         fate
     }
+}
+
+/// What a boot of a member draws its random numbers from.
+fn node_seed(seed: u64, id: NodeId, boot: u32) -> u64 {
+    (seed ^ (u64::from(id.0) << 32) ^ u64::from(boot)).wrapping_mul(SEED_STRIDE)
 }

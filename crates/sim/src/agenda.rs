@@ -7,7 +7,7 @@ use raft_core::Instant;
 
 /// A heap of times beside the events: what moves in the heap is small.
 #[derive(Debug)]
-pub(super) struct Agenda<T> {
+pub(crate) struct Agenda<T> {
     times: BinaryHeap<Reverse<(Instant, u64, usize)>>,
     events: Vec<Option<T>>,
     free: Vec<usize>,
@@ -15,7 +15,7 @@ pub(super) struct Agenda<T> {
 }
 
 impl<T> Agenda<T> {
-    pub(super) fn new() -> Agenda<T> {
+    pub(crate) fn new() -> Agenda<T> {
         Agenda {
             times: BinaryHeap::new(),
             events: Vec::new(),
@@ -24,7 +24,7 @@ impl<T> Agenda<T> {
         }
     }
 
-    pub(super) fn enter(&mut self, at: Instant, event: T) {
+    pub(crate) fn enter(&mut self, at: Instant, event: T) {
         let place = self.free.pop().unwrap_or_else(|| {
             self.events.push(None);
             self.events.len() - 1
@@ -35,12 +35,12 @@ impl<T> Agenda<T> {
     }
 
     /// When the next event happens.
-    pub(super) fn next(&self) -> Instant {
+    pub(crate) fn next(&self) -> Instant {
         self.times.peek().map_or(Instant::NEVER, |Reverse((at, ..))| *at)
     }
 
     /// Takes the next event.
-    pub(super) fn take(&mut self) -> Option<T> {
+    pub(crate) fn take(&mut self) -> Option<T> {
         let Reverse((_, _, place)) = self.times.pop()?;
         self.free.push(place);
         self.events[place].take()

@@ -1,0 +1,320 @@
+//! A run that is told piece by piece while it happens: kept on a tape, and judged as it comes.
+//!
+//! What Workers do and what a [`crate::future::Future`] does is told in the same words, so one chronicle serves for both. It gives
+//! what happened as [`Happening`]s, for whoever draws or exports it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cluster::host::{Fact, Recovery};
+use raft_core::{HardState, Instant, LogIndex, NodeId};
+use trace::tape::{BeginError, Piece, Tape, Turn, TurnKind};
+use trace::{Asked, Happening, What};
+
+use crate::check::{Audit, CallId, Checker, History, Property, Violation};
+
+/// A run, as far as it has been told.
+#[derive(Debug)]
+pub struct Chronicle {
+    /// What went into the nodes.
+    pub tape: Tape,
+    /// What clients did, and what came of it.
+    pub audit: Audit,
+    checker: Checker,
+    /// Why the run cannot be judged, if it cannot.
+    unjudged: Option<&'static str>,
+    has_opened: bool,
+    /// Members that were seen to run.
+    known: BTreeSet<NodeId>,
+    /// Members whose disks were emptied since they ran last.
+    wiped: BTreeSet<NodeId>,
+    /// What a node told since its last flush, for the checker.
+    untold: BTreeMap<NodeId, Vec<(Instant, Fact)>>,
+    facts: Vec<(Instant, Fact)>,
+    calls: BTreeMap<u16, CallId>,
+    violations: Vec<Violation>,
+    /// Whether clients were judged to have been answered in some order of one queue.
+    linearizable: bool,
+    /// How many calls had returned when they were judged last.
+    judged: u64,
+    returned: u64,
+}
+
+/// What is known of a run's promises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Why it cannot be judged, if it cannot.
+    pub unjudged: Option<&'static str>,
+    /// The promises that were broken, oldest first. After the first that is not about clients nothing else is looked for.
+    pub violations: Vec<Violation>,
+    /// How many calls have returned, and how many of them were judged.
+    pub returned: u64,
+    /// How many of them were judged.
+    pub judged: u64,
+    /// How much is known to be committed.
+    pub committed: LogIndex,
+    /// How many terms had a leader.
+    pub elections: u64,
+}
+
+/// How many broken promises are kept.
+const VIOLATIONS_MAX: usize = 16;
+
+impl Chronicle {
+    /// A run of these members of which nothing is told yet.
+    pub fn new(members: &[NodeId], bytes_max: usize) -> Chronicle {
+        Chronicle {
+            tape: Tape::new(members, bytes_max),
+            audit: Audit::watched(),
+            checker: Checker::new(members.last().map_or(0, |last| last.0)),
+            unjudged: None,
+            has_opened: false,
+            known: BTreeSet::new(),
+            wiped: BTreeSet::new(),
+            untold: BTreeMap::new(),
+            facts: Vec::new(),
+            calls: BTreeMap::new(),
+            violations: Vec::new(),
+            linearizable: true,
+            judged: 0,
+            returned: 0,
+        }
+    }
+
+    /// What a node's host said.
+    ///
+    /// # Errors
+    /// The node cannot be made again; what it does is not kept.
+    pub fn take(&mut self, id: NodeId, boot: u32, piece: Piece) -> Result<(), BeginError> {
+        self.tape.take(id, boot, piece)
+    }
+
+    /// A member's disk was emptied.
+    pub fn wiped(&mut self, id: NodeId) {
+        self.wiped.insert(id);
+    }
+
+    /// What a client did.
+    pub fn asked(&mut self, at: Instant, client: u16, asked: Asked) {
+        let history = &mut self.audit.history;
+        match asked {
+            Asked::Invoked(operation) => {
+                self.calls.insert(client, history.invoke(client, operation, at));
+            }
+            Asked::Sent(session, sequence) => {
+                if let Some(call) = self.calls.get(&client) {
+                    history.sent(*call, (session, sequence));
+                }
+            }
+            Asked::Returned(result) => {
+                if let Some(call) = self.calls.remove(&client) {
+                    history.answer(call, result, at);
+                    self.returned += 1;
+                }
+            }
+            Asked::Cancelled => {
+                if let Some(call) = self.calls.remove(&client) {
+                    history.never_sent(call, at);
+                }
+            }
+            Asked::GaveUp => {
+                if let Some(call) = self.calls.remove(&client) {
+                    history.give_up(call, at);
+                }
+            }
+        }
+    }
+
+    /// Whether the run has begun: every member has been told of, or [`Chronicle::open`] was called.
+    pub fn has_opened(&self) -> bool {
+        self.has_opened
+    }
+
+    /// Begins with the members that were told of: they are found as they are.
+    pub fn open(&mut self, see: &mut impl FnMut(Happening)) {
+        self.has_opened = true;
+        let mut facts = Vec::new();
+        let turns = self.tape.open(&mut facts);
+        for turn in &turns {
+            self.tell_begin(turn, see);
+        }
+        let found: Vec<NodeId> = turns.iter().map(|turn| turn.node).collect();
+        self.find(&found);
+        self.facts = facts;
+    }
+
+    fn find(&mut self, members: &[NodeId]) {
+        let nodes: Vec<_> = members.iter().filter_map(|id| self.tape.node(*id)).collect();
+        let at = self.tape.reached();
+        if let Err(why) = self.checker.found(at, &nodes) {
+            self.unjudged = Some(why);
+        }
+        if let Some(furthest) = nodes.iter().max_by_key(|node| node.view().last_applied) {
+            let applied = furthest.view().last_applied;
+            if self.known.is_empty() && applied > LogIndex::ZERO {
+                self.audit.found(applied, furthest.queues());
+            }
+        }
+        self.known.extend(members);
+    }
+
+    /// Carries out what comes next, if it is there. Says whether it was.
+    pub fn turn(&mut self, see: &mut impl FnMut(Happening)) -> bool {
+        if !self.has_opened {
+            if !self.tape.is_complete() {
+                return false;
+            }
+            self.open(see);
+            return true;
+        }
+        let mut facts = std::mem::take(&mut self.facts);
+        let turn = self.tape.turn(&mut facts);
+        let Some(turn) = turn else {
+            self.facts = facts;
+            return false;
+        };
+        if let TurnKind::Began { .. } = turn.what {
+            self.tell_begin(&turn, see);
+        }
+        for (at, fact) in &facts {
+            see(Happening {
+                at: *at,
+                what: What::Told {
+                    node: turn.node,
+                    fact: fact.clone(),
+                },
+            });
+        }
+        if let TurnKind::Ended = turn.what {
+            self.untold.remove(&turn.node);
+            see(Happening {
+                at: turn.at,
+                what: What::Crashed { node: turn.node },
+            });
+        }
+        if self.unjudged.is_none()
+            && self
+                .violations
+                .iter()
+                .all(|known| known.property == Property::Linearizable)
+        {
+            if let Err(violation) = self.check(&turn, &mut facts) {
+                self.violated(violation, see);
+            }
+            for (index, command) in self.checker.take_commands() {
+                self.audit.committed(index, &command);
+            }
+        }
+        self.facts = facts;
+        true
+    }
+
+    fn check(&mut self, turn: &Turn, facts: &mut Vec<(Instant, Fact)>) -> Result<(), Violation> {
+        let id = turn.node;
+        match turn.what {
+            TurnKind::Began { .. } => {
+                if self.wiped.remove(&id) {
+                    self.checker.wiped(id);
+                }
+                let Some(node) = self.tape.node(id) else { return Ok(()) };
+                let begins_with_nothing = node.view().last_index() == LogIndex::ZERO;
+                if self.known.contains(&id) || begins_with_nothing {
+                    self.known.insert(id);
+                    return self.checker.booted(turn.at, node);
+                }
+                self.find(&[id]);
+            }
+            TurnKind::Synced(write) => {
+                self.checker.flushed(turn.at, id, write)?;
+                self.untold.entry(id).or_default().append(facts);
+            }
+            TurnKind::Stepped { flushed: false, .. } => self.untold.entry(id).or_default().append(facts),
+            TurnKind::Stepped { flushed: true, wrote } => {
+                let untold = self.untold.entry(id).or_default();
+                untold.append(facts);
+                if let Some(node) = self.tape.node(id) {
+                    self.checker.stepped(turn.at, node, untold, wrote)?;
+                }
+                untold.clear();
+            }
+            TurnKind::Ended => {}
+        }
+        Ok(())
+    }
+
+    fn tell_begin(&mut self, turn: &Turn, see: &mut impl FnMut(Happening)) {
+        let TurnKind::Began { boot, recovery } = &turn.what else {
+            return;
+        };
+        let recovery = recovery.clone().or_else(|| {
+            let view = self.tape.node(turn.node)?.view();
+            Some(Recovery {
+                hard_state: HardState {
+                    term: view.term,
+                    voted_for: view.voted_for,
+                },
+                snapshot_index: view.snapshot_index(),
+                last_index: view.last_index(),
+                bytes: 0,
+                dropped_bytes: 0,
+                wall_ms: 0.0,
+            })
+        });
+        if let Some(recovery) = recovery {
+            see(Happening {
+                at: turn.at,
+                what: What::Started {
+                    node: turn.node,
+                    boot: *boot,
+                    recovery,
+                },
+            });
+        }
+    }
+
+    /// Judges what clients were answered, if any was since the last time.
+    pub fn judge(&mut self, see: &mut impl FnMut(Happening)) {
+        for happening in self.audit.history.take_seen() {
+            see(happening);
+        }
+        if self.judged == self.returned || self.unjudged.is_some() || !self.linearizable {
+            return;
+        }
+        let at = self.tape.reached();
+        self.judged = self.returned;
+        if let Err(violation) = self.audit.judge(at).and_then(|()| self.audit.settle(at)) {
+            self.linearizable = false;
+            self.violated(violation, see);
+        }
+    }
+
+    /// Replaces what clients did by what this history says: that of a future, which keeps its own.
+    pub fn set_history(&mut self, history: &History) {
+        let returned = history.calls().iter().filter(|call| call.returned.is_some()).count();
+        self.audit.history = history.clone();
+        self.returned = returned as u64;
+    }
+
+    /// What is known of the run's promises.
+    pub fn judgement(&self) -> Judgement {
+        Judgement {
+            unjudged: self.unjudged,
+            violations: self.violations.clone(),
+            returned: self.returned,
+            judged: self.judged,
+            committed: self.checker.committed_index(),
+            elections: self.checker.elections(),
+        }
+    }
+
+    fn violated(&mut self, violation: Violation, see: &mut impl FnMut(Happening)) {
+        see(Happening {
+            at: violation.at,
+            what: What::Violated {
+                text: violation.to_string(),
+            },
+        });
+        if self.violations.len() < VIOLATIONS_MAX {
+            self.violations.push(violation);
+        }
+    }
+}
