@@ -7,7 +7,7 @@ use raft_core::{Duration, Instant, Message, NodeId};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::Envelope;
-use crate::host::{DropReason, MessageId, MessageSummary, Surgery};
+use crate::host::{Arriving, DropReason, MessageId, MessageSummary, Surgery};
 
 /// How many bytes of one peer's frames wait for their time. A peer that sends more than a link should hold loses the
 /// rest.
@@ -28,6 +28,7 @@ pub(crate) struct Arrivals {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Waiting {
+    sent_at: Instant,
     deliver_at: Instant,
     message: MessageId,
     frame: Message<Command>,
@@ -49,9 +50,9 @@ impl Arrivals {
     pub(crate) fn keep(&mut self, envelope: Envelope, bytes: usize) -> Result<(), DropReason> {
         let Envelope {
             message,
+            sent_at,
             deliver_at,
             frame,
-            ..
         } = envelope;
         let waiting_bytes = self.waiting_bytes.entry(message.from).or_default();
         if *waiting_bytes + bytes > WAITING_BYTES_MAX {
@@ -59,6 +60,7 @@ impl Arrivals {
         }
         *waiting_bytes += bytes;
         self.insert(Waiting {
+            sent_at,
             deliver_at,
             message,
             frame,
@@ -112,9 +114,14 @@ impl Arrivals {
         true
     }
 
-    /// What waits: when it arrives, its name, and what it says. What somebody holds never does.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = (Instant, MessageId, MessageSummary)> {
-        let told = |at: Instant, waiting: &Waiting| (at, waiting.message, MessageSummary::from(&waiting.frame));
+    /// What waits. What somebody holds never arrives.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = Arriving> {
+        let told = |at: Instant, waiting: &Waiting| Arriving {
+            message: waiting.message,
+            sent: waiting.sent_at,
+            arrives: at,
+            summary: MessageSummary::from(&waiting.frame),
+        };
         let waiting = self
             .waiting
             .iter()

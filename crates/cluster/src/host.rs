@@ -16,7 +16,8 @@ pub const PROTOCOL_VERSION: u8 = 1;
 /// From the page to a Worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToNode {
-    /// Be this node. Said once, after [`FromNode::Ready`].
+    /// Be this node. Said once, after [`FromNode::Ready`]. If a port comes along, everything that goes into the node is posted there,
+    /// before anything that follows from it leaves the node.
     Boot(Boot),
     /// Here is a port to a peer (transferred along). Replaces an earlier port to the same peer.
     Connect {
@@ -142,6 +143,28 @@ pub struct Boot {
     pub directory: Option<String>,
     /// How each direction from this node behaves.
     pub links: Vec<(NodeId, LinkSettings)>,
+    /// Go on from here, and not from what the directory holds.
+    pub resume: Option<Resume>,
+}
+
+/// Where a node goes on from, in place of what its directory holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// What its disk holds: one log file.
+    pub file: Vec<u8>,
+    /// The state that it was in, as [`crate::node::Node::save`] wrote it; none for one that did not run, and boots.
+    pub state: Option<Vec<u8>>,
+}
+
+/// A place in what is recorded of a node, and what the node was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Which of the member's boots.
+    pub boot: u32,
+    /// After how many steps.
+    pub steps: u64,
+    /// The fingerprint of the whole state.
+    pub fingerprint: u32,
 }
 
 /// What a person can do about a node that does not run.
@@ -405,6 +428,19 @@ pub enum Fact {
     },
 }
 
+/// A message at its receiver's door, before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arriving {
+    /// Its name.
+    pub message: MessageId,
+    /// When it was sent.
+    pub sent: Instant,
+    /// When it arrives; never, while somebody holds it.
+    pub arrives: Instant,
+    /// What it says.
+    pub summary: MessageSummary,
+}
+
 /// What a person does to a message on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Surgery {
@@ -552,6 +588,8 @@ pub struct Description {
     pub queues: Vec<QueueSummary>,
     /// The last entry that its snapshot stands for.
     pub snapshot_index: LogIndex,
+    /// What identifies the very state among those that are recorded.
+    pub recorded: Recorded,
     /// Its log behind the snapshot, whole.
     pub log: Vec<DescribedEntry>,
 }

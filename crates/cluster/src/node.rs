@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use crate::arrivals::Arrivals;
 use crate::codec::{self, DecodeError, Envelope};
 use crate::host::{
-    Boot, Description, DropReason, Fact, MessageId, MessageSummary, QueuesSummary, Recovery, Reply, Report, Request,
-    RequestId, Status, Surgery,
+    Arriving, Boot, Description, DropReason, Fact, MessageId, MessageSummary, QueuesSummary, Recorded, Recovery, Reply,
+    Report, Request, RequestId, Status, Surgery,
 };
 use crate::journal::Journal;
 use crate::links::Links;
@@ -303,6 +303,9 @@ impl Node {
     /// Takes one input: the first part of [`Node::step`], for a host that takes all that has arrived, then a tick, and
     /// then flushes once. One write and one append a follower serve for all of it.
     pub fn take(&mut self, now: Instant, input: NodeInput, out: &mut NodeOutbox) {
+        if input == NodeInput::Tick && now < self.deadline() {
+            return; // Nothing is due: nothing happens, and nothing is recorded.
+        }
         self.recorder.took(now, &input);
         self.input(now, input, out);
     }
@@ -368,7 +371,12 @@ impl Node {
 
     /// Everything, for a person to keep.
     pub fn describe(&self, now: Instant) -> Description {
-        state::describe(&self.view(), now, self.writer.written())
+        let recorded = Recorded {
+            boot: self.boot,
+            steps: self.recorder.count(),
+            fingerprint: self.fingerprint(),
+        };
+        state::describe(&self.view(), now, self.writer.written(), recorded)
     }
 
     /// Whether a report would tell anything. Cheap.
@@ -403,6 +411,11 @@ impl Node {
     /// [`crate::record::Life`].
     pub fn record(&mut self) {
         self.recorder.begin();
+    }
+
+    /// How often the node was told something since it is recorded.
+    pub fn steps_recorded(&self) -> u64 {
+        self.recorder.count()
     }
 
     /// What the node was told since the last time, if it is recorded.
@@ -445,6 +458,12 @@ impl Node {
         file
     }
 
+    /// Its messages are those of this boot from now on: it goes on in another host.
+    pub fn begin_boot(&mut self, boot: u32) {
+        self.boot = boot;
+        self.messages_sent = 0;
+    }
+
     /// The flush that it waits for last, if it waits for one.
     pub fn awaited(&self) -> Option<WriteId> {
         self.writes.back().map(|write| write.id)
@@ -484,9 +503,8 @@ impl Node {
         self.boot
     }
 
-    /// The messages that have reached this node's door before their time: when each arrives (never, while it is held), its name,
-    /// and what it says.
-    pub fn arriving(&self) -> impl Iterator<Item = (Instant, MessageId, MessageSummary)> {
+    /// The messages that have reached this node's door before their time.
+    pub fn arriving(&self) -> impl Iterator<Item = Arriving> {
         self.arrivals.waiting()
     }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use raft_core::Instant;
+use raft_core::{Instant, NodeId};
 use serde::{Deserialize, Serialize};
 
 use crate::node::{BootError, Node, NodeConfig, NodeInput, NodeOutbox};
@@ -30,6 +30,50 @@ pub enum Step {
     Take(Instant, NodeInput),
     /// [`Node::flush`].
     Flush,
+}
+
+/// What a node's host sends while it runs, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Piece {
+    /// The node has begun to run.
+    Began {
+        /// As what.
+        origin: Origin,
+        /// When.
+        at: Instant,
+    },
+    /// It was told this.
+    Steps(Vec<Step>),
+    /// It runs no longer.
+    Ended {
+        /// Since when.
+        at: Instant,
+    },
+}
+
+/// What a life begins with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Origin {
+    /// A boot.
+    Disk {
+        /// What the node was told.
+        config: NodeConfig,
+        /// What its disk held: both files of its log.
+        files: [Vec<u8>; 2],
+    },
+    /// A state that was saved, of another life.
+    State(Vec<u8>),
+}
+
+/// A piece, and whose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// The member.
+    pub node: NodeId,
+    /// Which of its boots.
+    pub boot: u32,
+    /// What it tells.
+    pub piece: Piece,
 }
 
 impl Life {
@@ -73,6 +117,10 @@ impl Life {
 #[derive(Clone, Default)]
 pub(crate) struct Recorder {
     steps: Option<Vec<Step>>,
+    /// How many steps were taken away.
+    taken: u64,
+    /// Whether anything was taken since the last flush.
+    unflushed: bool,
 }
 
 impl Recorder {
@@ -83,20 +131,26 @@ impl Recorder {
     pub(crate) fn took(&mut self, at: Instant, input: &NodeInput) {
         if let Some(steps) = &mut self.steps {
             steps.push(Step::Take(at, input.clone()));
+            self.unflushed = true;
         }
     }
 
     pub(crate) fn flushed(&mut self) {
         // A flush after which nothing was taken does nothing more.
-        if let Some(steps) = &mut self.steps
-            && steps.last() != Some(&Step::Flush)
-        {
+        if let (Some(steps), true) = (&mut self.steps, std::mem::take(&mut self.unflushed)) {
             steps.push(Step::Flush);
         }
     }
 
+    /// How many steps there were in all.
+    pub(crate) fn count(&self) -> u64 {
+        self.taken + self.steps.as_ref().map_or(0, Vec::len) as u64
+    }
+
     pub(crate) fn take(&mut self) -> Vec<Step> {
-        self.steps.as_mut().map(std::mem::take).unwrap_or_default()
+        let steps = self.steps.as_mut().map(std::mem::take).unwrap_or_default();
+        self.taken += steps.len() as u64;
+        steps
     }
 }
 

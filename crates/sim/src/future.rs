@@ -10,7 +10,7 @@ use cluster::host::{Reply, Request, RequestId};
 use cluster::node::{Node, NodeInput, NodeOutbox, WriteId};
 use netem::LinkSettings;
 use raft_core::{Duration, Instant, NodeId, Term};
-use trace::tape::{Origin, Piece, Tape};
+use trace::tape::{Origin, Piece, Tape, Told};
 use trace::{Act, Happening, What};
 
 use crate::agenda::Agenda;
@@ -41,17 +41,6 @@ pub struct Future {
     happenings: Vec<Happening>,
     faults: BTreeMap<String, usize>,
     faults_begun: usize,
-}
-
-/// A piece, and whose.
-#[derive(Debug)]
-pub struct Told {
-    /// The member.
-    pub node: NodeId,
-    /// Which of its boots.
-    pub boot: u32,
-    /// What it tells.
-    pub piece: Piece,
 }
 
 #[derive(Debug)]

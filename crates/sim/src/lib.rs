@@ -28,6 +28,6 @@ mod world;
 
 pub use coverage::Coverage;
 pub use plan::{Fault, Scenario, Tail, What};
-pub use run::{Outcome, Progress, run, watch};
+pub use run::{Outcome, Progress, run, tell, watch};
 pub use settings::{FaultKind, FaultKinds, RATE_MAX, SECONDS_MAX, Settings, Wanted};
 pub use world::World;

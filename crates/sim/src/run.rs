@@ -3,6 +3,7 @@
 
 use ftqueue::{Operation, QueueId, Write};
 use raft_core::{Duration, Instant};
+use trace::tape::Told;
 use trace::{Happening, What};
 
 use crate::check::{Property, Violation};
@@ -67,9 +68,19 @@ fn begun<'a>(world: Result<World<'a>, Violation>) -> World<'a> {
     world.unwrap_or_else(|violation| unreachable!("a cluster that has done nothing breaks no promise: {violation}"))
 }
 
-fn carry_out(
-    mut world: World<'_>,
-    mut progress: impl FnMut(Progress) -> bool,
+fn carry_out(mut world: World<'_>, mut progress: impl FnMut(Progress) -> bool, see: impl FnMut(Happening)) -> Outcome {
+    let progress = |world: &mut World<'_>| {
+        progress(Progress {
+            now: world.now(),
+            events: world.events(),
+        })
+    };
+    carry_out_in(&mut world, progress, see)
+}
+
+fn carry_out_in<'a>(
+    world: &mut World<'a>,
+    mut progress: impl FnMut(&mut World<'a>) -> bool,
     mut see: impl FnMut(Happening),
 ) -> Outcome {
     let mut outcome = Outcome {
@@ -85,12 +96,9 @@ fn carry_out(
         trace_hash: 0,
         state_hash: 0,
     };
-    outcome.violation = phases(&mut world, &mut outcome, |world| {
+    outcome.violation = phases(world, &mut outcome, |world| {
         world.take_happenings().for_each(&mut see);
-        progress(Progress {
-            now: world.now(),
-            events: world.events(),
-        })
+        progress(world)
     })
     .err();
     world.take_happenings().for_each(&mut see);
@@ -107,16 +115,16 @@ fn carry_out(
     outcome.elections = world.checker.elections();
     outcome.answered = world.answered();
     outcome.faults = world.faults();
-    outcome.coverage = world.coverage;
+    outcome.coverage = world.coverage.clone();
     outcome.trace_hash = world.trace_hash();
     outcome.state_hash = world.state_hash();
     outcome
 }
 
-fn phases(
-    world: &mut World<'_>,
+fn phases<'a>(
+    world: &mut World<'a>,
     outcome: &mut Outcome,
-    mut progress: impl FnMut(&mut World<'_>) -> bool,
+    mut progress: impl FnMut(&mut World<'a>) -> bool,
 ) -> Result<(), Violation> {
     let end = Instant(world.settings().duration.0);
     while world.now() < end {
@@ -188,4 +196,19 @@ fn fails(world: &World<'_>, property: Property, detail: String) -> Result<(), Vi
         node: None,
         detail,
     })
+}
+
+/// Carries out a scenario, tells what happens, and gives what went into its nodes, from which any instant is made again, and the
+/// promise that it broke, if it broke one.
+pub fn tell(scenario: &Scenario, see: impl FnMut(Happening)) -> (Vec<Told>, Option<Violation>) {
+    let mut world = begun(World::watched(scenario));
+    world.tell_all();
+    let mut told = Vec::new();
+    let keep = |world: &mut World<'_>| {
+        told.append(&mut world.take_told());
+        true
+    };
+    let outcome = carry_out_in(&mut world, keep, see);
+    told.append(&mut world.take_told());
+    (told, outcome.violation)
 }

@@ -15,14 +15,13 @@ use raft_core::{Duration, Instant, NodeId, Term};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use trace::Happening;
-use trace::tape::{Origin, Piece};
+use trace::tape::{Origin, Piece, Told};
 
 use crate::agenda::Agenda;
 use crate::check::{Audit, Checker, Violation};
 use crate::clients::Caller;
 use crate::coverage::Coverage;
 use crate::disk::Disk;
-use crate::future::Told;
 use crate::hash::Hash;
 use crate::plan::{Fault, Scenario, Tail, What};
 use crate::settings::{FaultKind, Settings};

@@ -7,6 +7,7 @@ mod act;
 mod client;
 pub mod export;
 mod happening;
+pub mod lockstep;
 pub mod tape;
 
 pub use act::Act;

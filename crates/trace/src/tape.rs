@@ -14,10 +14,11 @@ mod store;
 
 use cluster::codec::DecodeError;
 use cluster::host::{Fact, Recovery};
-use cluster::node::{BootError, Node, NodeConfig, NodeInput, WriteId};
+use cluster::node::{BootError, Node, NodeInput, WriteId};
 use cluster::record::Step;
+pub use cluster::record::{Origin, Piece, Told};
 use raft_core::{Instant, NodeId};
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
 use self::life::Life;
 use self::store::Store;
@@ -29,39 +30,6 @@ pub const TAPE_BYTES_MAX: usize = 192 * 1024 * 1024;
 /// lost with the node that said it.
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// What a node's host sends while it runs, in order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Piece {
-    /// The node has begun to run.
-    Began {
-        /// As what.
-        origin: Origin,
-        /// When.
-        at: Instant,
-    },
-    /// It was told this.
-    Steps(Vec<Step>),
-    /// It runs no longer.
-    Ended {
-        /// Since when.
-        at: Instant,
-    },
-}
-
-/// What a life begins with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Origin {
-    /// A boot.
-    Disk {
-        /// What the node was told.
-        config: NodeConfig,
-        /// What its disk held: both files of its log.
-        files: [Vec<u8>; 2],
-    },
-    /// A state that was saved, of another life.
-    State(Vec<u8>),
-}
-
 /// Why a life cannot be begun.
 #[derive(Debug)]
 pub enum BeginError {
@@ -70,6 +38,17 @@ pub enum BeginError {
     /// The state is none.
     State(DecodeError),
 }
+
+impl fmt::Display for BeginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BeginError::Boot(why) => write!(f, "it refused to boot: {why}"),
+            BeginError::State(why) => write!(f, "its state cannot be read: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for BeginError {}
 
 /// The lives of all members.
 #[derive(Debug)]
@@ -305,6 +284,23 @@ impl Tape {
         }
     }
 
+    /// What there is between two instants, told so that another tape can be made of it: it begins with the states at the first.
+    pub fn told(&self, from: Instant, until: Instant) -> Vec<Told> {
+        let from = from.max(self.kept_from);
+        let mut all = Vec::new();
+        for seat in &self.seats {
+            for life in &seat.lives {
+                let tell = |piece: Piece| Told {
+                    node: seat.id,
+                    boot: life.boot(),
+                    piece,
+                };
+                all.extend(life.told(from, until).into_iter().map(tell));
+            }
+        }
+        all
+    }
+
     /// The node of a member's last life before `at`, as that life ended.
     pub fn last_of(&self, id: NodeId, at: Instant) -> Option<Node> {
         let seat = self.seats.iter().find(|seat| seat.id == id)?;
@@ -324,6 +320,13 @@ impl Tape {
         let seat = self.seats.iter().find(|seat| seat.id == id);
         let life = seat.and_then(|seat| seat.lives.iter().find(|life| life.boot() == boot));
         life.map_or(0, Life::done)
+    }
+
+    /// The nearest instant after `at`, or before it, at which anything happened to a node.
+    pub fn neighbour(&self, at: Instant, later: bool) -> Option<Instant> {
+        let near = self.seats.iter().flat_map(|seat| &seat.lives);
+        let near = near.filter_map(|life| life.neighbour(at, later));
+        if later { near.min() } else { near.max() }
     }
 
     /// The frames that had left their senders at `at` and had not reached their receivers' doors, as far as the tape shows it.

@@ -8,9 +8,11 @@ use cluster::clock::Clock;
 use cluster::codec;
 use cluster::host::{Boot, FromNode, Recovery, Remedy, Storage, ToNode};
 use cluster::node::{Node, NodeConfig, NodeOutbox};
+use cluster::record::{Origin, Piece};
 use raft_core::NodeId;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
+use web_sys::MessagePort;
 
 use crate::port::{self, Ports};
 use crate::pump::{Arrival, Pump};
@@ -64,7 +66,7 @@ impl Host {
             return self.refuse("the page sent something that is not bytes".into(), Remedy::Reload);
         };
         match codec::decode::<ToNode>(&bytes) {
-            Ok(ToNode::Boot(boot)) => self.boot(boot),
+            Ok(ToNode::Boot(boot)) => self.boot(boot, port),
             Ok(message) => self.arrive(Arrival::Page(message, port)),
             Err(error) => self.refuse(
                 format!("the page and this Worker are not of one version: {error}"),
@@ -74,14 +76,14 @@ impl Host {
     }
 
     /// Becomes the node that `boot` describes. Said once; a second time changes nothing.
-    fn boot(&self, boot: Boot) {
+    fn boot(&self, boot: Boot, tape: Option<MessagePort>) {
         if !matches!(*self.stage.borrow(), Stage::Waiting) {
             return;
         }
         *self.stage.borrow_mut() = Stage::Opening;
         let this = self.this.clone();
         spawn_local(async move {
-            let recovered = recover(&boot, this.clone()).await;
+            let recovered = recover(&boot, this.clone(), tape).await;
             // A host that was dropped meanwhile wants no node.
             let Some(host) = this.upgrade() else { return };
             match recovered {
@@ -157,19 +159,39 @@ struct Recovered {
     recovery: Recovery,
 }
 
-/// Opens and reads the disk and boots the node from it.
-async fn recover(boot: &Boot, host: Weak<Host>) -> Result<Recovered, (String, Remedy)> {
+/// Opens and reads the disk and boots the node from it, or goes on from where it is told to.
+async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Result<Recovered, (String, Remedy)> {
     let started = scope::wall_ms();
     let opened = storage::open(boot.directory.as_deref(), boot.id).await;
     let unreadable = |error: StorageError| (error.to_string(), Remedy::Restart);
     let (mut disk, storage) = opened.map_err(unreadable)?;
+    if let Some(resume) = &boot.resume {
+        disk.replace(&resume.file).map_err(unreadable)?;
+    }
     let [first, second] = disk.read_all().map_err(unreadable)?;
     let mut clock = Clock::new(boot.clock);
     let mut outbox = NodeOutbox::default();
     let now = clock.now(scope::wall_ms());
-    let booted = Node::boot(NodeConfig::from(boot), [&first, &second], now, &mut outbox);
-    let (node, mut recovery) = booted.map_err(|error| (error.to_string(), Remedy::Wipe))?;
+    let config = NodeConfig::from(boot);
+    let booted = Node::boot(config.clone(), [&first, &second], now, &mut outbox);
+    let (mut node, mut recovery) = booted.map_err(|error| (error.to_string(), Remedy::Wipe))?;
     recovery.wall_ms = scope::wall_ms() - started;
+    let mut origin = Origin::Disk {
+        config,
+        files: [first, second],
+    };
+    if let Some(state) = boot.resume.as_ref().and_then(|resume| resume.state.as_ref()) {
+        node = Node::load(state).map_err(|error| (error.to_string(), Remedy::Reload))?;
+        node.begin_boot(boot.boot);
+        origin = Origin::State(node.save());
+        // The file is as the state wants it, and is flushed.
+        outbox = NodeOutbox::default();
+        outbox.sync = node.awaited();
+    }
+    if let Some(port) = &tape {
+        node.record();
+        port::post(port, &Piece::Began { origin, at: now });
+    }
     let receive = move |from: NodeId, bytes: Vec<u8>| {
         if let Some(host) = host.upgrade() {
             host.arrive(Arrival::Frame(from, bytes));
@@ -180,6 +202,7 @@ async fn recover(boot: &Boot, host: Weak<Host>) -> Result<Recovered, (String, Re
         clock,
         disk,
         ports: Ports::new(receive),
+        tape,
         outbox,
         reported_wall_ms: 0.0,
     };

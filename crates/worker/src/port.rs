@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use cluster::codec;
 use js_sys::{Object, Reflect, Uint8Array};
 use raft_core::NodeId;
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use web_sys::{MessageEvent, MessagePort};
 
@@ -65,6 +67,11 @@ impl Drop for Port {
         self.port.set_onmessage(None);
         self.port.close();
     }
+}
+
+/// Posts a value as bytes. Posting bytes cannot fail.
+pub fn post<T: Serialize>(port: &MessagePort, value: &T) {
+    let _ = port.post_message(&Uint8Array::from(codec::encode(value).as_slice()));
 }
 
 /// The object in which bytes travel between a page and a Worker.

@@ -5,10 +5,11 @@ use std::mem;
 use cluster::clock::Clock;
 use cluster::host::{FromNode, REPORT_INTERVAL_MS, ToNode};
 use cluster::node::{Node, NodeInput, NodeOutbox, WriteId};
+use cluster::record::Piece;
 use raft_core::{Instant, NodeId};
 use web_sys::MessagePort;
 
-use crate::port::Ports;
+use crate::port::{self, Ports};
 use crate::scope;
 use crate::storage::{Disk, StorageError};
 
@@ -30,6 +31,8 @@ pub struct Pump {
     pub disk: Disk,
     /// Its network.
     pub ports: Ports,
+    /// Where what goes into the node is kept, if it is.
+    pub tape: Option<MessagePort>,
     /// What the last steps asked for and has not been done yet.
     pub outbox: NodeOutbox,
     /// When it reported last, in wall milliseconds.
@@ -67,6 +70,7 @@ impl Pump {
     /// The disk failed.
     pub fn carry_out(&mut self, say: &dyn Fn(FromNode)) -> Result<(), StorageError> {
         loop {
+            self.tell_tape();
             let mut todo = mem::take(&mut self.outbox);
             if let Some(open) = todo.open_disk {
                 self.disk.go_on(open)?;
@@ -124,6 +128,16 @@ impl Pump {
         }
         let now = self.now();
         self.node.take(now, NodeInput::Tick, &mut self.outbox);
+    }
+
+    /// Posts what went into the node. Before what follows from it: no message is to be seen that nobody sent.
+    fn tell_tape(&mut self) {
+        if let Some(tape) = &self.tape {
+            let steps = self.node.take_steps();
+            if !steps.is_empty() {
+                port::post(tape, &Piece::Steps(steps));
+            }
+        }
     }
 
     /// Sends what rests on nothing that this turn has yet to flush.

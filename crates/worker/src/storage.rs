@@ -93,6 +93,19 @@ impl Disk {
         Ok([first.read_all()?, second.read_all()?])
     }
 
+    /// Puts this in the place of everything, in the first file, durably.
+    ///
+    /// # Errors
+    /// As [`LogFile::append`].
+    pub fn replace(&mut self, file: &[u8]) -> Result<(), StorageError> {
+        for old in &mut self.files {
+            old.truncate(0)?;
+        }
+        self.current = 0;
+        self.append(file)?;
+        self.flush()
+    }
+
     /// Goes on where a node that boots wants to.
     ///
     /// # Errors

@@ -27,11 +27,11 @@ impl Profile {
     }
 }
 
-/// The crate that becomes the module. It holds the page and, through the crate `worker`, the node: one module for both is
-/// much smaller than two, and a Worker gets it from the page ready compiled.
-const PACKAGE: &str = "page";
+/// The crates that become modules. `page` holds the page and, through the crate `worker`, the node: one module for both is
+/// much smaller than two, and a Worker gets it from the page ready compiled. `lockstep` is fetched when the cluster runs.
+pub const PACKAGES: [&str; 2] = ["page", "lockstep"];
 
-/// Compiles the module and writes `page.js` and `page_bg.wasm` into `out`.
+/// Compiles the modules and writes a `.js` and a `_bg.wasm` of each into `out`.
 pub fn build(workspace: &Workspace, profile: Profile, out: &Path) -> Result<()> {
     tools::ensure_wasm_target(workspace)?;
     let mut cargo = workspace.cargo(&[
@@ -42,16 +42,26 @@ pub fn build(workspace: &Workspace, profile: Profile, out: &Path) -> Result<()> 
         "--profile",
         profile.name(),
         "--package",
-        PACKAGE,
+        PACKAGES[0],
+        "--package",
+        PACKAGES[1],
     ]);
     cargo.env("FTQUEUE_BUILD", workspace.build_hash()?);
-    run(&mut cargo, "compiling the page and the node to WebAssembly")?;
+    run(
+        &mut cargo,
+        "compiling the page, the node and the recorder to WebAssembly",
+    )?;
 
     let compiled = workspace.target.join(tools::WASM_TARGET).join(profile.name());
-    let input = compiled.join(PACKAGE).with_extension("wasm");
+    PACKAGES
+        .iter()
+        .try_for_each(|name| bind(&compiled.join(name).with_extension("wasm"), name, profile, out))
+}
+
+fn bind(input: &Path, name: &str, profile: Profile, out: &Path) -> Result<()> {
     Bindgen::new()
-        .input_path(&input)
-        .out_name(PACKAGE)
+        .input_path(input)
+        .out_name(name)
         .web(true)?
         .typescript(false)
         .omit_default_module_path(false)

@@ -57,8 +57,8 @@ impl Workspace {
         for name in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
             hash_file(&mut hasher, &self.root, &self.root.join(name))?;
         }
-        // These are in neither of the two, which would be compiled anew for nothing.
-        let others = ["cli", "sim", "trace", "xtask"].map(|name| self.root.join("crates").join(name));
+        // These are in none of them, which would be compiled anew for nothing.
+        let others = ["cli", "xtask"].map(|name| self.root.join("crates").join(name));
         for entry in walkdir::WalkDir::new(self.root.join("crates")).sort_by_file_name() {
             let entry = entry.context("the sources cannot be read")?;
             if entry.file_type().is_file() && !others.iter().any(|other| entry.path().starts_with(other)) {

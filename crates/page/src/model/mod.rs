@@ -175,6 +175,13 @@ impl Model {
         node.status = Some(report.status);
     }
 
+    /// Sets what is known of a node.
+    pub fn set(&mut self, id: NodeId, set: impl FnOnce(&mut Node)) {
+        if let Some(node) = self.node_mut(id) {
+            set(node);
+        }
+    }
+
     fn node_mut(&mut self, id: NodeId) -> Option<&mut Node> {
         self.nodes.iter_mut().find(|node| node.id == id)
     }

@@ -5,17 +5,20 @@ mod acts;
 mod hearing;
 mod operations;
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::rc::Rc;
 
 use cluster::clock::{Clock, ClockSetting};
-use cluster::host::ToNode;
+use cluster::host::{Resume, ToNode};
 use leptos::prelude::*;
 use raft_core::{Duration, Instant, NodeId};
+use trace::lockstep::ToLockstep;
 
 use super::clients::Clients;
 use super::fleet::Fleet;
 use super::home::Home;
+use super::past::Past;
+use super::recorder::Recorder;
 use super::settings::Settings;
 use super::wall::{self, wall_ms};
 use super::{console, keys, view};
@@ -34,7 +37,12 @@ pub(super) struct App {
     pub(super) model: RefCell<Model>,
     pub(super) fleet: RefCell<Fleet>,
     pub(super) clients: RefCell<Clients>,
-    clock: RefCell<Clock>,
+    pub(super) recorder: RefCell<Recorder>,
+    /// The instant that is shown, if it is not the present.
+    pub(super) past: RefCell<Option<Past>>,
+    /// From where nodes go on at their next start, if not from their disks.
+    pub(super) resumes: RefCell<Vec<(NodeId, Resume)>>,
+    pub(super) clock: RefCell<Clock>,
     /// What a person has set.
     pub(super) settings: RwSignal<Settings>,
     /// Whether time has been stopped by hand.
@@ -115,6 +123,9 @@ async fn try_open() -> Result<(), String> {
         model: RefCell::new(Model::new(members.iter().copied())),
         fleet: RefCell::new(fleet),
         clients: RefCell::new(Clients::new(members.clone())),
+        recorder: RefCell::default(),
+        past: RefCell::new(None),
+        resumes: RefCell::default(),
         clock: RefCell::new(Clock::new(ClockSetting {
             rate: settings.rate,
             ..ClockSetting::starting_at(wall_ms())
@@ -138,6 +149,7 @@ async fn try_open() -> Result<(), String> {
     view::mount();
     keys::install();
     app.draw();
+    app.start_recorder_soon();
     if settings.start_all {
         app.start_all();
     }
@@ -210,9 +222,20 @@ impl App {
         self.set_clock(setting);
     }
 
+    /// Sets time, back or forth, while no node runs.
+    pub(super) fn set_time(&self, at: Instant) {
+        let setting = ClockSetting {
+            virtual_now: at,
+            ..self.clock.borrow_mut().setting(wall_ms())
+        };
+        *self.clock.borrow_mut() = Clock::new(setting);
+        self.set_clock(setting);
+    }
+
     fn set_clock(&self, setting: ClockSetting) {
         self.clock.borrow_mut().set(setting);
         self.fleet.borrow().broadcast(&ToNode::SetClock(setting));
+        self.tell_recorder(&ToLockstep::Clock(setting));
         self.wake_clients();
         self.touch();
     }
@@ -220,6 +243,20 @@ impl App {
 
 /// What is drawn.
 impl App {
+    /// What panels show: the present, or the instant under the playhead.
+    pub(super) fn scene(&self) -> Ref<'_, Model> {
+        match Ref::filter_map(self.past.borrow(), |past| past.as_ref().map(|past| &past.model)) {
+            Ok(past) => past,
+            Err(_) => self.model.borrow(),
+        }
+    }
+
+    /// The instant that panels show.
+    pub(super) fn shown_at(&self) -> Instant {
+        let past = self.past.borrow().as_ref().map(|past| past.shown.at);
+        past.unwrap_or_else(|| self.now())
+    }
+
     /// Something has changed that may be seen.
     pub(super) fn touch(&self) {
         self.changed.set(true);
@@ -239,7 +276,7 @@ impl App {
         });
     }
 
-    fn report(&self, outcome: Result<(), String>) {
+    pub(super) fn report(&self, outcome: Result<(), String>) {
         if let Err(why) = outcome {
             self.notify(why);
         }

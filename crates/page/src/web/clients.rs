@@ -6,6 +6,7 @@ use cluster::client::{Client, Done, Failure};
 use cluster::host::{Reply, Request, RequestId};
 use ftqueue::Operation;
 use raft_core::{Instant, NodeId, Term};
+use trace::Asked;
 
 use super::wall;
 
@@ -24,6 +25,8 @@ pub(super) struct Clients {
     leader: Option<(NodeId, Term)>,
     desks: Vec<Desk>,
     waiting: VecDeque<Job>,
+    /// What clients did, for who records it.
+    asked: Vec<(Instant, u16, Asked)>,
 }
 
 struct Desk {
@@ -56,6 +59,8 @@ pub(super) struct Work {
     pub(super) requests: Vec<(NodeId, RequestId, Request)>,
     /// Answers to give; each may submit more.
     pub(super) answers: Vec<(Answer, Returned)>,
+    /// What clients did.
+    pub(super) asked: Vec<(Instant, u16, Asked)>,
 }
 
 impl Clients {
@@ -67,6 +72,7 @@ impl Clients {
             leader: None,
             desks: Vec::new(),
             waiting: VecDeque::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -139,6 +145,13 @@ impl Clients {
                 && let Some(job) = desk.job.take()
             {
                 let wall_ms = wall::wall_ms() - job.submitted_wall_ms;
+                let asked = match done.result {
+                    Ok(answer) => Asked::Returned(Ok(answer)),
+                    Err(Failure::Queue(error)) => Asked::Returned(Err(error)),
+                    Err(Failure::Cancelled) => Asked::Cancelled,
+                    Err(Failure::OutcomeUnknown) => Asked::GaveUp,
+                };
+                self.asked.push((now, number as u16, asked));
                 work.answers.push((
                     job.answer,
                     Returned {
@@ -150,10 +163,21 @@ impl Clients {
             }
         }
         while !self.waiting.is_empty() && self.take_job(now) {}
-        for desk in &mut self.desks {
-            work.requests.extend(desk.client.take_requests());
+        for (desk, number) in self.desks.iter_mut().zip(0..) {
+            for (node, request, body) in desk.client.take_requests() {
+                if let Request::Write { session, sequence, .. } = body {
+                    self.asked.push((now, number, Asked::Sent(session, sequence)));
+                }
+                work.requests.push((node, request, body));
+            }
         }
+        work.asked = self.take_asked();
         work
+    }
+
+    /// What clients did since the last time.
+    pub(super) fn take_asked(&mut self) -> Vec<(Instant, u16, Asked)> {
+        std::mem::take(&mut self.asked)
     }
 
     /// When to do so next.
@@ -203,6 +227,7 @@ impl Clients {
         let desk = &mut self.desks[place];
         let taken = desk.client.submit(now, job.operation).is_ok();
         if taken {
+            self.asked.push((now, place as u16, Asked::Invoked(job.operation)));
             desk.job = Some(job);
             desk.invoked = now;
         } else {

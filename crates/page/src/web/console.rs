@@ -4,11 +4,12 @@
 use cluster::host::{QueueSummary, Status, Storage};
 use js_sys::{Array, Error, Object, Promise, Reflect};
 use leptos::prelude::GetUntracked;
-use raft_core::{LogIndex, NodeId};
+use raft_core::{Instant, LogIndex, NodeId};
+use trace::lockstep::ToLockstep;
 use wasm_bindgen::prelude::*;
 
 use super::app::{App, ResultOutcome, app};
-use super::wall;
+use super::{timepanel, wall};
 use crate::model::{Node, Power};
 
 /// Makes `window.ftqueue`.
@@ -38,6 +39,21 @@ pub(super) fn install() {
         &api,
         "trace",
         Closure::<dyn Fn() -> Promise>::new(|| Promise::resolve(&trace())).into_js_value(),
+    );
+    put(
+        &api,
+        "look",
+        Closure::<dyn Fn(JsValue) -> Promise>::new(look).into_js_value(),
+    );
+    put(
+        &api,
+        "past",
+        Closure::<dyn Fn() -> Promise>::new(|| Promise::resolve(&past())).into_js_value(),
+    );
+    put(
+        &api,
+        "reconstruct",
+        Closure::<dyn Fn(JsValue) -> Promise>::new(reconstruct).into_js_value(),
     );
     put(&wall::window(), "ftqueue", api.into());
 }
@@ -210,6 +226,97 @@ fn restart(number: JsValue) -> Promise {
         }
         Err(why) => rejected(&why),
     }
+}
+
+/// Shows an instant, in virtual milliseconds; the present, without one.
+fn look(at_ms: JsValue) -> Promise {
+    let at = at_ms.as_f64().map(|ms| Instant((ms * 1000.0).max(0.0) as u64));
+    app().tell_recorder(&ToLockstep::Look(at));
+    Promise::resolve(&JsValue::UNDEFINED)
+}
+
+/// The instant that is shown; null, while it is the present.
+fn past() -> JsValue {
+    let app = app();
+    let past = app.past.borrow();
+    or_null(past.as_ref(), |past| {
+        let nodes = past.model.nodes().map(|node| node_status(&app, node));
+        object([
+            ("run", past.shown.run.0.into()),
+            ("name", past.shown.name.as_str().into()),
+            ("at_us", number(past.shown.at.0)),
+            ("hash", format!("{:016x}", past.shown.hash).into()),
+            ("nodes", list(nodes)),
+            (
+                "changed",
+                list(
+                    past.shown
+                        .nodes
+                        .iter()
+                        .flat_map(|node| node.changed.iter())
+                        .map(|text| text.as_str().into()),
+                ),
+            ),
+            (
+                "votes",
+                list(past.shown.nodes.iter().map(|node| {
+                    let votes = node
+                        .status
+                        .as_ref()
+                        .map(|status| status.votes.as_slice())
+                        .unwrap_or_default();
+                    list(votes.iter().map(|vote| vote.0.into()))
+                })),
+            ),
+            (
+                "arriving",
+                list(past.shown.nodes.iter().flat_map(|node| {
+                    node.arriving.iter().map(|arriving| {
+                        object([
+                            ("from", arriving.message.from.0.into()),
+                            ("to", node.id.0.into()),
+                            ("text", arriving.summary.to_string().into()),
+                        ])
+                    })
+                })),
+            ),
+        ])
+    })
+}
+
+/// What a node is by its own word, and what the recorder makes again of the same instant: fingerprints of the whole state, which are to be
+/// equal. Null, where the recorder has it not.
+fn reconstruct(number: JsValue) -> Promise {
+    let id = match node(&number) {
+        Ok(id) => id,
+        Err(why) => return rejected(&why),
+    };
+    let described = app().fleet.borrow_mut().describe(id);
+    wasm_bindgen_futures::future_to_promise(async move {
+        let json = wasm_bindgen_futures::JsFuture::from(described).await?;
+        let description = js_sys::JSON::parse(&json.as_string().unwrap_or_default())?;
+        let recorded = wall::get(&description, "recorded");
+        let field = |name: &str| wall::get(&recorded, name).as_f64().unwrap_or(0.0);
+        let (boot, steps) = (field("boot") as u32, field("steps") as u64);
+        // What the node did last is on its way to the recorder.
+        let mut again = JsValue::NULL;
+        for _ in 0..100 {
+            let asked = Promise::new(&mut |resolve, _| {
+                timepanel::check(steps, resolve);
+                app().tell_recorder(&ToLockstep::Check { node: id, boot, steps });
+            });
+            again = wasm_bindgen_futures::JsFuture::from(asked).await?;
+            if !again.is_null() {
+                break;
+            }
+            wall::sleep(50).await;
+        }
+        Ok(object([
+            ("steps", (steps as f64).into()),
+            ("said", wall::get(&recorded, "fingerprint")),
+            ("again", again),
+        ]))
+    })
 }
 
 fn trace() -> JsValue {

@@ -6,7 +6,7 @@ use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use netem::LinkSettings;
 use raft_core::{NodeId, Rules};
 use wasm_bindgen::prelude::*;
-use web_sys::{ErrorEvent, MessageChannel, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{ErrorEvent, MessageChannel, MessageEvent, MessagePort, Worker, WorkerOptions, WorkerType};
 
 use super::app::app;
 use super::wall;
@@ -133,8 +133,14 @@ impl Fleet {
             .is_some_and(|seat| seat.boot == boot && seat.running.is_some())
     }
 
+    /// Which boot of a node is the latest.
+    pub(super) fn boot_number(&self, id: NodeId) -> u32 {
+        self.seat(id).map_or(0, |seat| seat.boot)
+    }
+
     /// A Worker's code runs: tells it what to be, and joins it to every other that is ready.
-    pub(super) fn boot(&mut self, id: NodeId, build: &str, mut boot: Boot) -> Result<(), String> {
+    /// Gives the other end of the port to which the node posts what goes into it.
+    pub(super) fn boot(&mut self, id: NodeId, build: &str, mut boot: Boot) -> Result<Option<MessagePort>, String> {
         if build != worker::BUILD {
             return Err(format!(
                 "the page is of build {} and the nodes' code of build {build}. Reload the page without its cache.",
@@ -150,7 +156,16 @@ impl Fleet {
             .filter(|((from, _), _)| *from == id)
             .map(|((_, to), link)| (*to, *link))
             .collect();
-        self.send(id, &ToNode::Boot(boot));
+        let tape = MessageChannel::new().ok();
+        if let Some(running) = self.seat(id).and_then(|seat| seat.running.as_ref()) {
+            let parcel = parcel(&ToNode::Boot(boot));
+            let transferred = Array::new();
+            if let Some(tape) = &tape {
+                let _ = Reflect::set(&parcel, &"port".into(), &tape.port1());
+                transferred.push(&tape.port1());
+            }
+            let _ = running.worker.post_message_with_transfer(&parcel, &transferred);
+        }
         let cut_towards: Vec<NodeId> = self
             .links
             .iter()
@@ -172,7 +187,7 @@ impl Fleet {
         for peer in peers {
             self.join(id, peer).map_err(|error| wall::words(&error))?;
         }
-        Ok(())
+        Ok(tape.map(|tape| tape.port2()))
     }
 
     fn join(&self, one: NodeId, other: NodeId) -> Result<(), JsValue> {

@@ -31,7 +31,7 @@ pub(super) fn Inspector() -> impl IntoView {
 fn title(app: &App) -> String {
     match app.selected.get() {
         Selection::Leader => String::new(),
-        Selection::Node(id) => app.model.borrow().node(id).map(Node::label).unwrap_or_default(),
+        Selection::Node(id) => app.scene().node(id).map(Node::label).unwrap_or_default(),
         Selection::Event { title, .. } => title,
     }
 }
@@ -47,8 +47,8 @@ fn body(app: &App) -> String {
 }
 
 fn state(app: &App, id: NodeId, html: &mut Markup) {
-    let now = app.now();
-    let model = app.model.borrow();
+    let now = app.shown_at();
+    let model = app.scene();
     let Some(node) = model.node(id) else { return };
     if let Power::Failed(why) = &node.power {
         html.element("p", "bad", why);

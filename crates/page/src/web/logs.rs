@@ -77,7 +77,7 @@ pub(super) fn Logs() -> impl IntoView {
         placed: StoredValue::new(0),
     };
     app().on_frame(move || handle.paint());
-    let width = view::text(|app| format!("width: {}px", spacer_px(Span::of(&app.model.borrow())) as u64));
+    let width = view::text(|app| format!("width: {}px", spacer_px(Span::of(&app.scene())) as u64));
     let follows = view::flag(move |_| handle.follows.get_value());
     view! {
         <section class="panel logs" aria-label="Logs">
@@ -102,7 +102,7 @@ pub(super) fn Logs() -> impl IntoView {
 fn why_not() -> view::Text {
     let since = StoredValue::new((LogIndex::ZERO, f64::MIN));
     view::text(move |app| {
-        let model = app.model.borrow();
+        let model = app.scene();
         let committed = model.commit_index();
         since.update_value(|since| {
             if since.0 != committed {
@@ -110,7 +110,7 @@ fn why_not() -> view::Text {
             }
         });
         let settled = wall_ms() - since.get_value().1 >= HELD_MS_MIN;
-        match why(&model, app.now()).filter(|why| settled || !why.held) {
+        match why(&model, app.shown_at()).filter(|why| settled || !why.held) {
             Some(why) => why.html(),
             None => "<p class=\"why calm\">Entries are on their way.</p>".to_owned(),
         }
@@ -136,7 +136,7 @@ impl Why {
 
 /// What the picture shows, for those who do not see it.
 fn summary(app: &App) -> String {
-    let model = app.model.borrow();
+    let model = app.scene();
     let said = model.nodes().map(|node| match &node.status {
         Some(status) => format!(
             "{}: {} entries, {} committed, {} applied.",
@@ -179,7 +179,7 @@ impl Handle {
             return;
         };
         let app = app();
-        let model = app.model.borrow();
+        let model = app.scene();
         let (x, y) = (f64::from(event.offset_x()), f64::from(event.offset_y()));
         let span = Span::of(&model);
         let offset = offset_px(&scroller, &canvas, span);
@@ -225,7 +225,7 @@ impl Handle {
         if self.drawn.with_value(|drawn| *drawn == next) {
             return;
         }
-        let model = app.model.borrow();
+        let model = app.scene();
         let height = TOP + model.nodes().count() as f64 * ROW + 4.0;
         let style = HtmlElement::style(&canvas);
         let _ = style.set_property("width", &format!("{}px", next.size.0));

@@ -51,7 +51,7 @@ fn shown<'a>(app: &App, model: &'a Model, chosen: u64) -> Option<&'a Node> {
 }
 
 fn of(app: &App, chosen: u64) -> String {
-    let model = app.model.borrow();
+    let model = app.scene();
     match shown(app, &model, chosen).map(|node| (node.id, node.status.as_ref())) {
         Some((id, Some(status))) => format!("as applied by {id}, up to entry {}", status.last_applied),
         Some((id, None)) => format!("{id} has not said what it has"),
@@ -60,7 +60,7 @@ fn of(app: &App, chosen: u64) -> String {
 }
 
 fn list(app: &App, chosen: u64) -> String {
-    let model = app.model.borrow();
+    let model = app.scene();
     let mut html = Markup::default();
     let node = shown(app, &model, chosen);
     if node.is_some_and(|node| !node.is_up()) {

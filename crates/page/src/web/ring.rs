@@ -243,7 +243,7 @@ fn LinkHandle(one: NodeId, other: NodeId) -> impl IntoView {
 }
 
 fn look(app: &App, id: NodeId) -> NodeLook {
-    let model = app.model.borrow();
+    let model = app.scene();
     let Some(node) = model.node(id) else {
         unreachable!("every seat has a node");
     };
@@ -312,7 +312,7 @@ fn paint(canvas: &web_sys::HtmlCanvasElement) {
 
 fn paint_with(context: &web_sys::CanvasRenderingContext2d, width: f64, palette: &Palette) {
     let app = app();
-    let now = app.now();
+    let now = app.shown_at();
     let members = app.members();
     let at = |id: NodeId| {
         let (x, y) = place(id, members.len());
@@ -328,7 +328,7 @@ fn paint_with(context: &web_sys::CanvasRenderingContext2d, width: f64, palette: 
         }
     }
     canvas::dashes(context, &[]);
-    let model = app.model.borrow();
+    let model = app.scene();
     for node in model.nodes() {
         let Some(status) = node.status.as_ref().filter(|_| node.is_up()) else {
             continue;
@@ -362,8 +362,8 @@ fn paint_flights(
     width: f64,
     at: &impl Fn(NodeId) -> (f64, f64),
 ) {
-    let model = app.model.borrow();
-    let rate = if app.stands() {
+    let model = app.scene();
+    let rate = if app.stands() || app.past.borrow().is_some() {
         0.0
     } else {
         app.settings.get_untracked().rate

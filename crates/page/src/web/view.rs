@@ -16,6 +16,7 @@ use super::queues::Queues;
 use super::ring::Ring;
 use super::theme::ThemeButton;
 use super::timeline::Timeline;
+use super::timepanel::TimePanel;
 use super::transport::Transport;
 use super::wall;
 
@@ -169,6 +170,7 @@ fn Page() -> impl IntoView {
         </main>
         <section class="panel timeline" aria-label="What happened">
             <div class="bar"><Transport /></div>
+            <TimePanel />
             <div class="timeline-body">
                 <Timeline />
                 <Inspector />
@@ -188,23 +190,23 @@ fn Header() -> impl IntoView {
             .map_or("none".to_owned(), |leader| leader.id.to_string())
     };
     let in_memory = |app: &App| {
-        app.model.borrow().nodes().find_map(|node| match &node.storage {
+        app.scene().nodes().find_map(|node| match &node.storage {
             Some(Storage::Memory { why }) => Some(why.clone()),
             _ => None,
         })
     };
     let up = |app: &App| {
-        let model = app.model.borrow();
+        let model = app.scene();
         (model.nodes().filter(|node| node.is_up()).count(), model.nodes().count())
     };
     view! {
         <header class="top">
             <h1>"FT" <b>"Queue"</b></h1>
             <span class="stat">"leader " <b>{text(leader)}</b></span>
-            <span class="stat">"term " <b class="num" style:color=text(|app| canvas::term_variable(app.model.borrow().term()))>
-                {text(|app| app.model.borrow().term().0.to_string())}
+            <span class="stat">"term " <b class="num" style:color=text(|app| canvas::term_variable(app.scene().term()))>
+                {text(|app| app.scene().term().0.to_string())}
             </b></span>
-            <span class="stat">"committed " <b class="num">{text(|app| app.model.borrow().commit_index().to_string())}</b></span>
+            <span class="stat">"committed " <b class="num">{text(|app| app.scene().commit_index().to_string())}</b></span>
             <span class="stat">"up " <b class="num">{text(move |app| { let (up, all) = up(app); format!("{up} of {all}") })}</b></span>
             <span class="pill warn storage" hidden=flag(move |app| in_memory(app).is_none())
                 title=text(move |app| in_memory(app).unwrap_or_default())>"logs in memory: a crash forgets them"</span>

@@ -79,9 +79,15 @@ pub(super) fn seed() -> u64 {
 
 /// Offers `text` to the person as a file.
 pub(super) fn download(name: &str, mime: &str, text: &str) -> Result<(), JsValue> {
+    download_bytes(name, mime, text.as_bytes())
+}
+
+/// Offers bytes to the person as a file.
+pub(super) fn download_bytes(name: &str, mime: &str, bytes: &[u8]) -> Result<(), JsValue> {
     let options = web_sys::BlobPropertyBag::new();
     options.set_type(mime);
-    let blob = web_sys::Blob::new_with_str_sequence_and_options(&js_sys::Array::of1(&text.into()), &options)?;
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
+    let blob = web_sys::Blob::new_with_u8_array_sequence_and_options(&parts, &options)?;
     let url = web_sys::Url::create_object_url_with_blob(&blob)?;
     let anchor: web_sys::HtmlAnchorElement = document().create_element("a")?.unchecked_into();
     anchor.set_href(&url);

@@ -4,12 +4,11 @@ use cluster::node::NodeInput;
 use netem::{Fate, LinkSettings};
 use raft_core::{Duration, NodeId, Timing};
 use trace::What as Seen;
-use trace::tape::Piece;
+use trace::tape::{Piece, Told};
 
 use super::{Event, World, link_place, place};
 use crate::check::Violation;
 use crate::disk::Harm;
-use crate::future::Told;
 use crate::plan::{Fault, Tail, What};
 use crate::settings::{FaultKind, FaultKinds, Settings};
 

@@ -6,11 +6,10 @@ use netem::Fate;
 use raft_core::{Config, Duration, Instant, NodeId, Term};
 use rand::Rng;
 use trace::Happening;
-use trace::tape::{Origin, Piece};
+use trace::tape::{Origin, Piece, Told};
 
 use super::{Event, SEED_STRIDE, World, link_place};
 use crate::check::Violation;
-use crate::future::Told;
 use crate::plan::{Tail, What};
 use crate::settings::{FaultKind, Settings};
 

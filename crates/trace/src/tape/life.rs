@@ -9,7 +9,7 @@ use cluster::record::Step;
 use raft_core::{Duration, Instant};
 
 use super::store::{Kept, Store};
-use super::{BeginError, Origin, TurnKind, synced};
+use super::{BeginError, Origin, Piece, TurnKind, synced};
 
 /// How much virtual time lies between two states that are kept. More, in proportion, where a state is larger than
 /// [`STATE_BYTES_USUAL`].
@@ -301,6 +301,39 @@ impl Life {
         Some(node)
     }
 
+    /// What there is between two instants: nothing, if the life lies outside.
+    pub(super) fn told(&self, from: Instant, until: Instant) -> Vec<Piece> {
+        let over_before = self.has_ended && self.ended.is_some_and(|ended| ended <= from);
+        if self.started > until || over_before {
+            return Vec::new();
+        }
+        let first = if self.started >= from {
+            self.states.front().map_or(0, |state| state.after)
+        } else {
+            self.steps_until(from)
+        };
+        let last = self.steps_until(until);
+        let Some(node) = self.node_after(first) else {
+            return Vec::new();
+        };
+        let origin = Origin::State(node.save());
+        let at = from.max(self.started);
+        let mut pieces = vec![Piece::Began { origin, at }];
+        for piece in self
+            .pieces
+            .iter()
+            .filter(|piece| piece.first + piece.count > first && piece.first < last)
+        {
+            let steps = piece.steps().into_iter().enumerate();
+            let wanted = steps.filter(|(place, _)| (first..last).contains(&(piece.first + place)));
+            pieces.push(Piece::Steps(wanted.map(|(_, step)| step).collect()));
+        }
+        if let Some(at) = self.ended.filter(|ended| self.has_ended && *ended <= until) {
+            pieces.push(Piece::Ended { at });
+        }
+        pieces
+    }
+
     /// Calls `seen` with each frame that reached this node's door after `at`, as far as it may have left its sender before: a frame
     /// lies between two doors for no longer than a moment.
     pub(super) fn arriving_after(&self, at: Instant, mut seen: impl FnMut(raft_core::NodeId, &[u8])) {
@@ -316,6 +349,24 @@ impl Life {
                     seen(*from, bytes);
                 }
             }
+        }
+    }
+
+    /// The nearest instant after `at`, or before it, at which anything happened.
+    pub(super) fn neighbour(&self, at: Instant, later: bool) -> Option<Instant> {
+        let edges = [Some(self.started), self.ended.filter(|_| self.has_ended)]
+            .into_iter()
+            .flatten();
+        let place = self.pieces.partition_point(|piece| piece.from <= at);
+        let near = self
+            .pieces
+            .range(place.saturating_sub(2)..(place + 2).min(self.pieces.len()));
+        let steps = near.flat_map(|piece| piece.steps().iter().filter_map(instant_of).collect::<Vec<_>>());
+        let all = edges.chain(steps);
+        if later {
+            all.filter(|instant| *instant > at).min()
+        } else {
+            all.filter(|instant| *instant < at).max()
         }
     }
 

@@ -77,6 +77,7 @@ fn pump(disk: SmallDisk) -> Pump {
         clock: Clock::new(boot.clock),
         disk: Disk::new([Box::new(disk), Box::new(MemoryLog::default())]),
         ports,
+        tape: None,
         outbox,
         reported_wall_ms: 0.0,
     }

@@ -184,6 +184,7 @@ pub(crate) fn boot(id: u8, members: u8, directory: Option<&str>) -> Boot {
             .filter(|peer| *peer != id)
             .map(|peer| (NodeId(peer), quick()))
             .collect(),
+        resume: None,
     }
 }
 

@@ -6,7 +6,10 @@ use cluster::ActivityLine;
 use cluster::host::{Remedy, ToNode};
 use js_sys::Promise;
 use leptos::prelude::*;
-use raft_core::NodeId;
+use netem::LinkSettings;
+use raft_core::{Instant, NodeId};
+use trace::Act;
+use trace::lockstep::ToLockstep;
 
 use super::App;
 use crate::model::FACTS_MAX;
@@ -35,8 +38,8 @@ impl App {
         let now = self.now();
         let mut model = self.model.borrow_mut();
         model.starting(id, boot);
-        model.history.end_fault(&crash_key(id), now);
         drop(model);
+        self.end_fault(now, crash_key(id));
         self.touch();
         Ok(())
     }
@@ -99,9 +102,15 @@ impl App {
         {
             let mut model = self.model.borrow_mut();
             model.stopped(id, now, failure);
-            model.history.begin_fault(&crash_key(id), now, text);
-            model.history.end_fault(&pause_key(id), now);
         }
+        let boot = self.fleet.borrow().boot_number(id);
+        self.tell_recorder(&ToLockstep::Ended {
+            node: id,
+            boot,
+            at: now,
+        });
+        self.begin_fault(now, crash_key(id), text);
+        self.end_fault(now, pause_key(id));
         self.fleet.borrow_mut().settle(id, Err(&why));
         self.clients.borrow_mut().node_down(now, id);
         self.serve_clients();
@@ -110,6 +119,10 @@ impl App {
 
     /// Crashes a node that runs; starts one that does not.
     pub(in crate::web) fn toggle(&self, id: NodeId) {
+        let ran = self.scene().node(id).is_some_and(crate::model::Node::is_up);
+        if self.acts_in_past(|| if ran { Act::Crash(id) } else { Act::Start(id) }) {
+            return;
+        }
         if self.fleet.borrow().is_running(id) {
             self.report(self.crash(id));
         } else {
@@ -119,15 +132,16 @@ impl App {
 
     /// Makes a node stand still, or go on.
     pub(in crate::web) fn set_paused(&self, id: NodeId, paused: bool) {
+        if self.acts_in_past(|| Act::SetPaused(id, paused)) {
+            return;
+        }
         self.fleet.borrow_mut().set_paused(id, paused);
         let now = self.now();
-        let mut model = self.model.borrow_mut();
         if paused {
-            model.history.begin_fault(&pause_key(id), now, format!("{id} paused"));
+            self.begin_fault(now, pause_key(id), format!("{id} paused"));
         } else {
-            model.history.end_fault(&pause_key(id), now);
+            self.end_fault(now, pause_key(id));
         }
-        drop(model);
         announce::say(&format!("{id} {}", if paused { "paused" } else { "resumed" }));
         self.touch();
     }
@@ -171,6 +185,13 @@ impl App {
     }
 
     fn cut(&self, from: NodeId, to: NodeId, cut: bool) {
+        let settings = LinkSettings {
+            cut,
+            ..self.settings.get_untracked().link()
+        };
+        if self.acts_in_past(|| Act::SetLink { from, to, settings }) {
+            return;
+        }
         self.fleet.borrow_mut().set_cut(from, to, cut);
         let now = self.now();
         let (low, high) = (from.min(to), from.max(to));
@@ -181,17 +202,30 @@ impl App {
             (true, false) => Some(format!("link {} → {} cut", low.0, high.0)),
             (false, true) => Some(format!("link {} → {} cut", high.0, low.0)),
         };
-        let mut model = self.model.borrow_mut();
         match text {
-            Some(text) => model.history.begin_fault(&key, now, text),
-            None => model.history.end_fault(&key, now),
+            Some(text) => self.begin_fault(now, key, text),
+            None => self.end_fault(now, key),
         }
-        drop(model);
         self.touch();
+    }
+
+    fn begin_fault(&self, at: Instant, key: String, text: String) {
+        self.model.borrow_mut().history.begin_fault(&key, at, text.clone());
+        let text = Some(text);
+        self.tell_recorder(&ToLockstep::Fault { at, key, text });
+    }
+
+    fn end_fault(&self, at: Instant, key: String) {
+        self.model.borrow_mut().history.end_fault(&key, at);
+        let text = None;
+        self.tell_recorder(&ToLockstep::Fault { at, key, text });
     }
 
     /// Crashes a node and empties its disk. It then starts as if it had never been a member, and may break what it promised.
     pub(in crate::web) fn wipe(self: &Rc<Self>, id: NodeId) {
+        if self.acts_in_past(|| Act::Wipe(id)) {
+            return;
+        }
         if self.fleet.borrow().is_running(id) {
             self.report(self.crash(id));
         }
@@ -205,6 +239,7 @@ impl App {
             if wiped.is_ok() {
                 let now = app.now();
                 app.model.borrow_mut().wiped(id, now);
+                app.tell_recorder(&ToLockstep::Wiped { node: id, at: now });
                 announce::say(&format!("the disk of {id} is empty"));
             }
             app.report(wiped);

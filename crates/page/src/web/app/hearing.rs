@@ -1,6 +1,6 @@
 //! What nodes say.
 
-use cluster::host::{Boot, Fact, FromNode, Recovery, Remedy, Report, Storage};
+use cluster::host::{Boot, Fact, FromNode, Recovery, Remedy, Report, Resume, Storage};
 use leptos::prelude::*;
 use raft_core::{Event, NodeId, Rules};
 use wasm_bindgen::JsValue;
@@ -29,8 +29,14 @@ impl App {
     fn take(&self, id: NodeId, boot: u32, message: FromNode) {
         match message {
             FromNode::Ready { build } => {
-                let booting = self.boot_message(id);
+                let mut booting = self.boot_message(id);
+                booting.resume = self.take_resume(id);
                 let told = self.fleet.borrow_mut().boot(id, &build, booting);
+                let told = told.map(|tape| {
+                    if let Some(port) = tape {
+                        self.attach_recorder(id, boot, &port);
+                    }
+                });
                 if let Err(why) = told {
                     self.node_died(id, boot, why, Remedy::Reload);
                 }
@@ -50,10 +56,18 @@ impl App {
             }
             FromNode::Leading { term } => {
                 let now = self.now();
+                self.start_recorder();
                 self.clients.borrow_mut().leading(now, id, term);
                 self.serve_clients();
             }
         }
+    }
+
+    /// From where the node goes on, if not from its disk.
+    fn take_resume(&self, id: NodeId) -> Option<Resume> {
+        let mut resumes = self.resumes.borrow_mut();
+        let place = resumes.iter().position(|(of, _)| *of == id)?;
+        Some(resumes.swap_remove(place).1)
     }
 
     fn boot_message(&self, id: NodeId) -> Boot {
@@ -69,6 +83,7 @@ impl App {
             clock: self.clock.borrow_mut().setting(wall_ms()),
             directory: self.home.directory(settings.nodes),
             links: Vec::new(),
+            resume: None,
         }
     }
 

@@ -7,6 +7,7 @@ use cluster::host::ToNode;
 use ftqueue::{Answer, Operation, QueueError, Read, Write};
 use leptos::prelude::*;
 use raft_core::Instant;
+use trace::Act;
 
 use super::{App, ResultLine, ResultOutcome, app};
 use crate::model::ClientOperation;
@@ -43,6 +44,15 @@ impl App {
             then(outcome);
         };
         match line.parse::<Operation>() {
+            Ok(operation) if self.acts_in_past(|| Act::Submit(operation)) => finish(ResultOutcome {
+                ok: true,
+                text: "asked in a branch of the past: the timeline shows what comes of it".to_owned(),
+                value: None,
+                tries: 0,
+                leaders: Vec::new(),
+                wall_ms: 0.0,
+                virtual_ms: 0.0,
+            }),
             Ok(operation) => self.submit(operation, move |returned| {
                 let mut outcome = outcome_of(&returned);
                 if let Err(Failure::Queue(error)) = &returned.done.result {
@@ -123,6 +133,8 @@ impl App {
     pub(in crate::web) fn give_up(&self) {
         let now = self.now();
         let cancelled = self.clients.borrow_mut().cancel(now);
+        let asked = self.clients.borrow_mut().take_asked();
+        self.tell_asked(asked);
         for (answer, returned) in cancelled {
             answer(returned);
         }
@@ -146,6 +158,7 @@ impl App {
     pub(in crate::web) fn serve_clients(&self) {
         let now = self.now();
         let work = self.clients.borrow_mut().work(now);
+        self.tell_asked(work.asked);
         {
             let fleet = self.fleet.borrow();
             for (node, request, body) in work.requests {

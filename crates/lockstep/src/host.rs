@@ -1,0 +1,220 @@
+//! The Worker: what the page says and what nodes post goes to the [`Desk`], and what the desk has to say goes to the page.
+//!
+//! It is given what the nodes do and is in nobody's way. When there is much to do it does a little at a time and leaves the processor
+//! to the nodes in between: it may fall behind, and says so.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use cluster::clock::Clock;
+use cluster::codec;
+use cluster::record::Piece;
+use js_sys::{Object, Reflect, Uint8Array};
+use raft_core::NodeId;
+use trace::lockstep::{FromLockstep, ToLockstep};
+use wasm_bindgen::prelude::*;
+use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, MessagePort};
+
+use crate::desk::Desk;
+
+/// A hash of the sources that this was built from.
+const BUILD: &str = match option_env!("FTQUEUE_BUILD") {
+    Some(build) => build,
+    None => "unknown",
+};
+/// How long it works at once, in wall milliseconds, and how long it leaves the processor to others then.
+const WORK_MS: f64 = 4.0;
+const REST_MS: i32 = 8;
+/// How many steps it takes between two looks at the clock.
+const STEPS: usize = 256;
+/// How long it waits for members that may never be started.
+const OPEN_AFTER_MS: i32 = 2_500;
+/// How often clients are judged.
+const JUDGE_EVERY_MS: i32 = 1_000;
+/// What a node said just before its end may still be on its way.
+const LAST_WORDS_MS: i32 = 300;
+
+/// The Worker's entry.
+#[wasm_bindgen]
+#[allow(unreachable_pub, reason = "JavaScript calls it")]
+pub fn start_lockstep() {
+    console_error_panic_hook::set_once();
+    let host = Rc::new(Host {
+        scope: js_sys::global().unchecked_into(),
+        desk: RefCell::new(None),
+        working: Cell::new(false),
+        framed: Cell::new(false),
+        ports: RefCell::new(Vec::new()),
+    });
+    let hearing = Rc::clone(&host);
+    let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| hearing.hear(&event.data()));
+    host.scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    on_message.forget();
+    host.say(&FromLockstep::Ready {
+        build: BUILD.to_owned(),
+    });
+}
+
+struct Host {
+    scope: DedicatedWorkerGlobalScope,
+    desk: RefCell<Option<Desk>>,
+    working: Cell<bool>,
+    framed: Cell<bool>,
+    ports: RefCell<Vec<(MessagePort, Closure<dyn FnMut(MessageEvent)>)>>,
+}
+
+impl Host {
+    fn hear(self: &Rc<Self>, data: &JsValue) {
+        let Some(bytes) = bytes_of(data) else { return };
+        let message = match codec::decode::<ToLockstep>(&bytes) {
+            Ok(message) => message,
+            Err(why) => {
+                return self.say(&FromLockstep::Notice(format!(
+                    "The page and its recorder are not of one version ({why}). Reload the page."
+                )));
+            }
+        };
+        match message {
+            ToLockstep::Begin { members, clock, link } => self.begin(members, Clock::new(clock), link),
+            ToLockstep::Attach { node, boot } => {
+                let port = Reflect::get(data, &"port".into())
+                    .ok()
+                    .and_then(|port| port.dyn_into().ok());
+                if let Some(port) = port {
+                    self.attach(node, boot, port);
+                }
+            }
+            ToLockstep::Ended { .. } => {
+                let host = Rc::clone(self);
+                self.after(LAST_WORDS_MS, move || host.tell(message));
+            }
+            message => self.tell(message),
+        }
+    }
+
+    fn begin(self: &Rc<Self>, members: Vec<NodeId>, clock: Clock, link: Option<String>) {
+        let mut desk = Desk::new(members, clock);
+        if let Some(letters) = link {
+            desk.open_link(&letters);
+        }
+        *self.desk.borrow_mut() = Some(desk);
+        let host = Rc::clone(self);
+        self.after(OPEN_AFTER_MS, move || {
+            host.with(Desk::open);
+            host.work();
+        });
+        self.judge();
+        self.frame();
+    }
+
+    /// Judges now, and again and again.
+    fn judge(self: &Rc<Self>) {
+        self.with(Desk::judge);
+        self.frame();
+        let host = Rc::clone(self);
+        self.after(JUDGE_EVERY_MS, move || host.judge());
+    }
+
+    fn attach(self: &Rc<Self>, node: NodeId, boot: u32, port: MessagePort) {
+        let host = Rc::clone(self);
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            let bytes = event.data().dyn_ref::<Uint8Array>().map(Uint8Array::to_vec);
+            match codec::decode::<Piece>(&bytes.unwrap_or_default()) {
+                Ok(piece) => {
+                    host.with(|desk| desk.piece(node, boot, piece));
+                    host.work();
+                }
+                Err(why) => host.say(&FromLockstep::Notice(format!(
+                    "What {node} does cannot be recorded any more: what it said does not decode ({why})."
+                ))),
+            }
+        });
+        port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        self.ports.borrow_mut().push((port, on_message));
+    }
+
+    fn tell(self: &Rc<Self>, message: ToLockstep) {
+        self.with(|desk| desk.hear(message));
+        self.work();
+        self.frame();
+    }
+
+    fn with(&self, act: impl FnOnce(&mut Desk)) {
+        if let Some(desk) = self.desk.borrow_mut().as_mut() {
+            act(desk);
+        }
+        self.speak();
+    }
+
+    /// Carries out what nodes did, a little at a time.
+    fn work(self: &Rc<Self>) {
+        if self.working.replace(true) {
+            return;
+        }
+        self.work_on();
+    }
+
+    fn work_on(self: &Rc<Self>) {
+        let until = self.wall_ms() + WORK_MS;
+        let more = loop {
+            let more = self.desk.borrow_mut().as_mut().is_some_and(|desk| desk.work(STEPS));
+            if !more || self.wall_ms() >= until {
+                break more;
+            }
+        };
+        let host = Rc::clone(self);
+        if more {
+            self.after(REST_MS, move || host.work_on());
+        } else {
+            self.working.set(false);
+        }
+        self.frame();
+    }
+
+    /// Shows what has changed, before the next frame.
+    fn frame(self: &Rc<Self>) {
+        if self.framed.replace(true) {
+            return;
+        }
+        let host = Rc::clone(self);
+        let draw = Closure::once_into_js(move || {
+            host.framed.set(false);
+            let wall_ms = host.wall_ms();
+            host.with(|desk| desk.frame(wall_ms));
+        });
+        let _ = self.scope.request_animation_frame(draw.unchecked_ref());
+    }
+
+    /// Says to the page what there is to say.
+    fn speak(&self) {
+        let said = self.desk.borrow_mut().as_mut().map(Desk::take_out).unwrap_or_default();
+        for message in &said {
+            self.say(message);
+        }
+    }
+
+    fn say(&self, message: &FromLockstep) {
+        let parcel = Object::new();
+        let bytes = Uint8Array::from(codec::encode(message).as_slice());
+        let _ = Reflect::set(&parcel, &"bytes".into(), &bytes);
+        let _ = self.scope.post_message(&parcel);
+    }
+
+    fn after(&self, ms: i32, act: impl FnOnce() + 'static) {
+        let act = Closure::once_into_js(act);
+        let _ = self
+            .scope
+            .set_timeout_with_callback_and_timeout_and_arguments_0(act.unchecked_ref(), ms);
+    }
+
+    fn wall_ms(&self) -> f64 {
+        self.scope
+            .performance()
+            .map_or(0.0, |performance| performance.time_origin() + performance.now())
+    }
+}
+
+fn bytes_of(data: &JsValue) -> Option<Vec<u8>> {
+    let bytes = Reflect::get(data, &"bytes".into()).ok()?;
+    Some(bytes.dyn_into::<Uint8Array>().ok()?.to_vec())
+}

@@ -1,0 +1,17 @@
+//! The page's lockstep host: one Worker that keeps every run, judges it while it happens, looks at any instant of it, goes on from
+//! there in branches, and draws the timeline.
+//!
+//! [`Desk`] is all of that but for a browser: it takes what the page says and what nodes post, and tells what the page is
+//! to show. In the browser the rest is a loop around it.
+
+mod desk;
+mod keep;
+mod panel;
+mod run;
+mod view;
+
+pub use desk::{Desk, Repeated, operate};
+pub use keep::{KeepError, RUN_BYTES_MAX};
+
+#[cfg(target_arch = "wasm32")]
+mod host;

@@ -1,0 +1,384 @@
+//! What stands above the timeline: the runs, the instant that is shown, what is known of the promises. Text of HTML, which the page shows
+//! as it is; what its buttons and fields say comes back as a [`Request`].
+
+use std::fmt::{Display, Write};
+
+use raft_core::{Instant, NodeId};
+use trace::lockstep::{LIVE, RunId};
+
+/// Two runs at one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Comparison {
+    /// The other run.
+    pub(crate) run: RunId,
+    /// What it is called.
+    pub(crate) name: String,
+    /// The instant.
+    pub(crate) at: Instant,
+    /// For each member: what is looked at, how it is in the run that is shown, and how in the other.
+    pub(crate) rows: Vec<(NodeId, String, String, String)>,
+}
+
+/// A run, in short.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RunInfo {
+    /// Which.
+    pub(crate) id: RunId,
+    /// What it is called.
+    pub(crate) name: String,
+    /// The run it leaves, and where.
+    pub(crate) leaves: Option<(RunId, Instant)>,
+    /// What was done in it.
+    pub(crate) acts: Vec<String>,
+    /// The first instant that can be looked at, and the last.
+    pub(crate) first: Instant,
+    /// The last.
+    pub(crate) end: Instant,
+    /// How many bytes are kept.
+    pub(crate) bytes: u64,
+    /// Notes.
+    pub(crate) notes: Vec<(Instant, String)>,
+    /// Whether it is shown.
+    pub(crate) shown: bool,
+}
+
+/// What is known of a run's promises.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Why it cannot be judged, if it cannot.
+    pub(crate) unjudged: Option<String>,
+    /// The promises that were broken: when, and how.
+    pub(crate) violations: Vec<(Instant, String)>,
+    /// How many calls of clients were judged to be answered in some order of plain queues.
+    pub(crate) judged: u64,
+    /// How many entries are committed.
+    pub(crate) committed: u64,
+    /// How far the checkers are behind what the Workers do, in virtual microseconds.
+    pub(crate) behind_us: u64,
+}
+
+/// What can be made of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Product {
+    /// A link that opens the page on this view.
+    Link,
+    /// A file that does.
+    File,
+    /// JSON Lines.
+    JsonLines,
+    /// A log for ShiViz.
+    Shiviz,
+    /// Chrome trace events.
+    Chrome,
+    /// A history of clients.
+    History,
+    /// The timeline as a vector picture.
+    Svg,
+    /// The timeline as a picture of dots.
+    Png,
+    /// A Rust test that repeats the run.
+    Test,
+}
+
+/// What a button or a field of the panel asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Request {
+    /// Show a run.
+    Show(RunId),
+    /// Let go of one.
+    Delete(RunId),
+    /// Show one beside the one that is shown, or none any more.
+    Compare(Option<RunId>),
+    /// Let the branch that is shown go on.
+    Extend,
+    /// Have the Workers go on from here.
+    GoLive,
+    /// Show the present.
+    Now,
+    /// Show the instant before at which anything happened, or the one after.
+    Step {
+        /// Whether it is the one after.
+        later: bool,
+    },
+    /// Call the run that is shown this.
+    Name(String),
+    /// Pin this to the instant that is shown.
+    Note(String),
+    /// Show this instant.
+    At(Instant),
+    /// Make something.
+    Make(Product),
+}
+
+impl Request {
+    /// What was said, if it is any of this.
+    pub(crate) fn read(said: &str) -> Option<Request> {
+        let (word, rest) = said.split_once(' ').unwrap_or((said, ""));
+        let run = || rest.parse().ok().map(RunId);
+        Some(match word {
+            "show" => Request::Show(run()?),
+            "delete" => Request::Delete(run()?),
+            "compare" => Request::Compare(run()),
+            "extend" => Request::Extend,
+            "go-live" => Request::GoLive,
+            "now" => Request::Now,
+            "before" => Request::Step { later: false },
+            "after" => Request::Step { later: true },
+            "name" => Request::Name(rest.to_owned()),
+            "note" => Request::Note(rest.to_owned()),
+            "at" => Request::At(Instant(rest.parse().ok()?)),
+            "make" => {
+                let (product, ..) = PRODUCTS.iter().find(|(_, name, _)| *name == rest)?;
+                Request::Make(*product)
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// What can be made, by its name in a request, and what its button says.
+const PRODUCTS: [(Product, &str, &str); 9] = [
+    (Product::Link, "link", "Copy link"),
+    (Product::File, "file", "Save run"),
+    (Product::JsonLines, "jsonl", "JSON Lines"),
+    (Product::Shiviz, "shiviz", "ShiViz"),
+    (Product::Chrome, "chrome", "Chrome trace"),
+    (Product::History, "history", "Client history"),
+    (Product::Svg, "svg", "SVG"),
+    (Product::Png, "png", "PNG"),
+    (Product::Test, "test", "Rust test"),
+];
+
+/// All that the panel says.
+pub(crate) struct Panel<'a> {
+    pub(crate) runs: &'a [RunInfo],
+    /// The instant that is shown, if it is not the present; and the note that is pinned there.
+    pub(crate) at: Option<(Instant, String)>,
+    pub(crate) verdict: &'a Verdict,
+    pub(crate) comparison: Option<&'a Comparison>,
+}
+
+impl Panel<'_> {
+    /// Its HTML.
+    pub(crate) fn html(&self) -> String {
+        let mut html = Html::default();
+        html.raw("<div class=\"runs\" role=\"group\" aria-label=\"Runs\">");
+        for run in self.runs {
+            html.run(run);
+        }
+        html.raw("</div>");
+        self.instant(&mut html);
+        self.verdict(&mut html);
+        self.files(&mut html);
+        if let Some(comparison) = self.comparison {
+            html.comparison(comparison);
+        }
+        html.0
+    }
+
+    fn instant(&self, html: &mut Html) {
+        let Some(run) = self.runs.iter().find(|run| run.shown) else {
+            return;
+        };
+        html.raw("<div class=\"instant\" role=\"group\" aria-label=\"Instant\">");
+        let Some((at, note)) = &self.at else {
+            html.raw("<span class=\"now\">now</span>");
+            html.button(
+                "before",
+                "Go back",
+                "Look at the instant before: drag on the timeline, or press the comma",
+            );
+            html.raw("</div>");
+            return;
+        };
+        html.button("before", "‹", "The instant before at which anything happened");
+        html.raw("<b class=\"num\">");
+        html.text(format_args!("{:.6} s", at.0 as f64 / 1e6));
+        html.raw("</b>");
+        html.button("after", "›", "The instant after at which anything happens");
+        if run.id == LIVE {
+            html.button("now", "Back to now", "Show what the Workers do");
+        } else {
+            html.button("extend", "+ 2 s", "Let this branch go on for two seconds");
+            let parent = run.leaves.map_or(LIVE, |(parent, _)| parent);
+            if self.comparison.is_none() {
+                html.button(
+                    &format!("compare {}", parent.0),
+                    "Compare",
+                    "Show how it differs from the run that it leaves",
+                );
+            }
+            html.button(
+                &format!("delete {}", run.id.0),
+                "Delete",
+                "Let go of this run and of its branches",
+            );
+            html.field("name", "Name of this run", &run.name);
+        }
+        html.field("note", "Note at this instant", note);
+        html.button(
+            "go-live",
+            "Go on live",
+            "Start the five Workers from the states of this instant",
+        );
+        html.raw("</div>");
+        if !run.notes.is_empty() {
+            html.raw("<div class=\"notes\" role=\"group\" aria-label=\"Notes\">");
+            for (at, note) in &run.notes {
+                let label = format!("{:.3} s: {note}", at.0 as f64 / 1e6);
+                html.button(&format!("at {}", at.0), &label, "Show this instant");
+            }
+            html.raw("</div>");
+        }
+    }
+
+    fn verdict(&self, html: &mut Html) {
+        let verdict = self.verdict;
+        if let Some(why) = &verdict.unjudged {
+            html.pill("", "not judged", why);
+        } else if let Some((at, text)) = verdict.violations.first() {
+            html.raw("<span class=\"verdict bad\" role=\"alert\">");
+            html.button(
+                &format!("at {}", at.0),
+                &format!("✗ {text}"),
+                "Show the instant at which it was broken",
+            );
+            html.raw("</span>");
+        } else {
+            let title = format!(
+                "Every promise of Raft was held against what the nodes did, after each step: {} entries committed. The answers of {} calls \
+                 are explained by one order of plain queues.",
+                verdict.committed, verdict.judged
+            );
+            html.pill(
+                "ok",
+                &format!("✓ safe · linearizable ({} calls)", verdict.judged),
+                &title,
+            );
+        }
+        const BEHIND_US: u64 = 1_500_000;
+        if verdict.behind_us > BEHIND_US && verdict.committed > 0 {
+            let text = format!("checked up to {:.0} s ago", verdict.behind_us as f64 / 1e6);
+            html.pill("", &text, "The checkers leave the processor to the nodes, and catch up");
+        }
+    }
+
+    fn files(&self, html: &mut Html) {
+        html.raw("<details class=\"files\" id=\"files\"><summary>Share</summary><div class=\"files-menu\">");
+        for (_, name, label) in PRODUCTS {
+            html.button(&format!("make {name}"), label, "");
+        }
+        html.raw("<button data-open>Open a run…</button></div></details>");
+    }
+}
+
+#[derive(Default)]
+struct Html(String);
+
+impl Html {
+    fn raw(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
+
+    fn text(&mut self, text: impl Display) {
+        let mut plain = String::new();
+        let _ = write!(plain, "{text}");
+        for letter in plain.chars() {
+            match letter {
+                '<' => self.0.push_str("&lt;"),
+                '&' => self.0.push_str("&amp;"),
+                '"' => self.0.push_str("&quot;"),
+                letter => self.0.push(letter),
+            }
+        }
+    }
+
+    fn attribute(&mut self, name: &str, value: &str) {
+        self.0.push(' ');
+        self.0.push_str(name);
+        self.0.push_str("=\"");
+        self.text(value);
+        self.0.push('"');
+    }
+
+    fn button(&mut self, does: &str, label: &str, title: &str) {
+        self.raw("<button");
+        self.attribute("data-do", does);
+        if !title.is_empty() {
+            self.attribute("title", title);
+        }
+        self.raw(">");
+        self.text(label);
+        self.raw("</button>");
+    }
+
+    fn field(&mut self, says: &str, label: &str, value: &str) {
+        self.raw("<input type=\"text\" maxlength=\"200\"");
+        self.attribute("data-say", says);
+        self.attribute("aria-label", label);
+        self.attribute("placeholder", label);
+        self.attribute("value", value);
+        self.raw(">");
+    }
+
+    fn pill(&mut self, class: &str, label: &str, title: &str) {
+        self.raw("<span class=\"verdict ");
+        self.raw(class);
+        self.raw("\"");
+        self.attribute("title", title);
+        self.raw(">");
+        self.text(label);
+        self.raw("</span>");
+    }
+
+    fn run(&mut self, run: &RunInfo) {
+        let title = match (&run.leaves, run.acts.as_slice()) {
+            (Some((_, at)), acts) if !acts.is_empty() => {
+                format!("leaves at {:.3} s: {}", at.0 as f64 / 1e6, acts.join("; "))
+            }
+            _ if run.id == LIVE => "What the Workers do".to_owned(),
+            _ => format!(
+                "{:.3} s to {:.3} s, {:.1} MB",
+                run.first.0 as f64 / 1e6,
+                run.end.0 as f64 / 1e6,
+                run.bytes as f64 / 1e6
+            ),
+        };
+        self.raw("<button");
+        self.attribute("data-do", &format!("show {}", run.id.0));
+        self.attribute("aria-pressed", if run.shown { "true" } else { "false" });
+        self.attribute("title", &title);
+        self.raw(">");
+        if let Some((_, at)) = run.leaves {
+            self.text(format_args!("↳ {} ", run.name));
+            self.raw("<small>");
+            self.text(format_args!("from {:.1} s", at.0 as f64 / 1e6));
+            self.raw("</small>");
+        } else {
+            self.text(&run.name);
+        }
+        self.raw("</button>");
+    }
+
+    fn comparison(&mut self, comparison: &Comparison) {
+        self.raw("<div class=\"comparison\" role=\"region\" aria-label=\"Comparison\"><table><caption>");
+        self.text(format_args!("At {:.3} s ", comparison.at.0 as f64 / 1e6));
+        self.button("compare", "×", "Close the comparison");
+        self.raw("</caption><thead><tr><th>node</th><th>what</th><th>here</th><th>");
+        self.text(&comparison.name);
+        self.raw("</th></tr></thead><tbody>");
+        if comparison.rows.is_empty() {
+            self.raw("<tr><td colspan=\"4\">no difference</td></tr>");
+        }
+        for (node, what, here, there) in &comparison.rows {
+            self.raw("<tr>");
+            for cell in [&node.to_string(), what, here, there] {
+                self.raw("<td>");
+                self.text(cell);
+                self.raw("</td>");
+            }
+            self.raw("</tr>");
+        }
+        self.raw("</tbody></table></div>");
+    }
+}

@@ -1,0 +1,236 @@
+//! One run: the live one, a branch, or one that was opened.
+
+use std::collections::BTreeMap;
+
+use netem::LinkSettings;
+use raft_core::{Duration, Instant, NodeId};
+use sim::Scenario;
+use sim::chronicle::Chronicle;
+use sim::future::Future;
+use trace::lockstep::RunId;
+use trace::tape::{TAPE_BYTES_MAX, Told};
+use trace::{Act, Happening, What};
+
+/// How much each branch keeps, in bytes.
+const BRANCH_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How many things that are not told by nodes are kept of a run.
+const MARGIN_MAX: usize = 200_000;
+
+/// A run, and what is known of it.
+pub(crate) struct Run {
+    pub(crate) id: RunId,
+    pub(crate) name: String,
+    /// The run it leaves, and where.
+    pub(crate) leaves: Option<(RunId, Instant)>,
+    pub(crate) chronicle: Chronicle,
+    /// What goes on, in a branch.
+    pub(crate) branch: Option<Branch>,
+    /// What nodes did not tell: what clients did, and faults. For those who export the run.
+    pub(crate) margin: Vec<Happening>,
+    pub(crate) notes: BTreeMap<Instant, String>,
+    /// Whether its promises were judged where it was made: then they are not judged again.
+    pub(crate) judged_elsewhere: Vec<(Instant, String)>,
+    pub(crate) is_judged_elsewhere: bool,
+    /// What it was made from, if `ftq` made it.
+    pub(crate) scenario: Option<Scenario>,
+    faults: BTreeMap<String, usize>,
+    faults_begun: usize,
+}
+
+/// What makes a branch.
+pub(crate) struct Branch {
+    pub(crate) seed: u64,
+    pub(crate) acts: Vec<(Instant, Act)>,
+    pub(crate) future: Future,
+}
+
+impl Run {
+    pub(crate) fn live(members: &[NodeId], id: RunId) -> Run {
+        Run::new(members, id, "Live".to_owned(), None, TAPE_BYTES_MAX)
+    }
+
+    fn new(members: &[NodeId], id: RunId, name: String, leaves: Option<(RunId, Instant)>, bytes_max: usize) -> Run {
+        Run {
+            id,
+            name,
+            leaves,
+            chronicle: Chronicle::new(members, bytes_max),
+            branch: None,
+            margin: Vec::new(),
+            notes: BTreeMap::new(),
+            judged_elsewhere: Vec::new(),
+            is_judged_elsewhere: false,
+            scenario: None,
+            faults: BTreeMap::new(),
+            faults_begun: 0,
+        }
+    }
+
+    /// A run that is made of what was told of another.
+    pub(crate) fn opened(members: &[NodeId], id: RunId, name: String, told: Vec<Told>) -> Run {
+        let mut run = Run::new(members, id, name, None, TAPE_BYTES_MAX);
+        run.take_all(told);
+        run
+    }
+
+    /// The run of a scenario, with the judgement of the world in which it takes place.
+    pub(crate) fn of_scenario(members: &[NodeId], id: RunId, name: String, scenario: Scenario) -> Run {
+        let (told, violation) = sim::tell(&scenario, |_| ());
+        let mut run = Run::opened(members, id, name, told);
+        run.is_judged_elsewhere = true;
+        run.judged_elsewhere = violation.iter().map(|it| (it.at, it.to_string())).collect();
+        run.scenario = Some(scenario);
+        while run.work(1 << 16, |_| ()) {}
+        run
+    }
+
+    /// The future of a run from `at` on.
+    pub(crate) fn branch(parent: &Run, id: RunId, at: Instant, seed: u64) -> Run {
+        let tape = &parent.chronicle.tape;
+        let members: Vec<NodeId> = tape.members().collect();
+        let name = format!("Branch {}", id.0);
+        let mut run = Run::new(&members, id, name, Some((parent.id, at)), BRANCH_BYTES_MAX);
+        run.branch = Some(Branch {
+            seed,
+            acts: Vec::new(),
+            future: Future::new(tape, at, seed, parent.links()),
+        });
+        run
+    }
+
+    /// Takes what was told, whole.
+    pub(crate) fn take_all(&mut self, told: Vec<Told>) {
+        for Told { node, boot, piece } in told {
+            // What cannot be made again is left out, and the instants at which it ran show nobody there.
+            let _ = self.chronicle.take(node, boot, piece);
+        }
+        if !self.chronicle.has_opened() {
+            self.chronicle.open(&mut |_| ());
+        }
+    }
+
+    /// Carries out what has been told, up to so many steps. `see` is told what happened. Says whether there is more.
+    pub(crate) fn work(&mut self, steps_max: usize, mut see: impl FnMut(&Happening)) -> bool {
+        for _ in 0..steps_max {
+            let is_judged_elsewhere = self.is_judged_elsewhere;
+            let more = self.chronicle.turn(&mut |happening| {
+                let is_judgement = matches!(happening.what, What::Violated { .. });
+                if !(is_judged_elsewhere && is_judgement) {
+                    see(&happening);
+                }
+            });
+            if !more {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Does this in a branch, at its end.
+    pub(crate) fn act(&mut self, act: &Act) {
+        if let Some(branch) = &mut self.branch {
+            branch.future.act(act);
+            branch.acts.push((branch.future.now(), act.clone()));
+        }
+    }
+
+    /// Lets a branch go on, and carries out all of it.
+    pub(crate) fn extend(&mut self, until: Instant, mut see: impl FnMut(&Happening)) {
+        let Some(branch) = &mut self.branch else { return };
+        branch.future.run_until(until);
+        let (told, happened) = branch.future.take();
+        let history = branch.future.history().clone();
+        self.take_all(told);
+        for happening in happened {
+            see(&happening);
+            self.keep_margin(happening);
+        }
+        while self.work(1 << 16, &mut see) {}
+        self.chronicle.set_history(&history);
+        self.judge(see);
+    }
+
+    /// Judges what clients were answered.
+    pub(crate) fn judge(&mut self, mut see: impl FnMut(&Happening)) {
+        let mut seen = Vec::new();
+        self.chronicle.judge(&mut |happening| seen.push(happening));
+        for happening in seen {
+            see(&happening);
+            self.keep_margin(happening);
+        }
+    }
+
+    /// A fault of this name begins, in these words, or is over.
+    pub(crate) fn fault(&mut self, at: Instant, key: String, text: Option<String>) -> Vec<Happening> {
+        let mut happened = Vec::new();
+        if let Some(fault) = self.faults.remove(&key) {
+            happened.push(What::FaultEnded { fault });
+        }
+        if let Some(text) = text {
+            self.faults_begun += 1;
+            self.faults.insert(key, self.faults_begun);
+            happened.push(What::FaultBegan {
+                fault: self.faults_begun,
+                text,
+            });
+        }
+        let happened: Vec<Happening> = happened.into_iter().map(|what| Happening { at, what }).collect();
+        self.margin.extend(happened.iter().cloned());
+        happened
+    }
+
+    fn keep_margin(&mut self, happening: Happening) {
+        if self.margin.len() == MARGIN_MAX {
+            self.margin.drain(..MARGIN_MAX / 10);
+        }
+        self.margin.push(happening);
+    }
+
+    /// How the links are that the world gives its nodes, if it does: nodes know only of their own.
+    fn links(&self) -> Option<LinkSettings> {
+        let settings = &self.scenario.as_ref()?.settings;
+        Some(LinkSettings {
+            delay_us: settings.delay_us,
+            jitter_us: settings.jitter_us,
+            ..LinkSettings::PERFECT
+        })
+    }
+
+    /// The first instant that can be looked at.
+    pub(crate) fn first(&self) -> Instant {
+        let left = self.leaves.map_or(Instant(0), |(_, at)| at);
+        self.chronicle.tape.kept_from().max(left)
+    }
+
+    /// The last.
+    pub(crate) fn end(&self) -> Instant {
+        let reached = self.chronicle.tape.reached();
+        self.branch.as_ref().map_or(reached, |branch| branch.future.now())
+    }
+
+    /// Everything that happened between two instants, in order, made again from the tape.
+    pub(crate) fn happenings(&self, from: Instant, until: Instant) -> Vec<Happening> {
+        if let Some(scenario) = &self.scenario {
+            let mut all = Vec::new();
+            sim::watch(scenario, |_| true, |happening| all.push(happening));
+            return all;
+        }
+        let members: Vec<NodeId> = self.chronicle.tape.members().collect();
+        let mut again = Run::opened(&members, self.id, String::new(), self.chronicle.tape.told(from, until));
+        again.is_judged_elsewhere = true;
+        let mut all: Vec<Happening> = Vec::new();
+        while again.work(1 << 16, |happening| all.push(happening.clone())) {}
+        let inside = |happening: &&Happening| (from..=until).contains(&happening.at);
+        all.extend(self.margin.iter().filter(inside).cloned());
+        let judged = self.judged_elsewhere.iter().map(|(at, text)| Happening {
+            at: *at,
+            what: What::Violated { text: text.clone() },
+        });
+        all.extend(judged);
+        all.sort_by_key(|happening| happening.at);
+        all
+    }
+}
+
+/// How long a branch goes on by itself when something is done in it.
+pub(crate) const GOES_ON: Duration = Duration::from_millis(2_000);

@@ -1,0 +1,233 @@
+//! The lockstep host: the Worker that records every node, judges what they do, shows any instant again, and goes on from it in
+//! branches. It is fetched when the cluster runs; what is said to it before that waits.
+
+use cluster::codec;
+use cluster::host::Resume;
+use js_sys::{Array, Object, Reflect, Uint8Array};
+use raft_core::{Instant, NodeId};
+use trace::lockstep::{FromLockstep, ToLockstep};
+use trace::{Act, Asked};
+use wasm_bindgen::prelude::*;
+use web_sys::{ErrorEvent, MessageEvent, MessagePort, Worker, WorkerOptions, WorkerType};
+
+use super::app::{App, app};
+use super::past::Past;
+use super::{timepanel, wall};
+
+/// How long what clients do is collected before it is told, in wall milliseconds.
+const COLLECTED_MS: i32 = 20;
+/// How long the page waits for a first leader before it fetches the host all the same, in wall milliseconds.
+const PATIENCE_MS: i32 = 3_000;
+
+/// The way to the host.
+#[derive(Default)]
+pub(super) struct Recorder {
+    worker: Option<Worker>,
+    /// Its code runs.
+    ready: bool,
+    /// It has failed, and what happens is recorded no more.
+    failed: bool,
+    waiting: Vec<(Object, Array)>,
+    asked: Vec<(Instant, u16, Asked)>,
+}
+
+impl Recorder {
+    /// Tells it something.
+    fn tell(&mut self, message: &ToLockstep, transferred: Option<(&str, &JsValue)>) {
+        if self.failed {
+            return;
+        }
+        let parcel = Object::new();
+        let bytes = Uint8Array::from(codec::encode(message).as_slice());
+        let _ = Reflect::set(&parcel, &"bytes".into(), &bytes);
+        let list = Array::new();
+        if let Some((name, value)) = transferred {
+            let _ = Reflect::set(&parcel, &name.into(), value);
+            list.push(value);
+        }
+        match self.worker.as_ref().filter(|_| self.ready) {
+            Some(worker) => {
+                let _ = worker.post_message_with_transfer(&parcel, &list);
+            }
+            None => self.waiting.push((parcel, list)),
+        }
+    }
+}
+
+impl App {
+    /// Has the host fetched soon: when there is a leader, or when there has been none for a while.
+    pub(super) fn start_recorder_soon(&self) {
+        wall::after(PATIENCE_MS, || app().start_recorder());
+    }
+
+    /// Has it fetched now.
+    pub(super) fn start_recorder(&self) {
+        let mut recorder = self.recorder.borrow_mut();
+        if recorder.worker.is_some() || recorder.failed {
+            return;
+        }
+        let options = WorkerOptions::new();
+        options.set_type(WorkerType::Module);
+        options.set_name("lockstep");
+        let Ok(worker) = Worker::new_with_options("lockstep-worker.js", &options) else {
+            recorder.failed = true;
+            return;
+        };
+        let on_message =
+            Closure::<dyn FnMut(MessageEvent)>::new(|event: MessageEvent| app().hear_recorder(&event.data()));
+        let on_error = Closure::<dyn FnMut(ErrorEvent)>::new(|event: ErrorEvent| {
+            event.prevent_default();
+            app().lose_recorder();
+        });
+        worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
+        // It lasts as long as the page.
+        on_message.forget();
+        on_error.forget();
+        recorder.worker = Some(worker);
+    }
+
+    /// Tells the host something.
+    pub(super) fn tell_recorder(&self, message: &ToLockstep) {
+        self.recorder.borrow_mut().tell(message, None);
+    }
+
+    /// Gives the host the other end of what a node posts to.
+    pub(super) fn attach_recorder(&self, node: NodeId, boot: u32, port: &MessagePort) {
+        let message = ToLockstep::Attach { node, boot };
+        self.recorder.borrow_mut().tell(&message, Some(("port", port)));
+    }
+
+    /// Tells the host, soon, what a client did.
+    pub(super) fn tell_asked(&self, asked: impl IntoIterator<Item = (Instant, u16, Asked)>) {
+        let mut recorder = self.recorder.borrow_mut();
+        let was_empty = recorder.asked.is_empty();
+        recorder.asked.extend(asked);
+        if was_empty && !recorder.asked.is_empty() {
+            wall::after(COLLECTED_MS, || {
+                let app = app();
+                let mut recorder = app.recorder.borrow_mut();
+                let asked = std::mem::take(&mut recorder.asked);
+                recorder.tell(&ToLockstep::Asked(asked), None);
+            });
+        }
+    }
+
+    /// Does something at the instant that is shown, if that is not the present. Says whether it is not.
+    pub(super) fn acts_in_past(&self, act: impl FnOnce() -> Act) -> bool {
+        let is_past = self.past.borrow().is_some();
+        if is_past {
+            self.tell_recorder(&ToLockstep::Act(act()));
+        }
+        is_past
+    }
+
+    fn hear_recorder(&self, data: &JsValue) {
+        let bytes = wall::get(data, "bytes").dyn_into::<Uint8Array>();
+        let Ok(message) = bytes
+            .map_err(|_| ())
+            .and_then(|bytes| codec::decode(&bytes.to_vec()).map_err(|_| ()))
+        else {
+            return self.lose_recorder();
+        };
+        match message {
+            FromLockstep::Ready { build } => self.recorder_is_ready(&build),
+            FromLockstep::Shown(shown) => {
+                let past = shown.map(|shown| Past::new(*shown, &self.model.borrow()));
+                *self.past.borrow_mut() = past;
+                self.touch();
+            }
+            FromLockstep::Panel(html) => timepanel::show(&html),
+            FromLockstep::Made { name, mime, bytes } => self.take_product(&name, &mime, &bytes),
+            FromLockstep::Notice(text) => self.notify(text),
+            FromLockstep::Resume { at, nodes } => self.resume(at, nodes),
+            FromLockstep::Checked { steps, fingerprint, .. } => timepanel::checked(steps, fingerprint),
+            _ => {}
+        }
+    }
+
+    fn recorder_is_ready(&self, build: &str) {
+        if build != worker::BUILD {
+            return self.notify(
+                "The page and its recorder are not of one build, so nothing is recorded. Reload the page without its cache.".to_owned(),
+            );
+        }
+        let begin = ToLockstep::Begin {
+            members: self.members(),
+            clock: self.clock.borrow_mut().setting(wall::wall_ms()),
+            link: link(),
+        };
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.ready = true;
+        recorder.tell(&begin, None);
+        let waiting = std::mem::take(&mut recorder.waiting);
+        if let Some(worker) = &recorder.worker {
+            for (parcel, list) in waiting {
+                let _ = worker.post_message_with_transfer(&parcel, &list);
+            }
+        }
+    }
+
+    fn lose_recorder(&self) {
+        let mut recorder = self.recorder.borrow_mut();
+        if let Some(worker) = recorder.worker.take() {
+            worker.terminate();
+        }
+        *recorder = Recorder {
+            failed: true,
+            ..Recorder::default()
+        };
+        drop(recorder);
+        *self.past.borrow_mut() = None;
+        self.notify(
+            "The recorder has stopped, so the past cannot be shown any more. The cluster runs on; reload the page to record it again."
+                .to_owned(),
+        );
+        self.touch();
+    }
+
+    /// A file to save; or a link, which goes to the address and the clipboard.
+    fn take_product(&self, name: &str, mime: &str, bytes: &[u8]) {
+        if !name.is_empty() {
+            let saved = wall::download_bytes(name, mime, bytes);
+            return self.report(saved.map_err(|error| format!("the file was not saved: {}", wall::words(&error))));
+        }
+        let letters = String::from_utf8_lossy(bytes);
+        let location = wall::window().location();
+        let _ = location.set_hash(&format!("{LINK}{letters}"));
+        let href = location.href().unwrap_or_default();
+        let _ = wall::window().navigator().clipboard().write_text(&href);
+        self.notify(format!(
+            "The link is in the address line and on the clipboard: {} letters.",
+            href.len()
+        ));
+    }
+
+    /// The Workers go on from states of the past: every one is ended, time is set back, and those that ran then are started.
+    fn resume(&self, at: Instant, nodes: Vec<(NodeId, Resume)>) {
+        *self.past.borrow_mut() = None;
+        for (id, _) in &nodes {
+            if self.fleet.borrow().is_running(*id) {
+                self.report(self.crash(*id));
+            }
+        }
+        self.set_time(at);
+        for (id, resume) in nodes {
+            let runs = resume.state.is_some();
+            self.resumes.borrow_mut().push((id, resume));
+            if runs {
+                self.report(self.start(id));
+            }
+        }
+        self.touch();
+    }
+}
+
+/// What stands before a run in an address.
+const LINK: &str = "run=";
+
+/// The run that the page's address holds, if it holds one.
+fn link() -> Option<String> {
+    let hash = wall::window().location().hash().ok()?;
+    Some(hash.strip_prefix('#')?.strip_prefix(LINK)?.to_owned())
+}

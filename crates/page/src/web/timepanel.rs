@@ -1,0 +1,128 @@
+//! What stands above the timeline: runs, the instant that is shown, the promises. The lockstep host writes it; what is pressed and typed goes
+//! back there.
+
+use std::cell::RefCell;
+
+use js_sys::Function;
+use leptos::html::Div;
+use leptos::prelude::*;
+use trace::lockstep::ToLockstep;
+use wasm_bindgen::prelude::*;
+use web_sys::{Element, Event, HtmlElement, HtmlInputElement, MouseEvent};
+
+use super::app::app;
+use super::{view, wall};
+
+thread_local! {
+    /// Where the panel is.
+    static PLACE: RefCell<Option<NodeRef<Div>>> = const { RefCell::new(None) };
+    /// Who waits for the fingerprint of a state, after so many steps.
+    static CHECKS: RefCell<Vec<(u64, Function)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The panel, empty until the host has something to show.
+#[component]
+pub(super) fn TimePanel() -> impl IntoView {
+    let place = NodeRef::<Div>::new();
+    PLACE.with_borrow_mut(|known| *known = Some(place));
+    let opened = view::on(|event: Event| {
+        if let Some(input) = event
+            .target()
+            .and_then(|target| target.dyn_into::<HtmlInputElement>().ok())
+        {
+            open_file(&input);
+        }
+    });
+    view! {
+        <div class="time-panel" node_ref=place on:click=view::on(|event: MouseEvent| pressed(&event)) on:change=view::on(|event: Event| typed(&event))></div>
+        <input type="file" id="open-run" accept=".ftqr,.ftq" aria-label="Open a run" hidden on:change=opened />
+    }
+}
+
+/// Shows this. What a person is about in it (an open list, the focus) stays; while they type, it waits.
+pub(super) fn show(html: &str) {
+    let Some(panel) = PLACE.with_borrow(|place| place.and_then(|place| place.get_untracked())) else {
+        return;
+    };
+    let active = wall::document()
+        .active_element()
+        .filter(|active| panel.contains(Some(active)));
+    if active.as_ref().is_some_and(|active| active.has_attribute("data-say")) {
+        return;
+    }
+    let does = active.and_then(|active| active.get_attribute("data-do"));
+    let was_open = panel.query_selector("details[open]").ok().flatten().is_some();
+    panel.set_inner_html(html);
+    if was_open && let Ok(Some(details)) = panel.query_selector("details") {
+        let _ = details.set_attribute("open", "");
+    }
+    if let Some(does) = does
+        && let Ok(Some(again)) = panel.query_selector(&format!("[data-do=\"{does}\"]"))
+    {
+        let _ = again.unchecked_into::<HtmlElement>().focus();
+    }
+}
+
+/// Says what the tape holds after so many steps to those who asked.
+pub(super) fn checked(steps: u64, fingerprint: Option<u32>) {
+    let waiting = CHECKS.with_borrow_mut(|checks| {
+        let place = checks.iter().position(|(asked, _)| *asked == steps);
+        place.map(|place| checks.swap_remove(place).1)
+    });
+    if let Some(resolve) = waiting {
+        let _ = resolve.call1(&JsValue::NULL, &fingerprint.map_or(JsValue::NULL, JsValue::from));
+    }
+}
+
+/// Asks what the tape holds; `resolve` is told.
+pub(super) fn check(steps: u64, resolve: Function) {
+    CHECKS.with_borrow_mut(|checks| checks.push((steps, resolve)));
+}
+
+fn target(event: &Event) -> Option<Element> {
+    event.target()?.dyn_into().ok()
+}
+
+fn pressed(event: &Event) {
+    let Some(button) = target(event).and_then(|target| target.closest("button").ok().flatten()) else {
+        return;
+    };
+    if button.has_attribute("data-open") {
+        if let Some(input) = wall::document().get_element_by_id("open-run") {
+            input.unchecked_into::<HtmlElement>().click();
+        }
+    } else if let Some(does) = button.get_attribute("data-do") {
+        app().tell_recorder(&ToLockstep::Do(does));
+    }
+}
+
+fn typed(event: &Event) {
+    let Some(input) = target(event).and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) else {
+        return;
+    };
+    if let Some(says) = input.get_attribute("data-say") {
+        let _ = input.blur();
+        app().tell_recorder(&ToLockstep::Do(format!("{says} {}", input.value())));
+    }
+}
+
+/// Opens the file that was chosen.
+fn open_file(input: &HtmlInputElement) {
+    if let Some(file) = input.files().and_then(|files| files.get(0)) {
+        read(file);
+    }
+    input.set_value("");
+}
+
+/// Reads a file and gives it to the host.
+pub(super) fn read(file: web_sys::File) {
+    wall::spawn(async move {
+        match wasm_bindgen_futures::JsFuture::from(file.array_buffer()).await {
+            Ok(buffer) => app().tell_recorder(&ToLockstep::OpenFile {
+                name: file.name(),
+                bytes: js_sys::Uint8Array::new(&buffer).to_vec(),
+            }),
+            Err(error) => app().notify(format!("{} cannot be read: {}", file.name(), wall::words(&error))),
+        }
+    });
+}

@@ -1,0 +1,297 @@
+//! What a page and its lockstep host say to each other: the Worker that keeps every run, looks at any instant, goes on from it in
+//! branches, judges, and draws the timeline.
+//!
+//! Both directions are bytes of [`cluster::codec`]. A port or a canvas that goes with a message is transferred beside them.
+
+use cluster::clock::ClockSetting;
+use cluster::host::{Arriving, LogPatch, QueuesSummary, Resume, Status};
+use raft_core::{Instant, NodeId};
+use serde::{Deserialize, Serialize};
+
+use crate::{Act, Asked};
+
+/// Names a run: the live one is 0, the others count from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RunId(pub u32);
+
+/// The run that the Workers make.
+pub const LIVE: RunId = RunId(0);
+
+/// How many entries of each log are shown of an instant that is past: the last ones.
+pub const ENTRIES_SHOWN_MAX: usize = 512;
+
+/// From the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToLockstep {
+    /// Be the host of this cluster. Said once, after [`FromLockstep::Ready`], with the timeline's canvas.
+    Begin {
+        /// Its members.
+        members: Vec<NodeId>,
+        /// How virtual time runs.
+        clock: ClockSetting,
+        /// What the address of the page holds of a run that is to be opened, if anything.
+        link: Option<String>,
+    },
+    /// Here is the port (transferred along) to which a node posts what goes into it.
+    Attach {
+        /// The node.
+        node: NodeId,
+        /// Which of its boots.
+        boot: u32,
+    },
+    /// A node's Worker is gone.
+    Ended {
+        /// The node.
+        node: NodeId,
+        /// Which of its boots.
+        boot: u32,
+        /// When.
+        at: Instant,
+    },
+    /// A node's disk was emptied.
+    Wiped {
+        /// The node.
+        node: NodeId,
+        /// When.
+        at: Instant,
+    },
+    /// Something was done to the live cluster that lasts, or is over.
+    Fault {
+        /// When.
+        at: Instant,
+        /// Finds it again when it ends.
+        key: String,
+        /// What it is; none when it is over.
+        text: Option<String>,
+    },
+    /// What clients of the live cluster did, in order.
+    Asked(Vec<(Instant, u16, Asked)>),
+    /// How virtual time runs from now on.
+    Clock(ClockSetting),
+    /// Show this instant of the run that is shown; the present, if none.
+    Look(Option<Instant>),
+    /// A button or a field of the panel was used: see [`FromLockstep::Panel`].
+    Do(String),
+    /// Do this at the instant that is shown: in the past, or in a branch. A new branch begins there, unless it is the end of one.
+    Act(Act),
+    /// Open what this file holds.
+    OpenFile {
+        /// Its name, for what is said about it.
+        name: String,
+        /// What it holds.
+        bytes: Vec<u8>,
+    },
+    /// The timeline was touched.
+    Timeline(Gesture),
+    /// Say what the tape holds of a node after so many steps: for tests.
+    Check {
+        /// The node.
+        node: NodeId,
+        /// Which of its boots.
+        boot: u32,
+        /// After how many steps.
+        steps: u64,
+    },
+}
+
+/// What a person does to the timeline. Places are pixels from the canvas's left and top.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Gesture {
+    /// It is this large, and a pixel is so many dots.
+    Size {
+        /// Its width.
+        width: f64,
+        /// Its height.
+        height: f64,
+        /// Dots a pixel.
+        ratio: f64,
+    },
+    /// Its colours, in the order of [`COLOURS`].
+    Colours(Vec<String>),
+    /// A finger or the mouse's button goes down.
+    Press {
+        /// Which.
+        pointer: i32,
+        /// Where.
+        x: f64,
+        /// Where.
+        y: f64,
+    },
+    /// It moves, pressed or not.
+    Move {
+        /// Which.
+        pointer: i32,
+        /// Where.
+        x: f64,
+        /// Where.
+        y: f64,
+    },
+    /// It goes up; not of its own will, if `whole` is false.
+    Release {
+        /// Which.
+        pointer: i32,
+        /// Where.
+        x: f64,
+        /// Where.
+        y: f64,
+        /// Whether it was lifted.
+        whole: bool,
+    },
+    /// It has left.
+    Leave,
+    /// The wheel turns, by pixels.
+    Wheel {
+        /// Sideways.
+        dx: f64,
+        /// Down.
+        dy: f64,
+        /// Where.
+        x: f64,
+        /// Where.
+        y: f64,
+        /// Whether it pans and does not zoom.
+        pans: bool,
+    },
+    /// A key, as browsers name it.
+    Key(String),
+    /// Look for this text, and show the next that has it.
+    Search(String),
+    /// Show only this: the names of what is left out.
+    Filter(Vec<String>),
+    /// How time is laid out: `real`, `warped` or `order`.
+    Axis(String),
+    /// Whether heartbeats are drawn one by one.
+    Heartbeats(bool),
+}
+
+/// The names of the page's colours that the timeline is drawn in: custom properties of its style.
+pub const COLOURS: [&str; 15] = [
+    "--panel", "--line", "--ink", "--dim", "--faint", "--accent", "--ok", "--warn", "--bad", "--bg", "--t0", "--t1",
+    "--t2", "--t3", "--t4",
+];
+
+/// To the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromLockstep {
+    /// The host's code runs.
+    Ready {
+        /// A hash of the sources it was built from.
+        build: String,
+    },
+    /// The instant that is shown; none, while it is the live cluster's present.
+    Shown(Option<Box<Shown>>),
+    /// What stands above the timeline, as HTML: the runs, what is shown, the promises. Its buttons say by `data-do` what to
+    /// tell with [`ToLockstep::Do`], and its fields by `data-say` what to put before what is typed.
+    Panel(String),
+    /// Something that was asked for.
+    Made {
+        /// What to call it; nothing for a link, which goes to the address and the clipboard.
+        name: String,
+        /// Its kind, as browsers name it.
+        mime: String,
+        /// The bytes; of a link, its text behind the `#`.
+        bytes: Vec<u8>,
+    },
+    /// Something that a person must know: what could not be done, and what helps.
+    Notice(String),
+    /// What the timeline shows, in words, for those who do not see it.
+    Spoken {
+        /// The instants that it spans, and the one that is shown.
+        first: Instant,
+        /// The last.
+        last: Instant,
+        /// The one that is shown.
+        at: Instant,
+        /// In words.
+        text: String,
+    },
+    /// What is under the pointer, and where that is; nothing.
+    Tip(Option<Tip>),
+    /// Something was chosen: its title, and lines that explain it.
+    Chosen(Option<(String, Vec<String>)>),
+    /// A node was chosen.
+    ChosenNode(NodeId),
+    /// Whether the timeline follows the present, and how high it wants to be, in pixels.
+    Layout {
+        /// Whether it follows.
+        follows: bool,
+        /// Its height.
+        height: f64,
+    },
+    /// Start the Workers from here.
+    Resume {
+        /// When this is.
+        at: Instant,
+        /// Every member: what it goes on from, and whether it ran.
+        nodes: Vec<(NodeId, Resume)>,
+    },
+    /// The answer to [`ToLockstep::Check`]: the fingerprint, if the tape holds the state.
+    Checked {
+        /// The node.
+        node: NodeId,
+        /// Which of its boots.
+        boot: u32,
+        /// After how many steps.
+        steps: u64,
+        /// The fingerprint.
+        fingerprint: Option<u32>,
+    },
+    /// How long the host's script took, for benchmarks, in microseconds: what it did, and how long.
+    Took {
+        /// What: `paint`, `look`.
+        what: String,
+        /// How long.
+        us: u64,
+    },
+}
+
+/// What is under the pointer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tip {
+    /// What it is.
+    pub title: String,
+    /// When.
+    pub when: String,
+    /// Where.
+    pub x: f64,
+    /// Where.
+    pub y: f64,
+}
+
+/// An instant of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The run.
+    pub run: RunId,
+    /// What it is called.
+    pub name: String,
+    /// The instant.
+    pub at: Instant,
+    /// How far the run goes.
+    pub end: Instant,
+    /// Every member.
+    pub nodes: Vec<ShownNode>,
+    /// A fingerprint of the whole.
+    pub hash: u64,
+    /// The note that is pinned here.
+    pub note: String,
+}
+
+/// One member at an instant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShownNode {
+    /// Which.
+    pub id: NodeId,
+    /// Which of its boots.
+    pub boot: u32,
+    /// Its state, if it runs.
+    pub status: Option<Status>,
+    /// The end of its log: at most [`ENTRIES_SHOWN_MAX`] entries.
+    pub log: LogPatch,
+    /// Its queues.
+    pub queues: QueuesSummary,
+    /// What is on its way to it.
+    pub arriving: Vec<Arriving>,
+    /// What has changed since the instant before at which anything happened to it, in words.
+    pub changed: Vec<String>,
+}
