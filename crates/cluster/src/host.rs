@@ -623,3 +623,39 @@ pub struct DescribedEntry {
     /// Whether the node knows it to be committed.
     pub committed: bool,
 }
+
+impl MessageSummary {
+    /// Its sender's term.
+    pub fn term(&self) -> Term {
+        match *self {
+            MessageSummary::RequestVote { term, .. }
+            | MessageSummary::Vote { term, .. }
+            | MessageSummary::Heartbeat { term, .. }
+            | MessageSummary::Append { term, .. }
+            | MessageSummary::Matched { term, .. }
+            | MessageSummary::Refused { term, .. }
+            | MessageSummary::StaleTerm { term }
+            | MessageSummary::Snapshot { term, .. }
+            | MessageSummary::SnapshotReceived { term, .. } => term,
+        }
+    }
+
+    /// A word or two for a picture; nothing for a heartbeat.
+    pub fn label(&self) -> String {
+        match *self {
+            MessageSummary::RequestVote { .. } => "RequestVote".into(),
+            MessageSummary::Vote { granted: true, .. } => "granted".into(),
+            MessageSummary::Vote { granted: false, .. } | MessageSummary::Refused { .. } => "refused".into(),
+            MessageSummary::Heartbeat { .. } => String::new(),
+            MessageSummary::Append { first, last, .. } if first == last => format!("append {first}"),
+            MessageSummary::Append { first, last, .. } => format!("append {first}–{last}"),
+            MessageSummary::Matched { match_index, .. } => format!("has {match_index}"),
+            MessageSummary::StaleTerm { .. } => "stale term".into(),
+            MessageSummary::Snapshot {
+                bytes: 0, done: false, ..
+            } => "how far?".into(),
+            MessageSummary::Snapshot { bytes, .. } => format!("snapshot, {bytes} B"),
+            MessageSummary::SnapshotReceived { bytes, .. } => format!("has {bytes} B"),
+        }
+    }
+}

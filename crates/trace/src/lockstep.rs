@@ -211,12 +211,12 @@ pub enum FromLockstep {
     Chosen(Option<(String, Vec<String>)>),
     /// A node was chosen.
     ChosenNode(NodeId),
-    /// Whether the timeline follows the present, and how high it wants to be, in pixels.
+    /// How high the timeline wants to be, in pixels, and its tools, as HTML: see [`FromLockstep::Panel`].
     Layout {
-        /// Whether it follows.
-        follows: bool,
         /// Its height.
         height: f64,
+        /// Its tools.
+        tools: String,
     },
     /// Start the Workers from here.
     Resume {

@@ -1,23 +1,21 @@
 //! What the page knows of the cluster: what the nodes have reported, filed for the ring, the logs and the timeline.
 
-mod history;
+mod flights;
 #[cfg(test)]
 mod tests;
-mod viewport;
 
 use cluster::host::{Fact, LogPatch, QueuesSummary, Recovery, Report, Status, Storage};
 use ftqueue::Command;
 use raft_core::{CommitHold, Entry, Event, Instant, LogIndex, NodeId, Role, Term};
 
-pub use history::*;
-pub use viewport::*;
+pub use flights::*;
 
 /// Everything that is known.
 #[derive(Debug, Default)]
 pub struct Model {
     nodes: Vec<Node>,
-    /// What happened, on the axis of virtual time.
-    pub history: History,
+    /// Messages on their way.
+    pub flights: Flights,
 }
 
 /// One node as it last reported itself.
@@ -65,7 +63,7 @@ impl Model {
     pub fn new(members: impl IntoIterator<Item = NodeId>) -> Model {
         Model {
             nodes: members.into_iter().map(Node::new).collect(),
-            history: History::default(),
+            flights: Flights::default(),
         }
     }
 
@@ -109,7 +107,7 @@ impl Model {
     }
 
     /// A node has recovered and takes part.
-    pub fn booted(&mut self, id: NodeId, at: Instant, storage: Storage, recovery: Recovery) {
+    pub fn booted(&mut self, id: NodeId, storage: Storage, recovery: Recovery) {
         let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) else {
             return;
         };
@@ -118,13 +116,6 @@ impl Model {
         node.snapshot_index = LogIndex::ZERO;
         node.hold = None;
         node.status = None;
-        self.history.mark(
-            at,
-            id,
-            MarkKind::Booted {
-                last_index: recovery.last_index,
-            },
-        );
         node.storage = Some(storage);
         node.recovery = Some(recovery);
     }
@@ -134,27 +125,23 @@ impl Model {
         let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) else {
             return;
         };
-        let was_up = matches!(node.power, Power::On | Power::Starting);
-        if was_up {
-            self.history.mark(at, id, MarkKind::Crashed);
-        }
-        self.history.end_span(id, at);
+        self.flights.stopped(id, at);
         node.power = failure.map_or(Power::Off, Power::Failed);
     }
 
     /// A node's disk has been emptied: nothing is known of it any more.
-    pub fn wiped(&mut self, id: NodeId, at: Instant) {
+    pub fn wiped(&mut self, id: NodeId) {
         if let Some(node) = self.node_mut(id) {
             *node = Node {
                 boot: node.boot,
                 ..Node::new(id)
             };
-            self.history.mark(at, id, MarkKind::Wiped);
         }
     }
 
     /// A node reports.
     pub fn report(&mut self, id: NodeId, report: Report) {
+        let up: Vec<NodeId> = self.nodes().filter(|node| node.is_up()).map(|node| node.id).collect();
         let Some(node) = self
             .nodes
             .iter_mut()
@@ -168,10 +155,8 @@ impl Model {
         }
         for (at, fact) in report.facts {
             node.learn(at, &fact);
-            self.history.record(at, id, node.boot, fact);
+            self.flights.record(at, &fact, |node| up.contains(&node));
         }
-        self.history
-            .span(id, report.now, report.status.role, report.status.term);
         node.status = Some(report.status);
     }
 

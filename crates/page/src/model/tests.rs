@@ -29,7 +29,7 @@ fn cluster() -> Model {
             dropped_bytes: 0,
             wall_ms: 1.0,
         };
-        model.booted(id, ms(0), Storage::Opfs, recovery);
+        model.booted(id, Storage::Opfs, recovery);
     }
     model
 }
@@ -112,148 +112,6 @@ fn entry(term: u64) -> Entry<Command> {
 }
 
 #[test]
-fn a_message_is_found_by_any_instant_of_its_flight() {
-    let mut model = cluster();
-    told(&mut model, ONE, ms(100), vec![sent(1, vote(), arrives(ms(9_000)))]);
-    for at in 101..200 {
-        told(&mut model, ONE, ms(at), vec![sent(at, vote(), arrives(ms(at + 5)))]);
-    }
-    for (from, until, found) in [
-        (50, 99, 0),
-        (50, 100, 1),
-        (5_000, 6_000, 1),
-        (9_000, 9_500, 1),
-        (9_001, 9_500, 0),
-    ] {
-        let flights = model.history.flights(ms(from), ms(until)).count();
-        assert_eq!(flights, found, "from {from} to {until} ms");
-    }
-}
-
-#[test]
-fn reports_that_interleave_are_filed_by_time() {
-    let mut model = cluster();
-    for (id, at) in [(ONE, 10), (ONE, 30), (TWO, 20), (ONE, 40), (TWO, 25)] {
-        told(
-            &mut model,
-            id,
-            ms(at),
-            vec![
-                sent(at, vote(), arrives(ms(at + 5))),
-                Fact::Raft(Event::BecameCandidate { term: Term(at) }),
-            ],
-        );
-    }
-    let times: Vec<u64> = model
-        .history
-        .messages
-        .iter()
-        .map(|flight| flight.sent.0 / 1_000)
-        .collect();
-    assert_eq!(times, [10, 20, 25, 30, 40]);
-    let marks: Vec<u64> = model
-        .history
-        .marks_between(ms(15), ms(35))
-        .map(|mark| mark.at.0 / 1_000)
-        .collect();
-    assert_eq!(marks, [20, 25, 30]);
-}
-
-#[test]
-fn how_messages_end() {
-    let mut model = cluster();
-    told(&mut model, TWO, ms(1), Vec::new());
-    let facts = vec![
-        sent(1, vote(), arrives(ms(15))),
-        sent(2, vote(), Fate::Lost),
-        sent(3, vote(), Fate::Cut),
-        sent(4, vote(), arrives(ms(16))),
-        sent(5, vote(), arrives(ms(40))),
-    ];
-    told(&mut model, ONE, ms(10), facts);
-    told(
-        &mut model,
-        TWO,
-        ms(16),
-        vec![Fact::Dropped {
-            message: Some(name(4)),
-            from: ONE,
-            why: DropReason::Cut,
-        }],
-    );
-    model.stopped(TWO, ms(30), None);
-    told(&mut model, ONE, ms(31), vec![sent(6, vote(), arrives(ms(45)))]);
-    let ends: Vec<FlightEnd> = model.history.messages.iter().map(|flight| flight.end).collect();
-    use FlightEnd::*;
-    assert_eq!(ends, [Arrives, Lost, Cut, Cut, Down, Down]);
-}
-
-#[test]
-fn what_says_nothing_new_is_folded() {
-    let mut model = cluster();
-    let matched = |index| MessageSummary::Matched {
-        term: Term(1),
-        match_index: LogIndex(index),
-    };
-    let beat = MessageSummary::Heartbeat {
-        term: Term(1),
-        prev_log_index: LogIndex(1),
-        leader_commit: LogIndex(1),
-    };
-    for (number, summary) in [beat, matched(1), matched(1), matched(2), matched(2), vote()]
-        .into_iter()
-        .enumerate()
-    {
-        told(
-            &mut model,
-            ONE,
-            ms(number as u64),
-            vec![sent(number as u64, summary, Fate::Lost)],
-        );
-    }
-    let folded: Vec<bool> = model.history.messages.iter().map(Flight::is_heartbeat).collect();
-    assert_eq!(folded, [true, false, true, false, true, false]);
-}
-
-#[test]
-fn a_crash_ends_what_the_node_did_and_a_boot_begins_anew() {
-    let mut model = cluster();
-    let won = Event::BecameLeader {
-        term: Term(3),
-        votes: vec![ONE, TWO],
-    };
-    model.report(
-        ONE,
-        report(
-            ms(10),
-            status(Role::Leader, 3, 0, 0),
-            vec![(ms(9), Fact::Raft(won.clone()))],
-            None,
-        ),
-    );
-    assert_eq!(model.leader().map(|node| node.id), Some(ONE));
-    model.stopped(ONE, ms(20), None);
-    assert_eq!(model.leader().map(|node| node.id), None);
-    let spans: Vec<_> = model
-        .history
-        .spans_between(ONE, ms(0), ms(50))
-        .map(|span| (span.role, span.until))
-        .collect();
-    assert_eq!(spans, [(Role::Leader, Some(ms(20)))]);
-    assert_eq!(model.history.spans_between(ONE, ms(21), ms(50)).count(), 0);
-    let mark = model
-        .history
-        .marks
-        .iter()
-        .find(|mark| matches!(mark.kind, MarkKind::Elected { .. }))
-        .expect("it was elected");
-    assert_eq!(model.history.event_of(mark), Some(&won));
-    // What a Worker says after its end is not believed.
-    model.report(ONE, report(ms(21), status(Role::Leader, 3, 0, 0), Vec::new(), None));
-    assert_eq!(model.node(ONE).map(Node::role_name), Some("crashed"));
-}
-
-#[test]
 fn what_a_snapshot_stands_for_is_dropped_from_the_log() {
     let mut model = cluster();
     let mut change = |snapshot: u64, from: u64, terms: &[u64]| {
@@ -311,30 +169,6 @@ fn the_log_follows_its_patches() {
 }
 
 #[test]
-fn what_a_receiver_made_of_a_message() {
-    let mut model = cluster();
-    told(&mut model, ONE, ms(10), vec![sent(1, vote(), arrives(ms(15)))]);
-    let granted = Event::VoteGranted {
-        candidate: ONE,
-        term: Term(1),
-    };
-    let follows = Event::BecameFollower {
-        term: Term(1),
-        leader: None,
-        reason: FollowReason::NewerTerm { from: ONE },
-    };
-    let facts = vec![
-        Fact::Received { message: name(1) },
-        Fact::Raft(follows.clone()),
-        Fact::Raft(granted.clone()),
-        Fact::Received { message: name(2) },
-        Fact::Raft(Event::BecameCandidate { term: Term(9) }),
-    ];
-    told(&mut model, TWO, ms(15), facts);
-    assert_eq!(model.history.consequences(name(1), TWO), [&follows, &granted]);
-}
-
-#[test]
 fn why_an_entry_is_held_is_remembered_until_the_node_follows() {
     let mut model = cluster();
     let reason = CommitHold::LacksCopies { copies: 1, needed: 2 };
@@ -358,37 +192,55 @@ fn why_an_entry_is_held_is_remembered_until_the_node_follows() {
 }
 
 #[test]
-fn a_mark_finds_the_event_that_it_stands_for() {
-    let mut history = History::default();
-    let won = Event::BecameLeader {
-        term: Term(3),
-        votes: vec![ONE, TWO],
+fn a_message_is_found_by_any_instant_of_its_flight() {
+    let mut model = cluster();
+    let flies = sent(1, vote(), arrives(ms(30)));
+    let lost = sent(2, vote(), Fate::Lost);
+    model.report(
+        ONE,
+        report(
+            ms(12),
+            status(Role::Candidate, 1, 0, 0),
+            vec![(ms(10), flies), (ms(12), lost)],
+            None,
+        ),
+    );
+    let at = |at: u64| -> Vec<(u64, bool)> {
+        let flights = model.flights.between(ms(at), ms(at));
+        flights.map(|flight| (flight.id.number, flight.arrives)).collect()
     };
-    let deposed = Event::BecameFollower {
-        term: Term(4),
-        leader: None,
-        reason: FollowReason::NewerTerm { from: TWO },
-    };
-    history.record(ms(1), ONE, 1, Fact::Raft(won.clone()));
-    history.record(ms(2), ONE, 1, Fact::Raft(deposed.clone()));
-    let told: Vec<_> = history.marks.iter().map(|mark| history.event_of(mark)).collect();
-    assert_eq!(told, [Some(&won), Some(&deposed)]);
+    assert_eq!(at(9), []);
+    assert_eq!(at(20), [(1, true), (2, false)]);
+    assert_eq!(
+        at(31),
+        [(2, false)],
+        "one that is lost seems to fly as long as others do"
+    );
 }
 
 #[test]
-fn everything_is_bounded_and_what_was_dropped_is_counted() {
-    let mut history = History::default();
-    let total = MESSAGES_MAX as u64 + 500;
-    for number in 0..total {
-        history.record(
-            Instant(number),
-            ONE,
-            1,
-            sent(number, vote(), arrives(Instant(number + 5))),
-        );
-    }
-    assert_eq!(history.messages.len(), MESSAGES_MAX);
-    assert_eq!(history.first(), Instant(500));
-    assert_eq!(history.dropped.count, 500);
-    assert_eq!(history.dropped.until, Instant(499));
+fn what_is_on_its_way_to_a_node_that_crashes_does_not_arrive() {
+    let mut model = cluster();
+    model.report(
+        ONE,
+        report(
+            ms(10),
+            status(Role::Candidate, 1, 0, 0),
+            vec![(ms(10), sent(1, vote(), arrives(ms(30))))],
+            None,
+        ),
+    );
+    model.stopped(TWO, ms(20), None);
+    assert!(model.flights.between(ms(25), ms(25)).all(|flight| !flight.arrives));
+}
+
+#[test]
+fn old_messages_are_let_go() {
+    let mut model = cluster();
+    let facts = (0..MESSAGES_MAX as u64 + 10).map(|number| (ms(number), sent(number, vote(), arrives(ms(number + 5)))));
+    model.report(
+        ONE,
+        report(ms(1), status(Role::Candidate, 1, 0, 0), facts.collect(), None),
+    );
+    assert_eq!(model.flights.between(ms(0), Instant::NEVER).count(), MESSAGES_MAX);
 }

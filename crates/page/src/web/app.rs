@@ -21,7 +21,7 @@ use super::past::Past;
 use super::recorder::Recorder;
 use super::settings::Settings;
 use super::wall::{self, wall_ms};
-use super::{console, keys, view};
+use super::{console, keys, timeline, view};
 use crate::model::{Model, Power};
 
 /// How far a single step of time goes.
@@ -147,6 +147,7 @@ async fn try_open() -> Result<(), String> {
     })?;
     console::install();
     view::mount();
+    timeline::watch_size();
     keys::install();
     app.draw();
     app.start_recorder_soon();

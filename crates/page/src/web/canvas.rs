@@ -48,6 +48,21 @@ impl Palette {
     }
 }
 
+/// A colour of the style sheet as it is in the theme that holds.
+pub(super) fn resolved(name: &str) -> String {
+    let document = wall::document();
+    let probe = document.create_element("span").ok().zip(document.body());
+    let Some((probe, body)) = probe else {
+        return String::new();
+    };
+    let _ = probe.set_attribute("style", &format!("color: var({name})"));
+    let _ = body.append_child(&probe);
+    let style = wall::window().get_computed_style(&probe).ok().flatten();
+    let colour = style.and_then(|style| style.get_property_value("color").ok());
+    probe.remove();
+    colour.unwrap_or_default()
+}
+
 /// Which colours hold: what the person chose, and what the system says. Colours are read anew when it differs.
 pub(super) fn theme() -> String {
     let window = wall::window();

@@ -38,7 +38,7 @@ pub(super) fn install() {
     put(
         &api,
         "trace",
-        Closure::<dyn Fn() -> Promise>::new(|| Promise::resolve(&trace())).into_js_value(),
+        Closure::<dyn Fn() -> Promise>::new(trace).into_js_value(),
     );
     put(
         &api,
@@ -319,37 +319,11 @@ fn reconstruct(number: JsValue) -> Promise {
     })
 }
 
-fn trace() -> JsValue {
-    let app = app();
-    let model = app.model.borrow();
-    let facts = model.history.facts.iter().map(|record| {
-        object([
-            ("at_us", number(record.at.0)),
-            ("node", record.node.0.into()),
-            ("boot", record.boot.into()),
-            ("kind", kind(&record.fact).into()),
-            ("text", record.fact.to_string().into()),
-        ])
-    });
-    object([
-        ("version", 1.into()),
-        ("cluster", app.home.cluster(model.nodes().count()).into()),
-        ("facts", list(facts)),
-        ("dropped", number(model.history.dropped.count)),
-    ])
-}
-
-fn kind(fact: &cluster::host::Fact) -> &'static str {
-    use cluster::host::Fact;
-    match fact {
-        Fact::Raft(_) => "raft",
-        Fact::Sent { .. } => "sent",
-        Fact::Received { .. } => "received",
-        Fact::Dropped { .. } => "dropped",
-        Fact::Requested { .. } => "requested",
-        Fact::Replied { .. } => "replied",
-        Fact::Altered { .. } => "altered",
-        Fact::Synced { .. } => "synced",
-        Fact::Omitted { .. } => "omitted",
-    }
+/// What happened: see `FromLockstep::Made`.
+fn trace() -> Promise {
+    Promise::new(&mut |resolve, _| {
+        app().start_recorder();
+        timepanel::await_trace(resolve);
+        app().tell_recorder(&ToLockstep::Do("trace".to_owned()));
+    })
 }

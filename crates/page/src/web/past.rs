@@ -1,11 +1,10 @@
 //! An instant that is not the present, in the shape in which panels show the present.
 
-use cluster::host::{Fact, LogPatch};
-use netem::Fate;
+use cluster::host::LogPatch;
 use raft_core::{Instant, LogIndex};
 use trace::lockstep::Shown;
 
-use crate::model::{Model, Power};
+use crate::model::{Flight, Model, Power};
 
 /// An instant of some run.
 pub(super) struct Past {
@@ -36,16 +35,14 @@ impl Past {
                 .iter()
                 .filter(|arriving| arriving.arrives < Instant::NEVER)
             {
-                let sent = Fact::Sent {
-                    message: arriving.message,
+                model.flights.insert(Flight {
+                    id: arriving.message,
                     to: node.id,
+                    sent: arriving.sent,
+                    ends: arriving.arrives,
+                    arrives: true,
                     summary: arriving.summary,
-                    fate: Fate::Arrives {
-                        at_us: arriving.arrives.0,
-                        again_at_us: None,
-                    },
-                };
-                model.history.record(arriving.sent, arriving.message.from, 0, sent);
+                });
             }
         }
         Past { shown, model }

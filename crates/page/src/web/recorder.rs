@@ -4,15 +4,16 @@
 use cluster::codec;
 use cluster::host::Resume;
 use js_sys::{Array, Object, Reflect, Uint8Array};
+use leptos::prelude::Set;
 use raft_core::{Instant, NodeId};
 use trace::lockstep::{FromLockstep, ToLockstep};
 use trace::{Act, Asked};
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, MessagePort, Worker, WorkerOptions, WorkerType};
 
-use super::app::{App, app};
+use super::app::{App, Selection, app};
 use super::past::Past;
-use super::{timepanel, wall};
+use super::{timeline, timepanel, wall};
 
 /// How long what clients do is collected before it is told, in wall milliseconds.
 const COLLECTED_MS: i32 = 20;
@@ -142,7 +143,15 @@ impl App {
             FromLockstep::Notice(text) => self.notify(text),
             FromLockstep::Resume { at, nodes } => self.resume(at, nodes),
             FromLockstep::Checked { steps, fingerprint, .. } => timepanel::checked(steps, fingerprint),
-            _ => {}
+            FromLockstep::Spoken { first, last, at, text } => timeline::speak(first, last, at, &text),
+            FromLockstep::Tip(tip) => timeline::show_tip(tip),
+            FromLockstep::Chosen(chosen) => self.selected.set(match chosen {
+                Some((title, lines)) => Selection::Event { title, lines },
+                None => Selection::Leader,
+            }),
+            FromLockstep::ChosenNode(node) => self.selected.set(Selection::Node(node)),
+            FromLockstep::Layout { height, tools } => timeline::lay_out(height, &tools),
+            FromLockstep::Took { .. } => {}
         }
     }
 
@@ -157,9 +166,10 @@ impl App {
             clock: self.clock.borrow_mut().setting(wall::wall_ms()),
             link: link(),
         };
+        let canvas = timeline::offscreen();
         let mut recorder = self.recorder.borrow_mut();
         recorder.ready = true;
-        recorder.tell(&begin, None);
+        recorder.tell(&begin, canvas.as_ref().map(|canvas| ("canvas", canvas.as_ref())));
         let waiting = std::mem::take(&mut recorder.waiting);
         if let Some(worker) = &recorder.worker {
             for (parcel, list) in waiting {
@@ -188,6 +198,9 @@ impl App {
 
     /// A file to save; or a link, which goes to the address and the clipboard.
     fn take_product(&self, name: &str, mime: &str, bytes: &[u8]) {
+        if name == "trace" {
+            return timepanel::traced(&String::from_utf8_lossy(bytes));
+        }
         if !name.is_empty() {
             let saved = wall::download_bytes(name, mime, bytes);
             return self.report(saved.map_err(|error| format!("the file was not saved: {}", wall::words(&error))));

@@ -12,7 +12,7 @@ use super::app::{App, Selection, app};
 use super::canvas::{self, Palette};
 use super::view::{act, flag, text};
 use super::{dialogs, view};
-use crate::model::{Flight, FlightEnd, Power};
+use crate::model::{Flight, Power};
 
 /// The stage's height as part of its width.
 const ASPECT: f64 = 400.0 / 430.0;
@@ -372,8 +372,8 @@ fn paint_flights(
     // A message that flew between two pictures is drawn in one of them all the same.
     let before = SHOWN.replace(now).clamp(Instant(now.0.saturating_sub(GAP_MAX.0)), now);
     let flying: Vec<&Flight> = model
-        .history
-        .flights(before, now)
+        .flights
+        .between(before, now)
         .filter(|flight| flight.ends > flight.sent)
         .take(FLIGHTS_SHOWN_MAX)
         .collect();
@@ -381,7 +381,7 @@ fn paint_flights(
     let radius = (width * 0.0125).clamp(3.0, 6.0);
     for flight in &flying {
         let part = now.since(flight.sent).0 as f64 / flight.ends.since(flight.sent).0 as f64;
-        let stops = if flight.end == FlightEnd::Arrives { 1.0 } else { 0.5 };
+        let stops = if flight.arrives { 1.0 } else { 0.5 };
         let part = part.min(stops);
         let ((x0, y0), (x1, y1)) = (at(flight.id.from), at(flight.to));
         let (x, y) = (x0 + (x1 - x0) * part, y0 + (y1 - y0) * part);
@@ -390,7 +390,7 @@ fn paint_flights(
         context.set_fill_style_str(if flight.is_reply() { &palette.panel } else { colour });
         context.set_line_width(2.0);
         let size = if flight.is_heartbeat() { radius * 0.6 } else { radius };
-        if part >= stops && flight.end != FlightEnd::Arrives {
+        if part >= stops && !flight.arrives {
             canvas::line(context, (x - size, y - size), (x + size, y + size));
             canvas::line(context, (x - size, y + size), (x + size, y - size));
             continue;

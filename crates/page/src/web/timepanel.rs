@@ -8,7 +8,7 @@ use leptos::html::Div;
 use leptos::prelude::*;
 use trace::lockstep::ToLockstep;
 use wasm_bindgen::prelude::*;
-use web_sys::{Element, Event, HtmlElement, HtmlInputElement, MouseEvent};
+use web_sys::{Element, Event, HtmlElement, HtmlInputElement, HtmlSelectElement, MouseEvent};
 
 use super::app::app;
 use super::{view, wall};
@@ -16,6 +16,8 @@ use super::{view, wall};
 thread_local! {
     /// Where the panel is.
     static PLACE: RefCell<Option<NodeRef<Div>>> = const { RefCell::new(None) };
+    /// Who waits for what happened.
+    static TRACES: RefCell<Vec<Function>> = const { RefCell::new(Vec::new()) };
     /// Who waits for the fingerprint of a state, after so many steps.
     static CHECKS: RefCell<Vec<(u64, Function)>> = const { RefCell::new(Vec::new()) };
 }
@@ -41,9 +43,13 @@ pub(super) fn TimePanel() -> impl IntoView {
 
 /// Shows this. What a person is about in it (an open list, the focus) stays; while they type, it waits.
 pub(super) fn show(html: &str) {
-    let Some(panel) = PLACE.with_borrow(|place| place.and_then(|place| place.get_untracked())) else {
-        return;
-    };
+    if let Some(panel) = PLACE.with_borrow(|place| place.and_then(|place| place.get_untracked())) {
+        replace(&panel, html);
+    }
+}
+
+/// The same in any place that the host writes.
+pub(super) fn replace(panel: &Element, html: &str) {
     let active = wall::document()
         .active_element()
         .filter(|active| panel.contains(Some(active)));
@@ -74,6 +80,19 @@ pub(super) fn checked(steps: u64, fingerprint: Option<u32>) {
     }
 }
 
+/// Says what happened to those who asked.
+pub(super) fn traced(json: &str) {
+    let trace = js_sys::JSON::parse(json).unwrap_or(JsValue::NULL);
+    for resolve in TRACES.take() {
+        let _ = resolve.call1(&JsValue::NULL, &trace);
+    }
+}
+
+/// `resolve` is told what happened, when the host has said it.
+pub(super) fn await_trace(resolve: Function) {
+    TRACES.with_borrow_mut(|waiting| waiting.push(resolve));
+}
+
 /// Asks what the tape holds; `resolve` is told.
 pub(super) fn check(steps: u64, resolve: Function) {
     CHECKS.with_borrow_mut(|checks| checks.push((steps, resolve)));
@@ -83,7 +102,7 @@ fn target(event: &Event) -> Option<Element> {
     event.target()?.dyn_into().ok()
 }
 
-fn pressed(event: &Event) {
+pub(super) fn pressed(event: &Event) {
     let Some(button) = target(event).and_then(|target| target.closest("button").ok().flatten()) else {
         return;
     };
@@ -96,13 +115,23 @@ fn pressed(event: &Event) {
     }
 }
 
-fn typed(event: &Event) {
-    let Some(input) = target(event).and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) else {
+pub(super) fn typed(event: &Event) {
+    let Some(target) = target(event) else { return };
+    if let Some(list) = target.dyn_ref::<HtmlSelectElement>() {
+        let says = target.get_attribute("data-say").unwrap_or_default();
+        return app().tell_recorder(&ToLockstep::Do(format!("{says} {}", list.value())));
+    }
+    let Ok(input) = target.dyn_into::<HtmlInputElement>() else {
         return;
     };
     if let Some(says) = input.get_attribute("data-say") {
+        let value = if input.type_() == "checkbox" {
+            input.checked().to_string()
+        } else {
+            input.value()
+        };
         let _ = input.blur();
-        app().tell_recorder(&ToLockstep::Do(format!("{says} {}", input.value())));
+        app().tell_recorder(&ToLockstep::Do(format!("{says} {value}")));
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use cluster::ActivityLine;
 use cluster::host::{Remedy, ToNode};
 use js_sys::Promise;
 use leptos::prelude::*;
@@ -12,7 +11,6 @@ use trace::Act;
 use trace::lockstep::ToLockstep;
 
 use super::App;
-use crate::model::FACTS_MAX;
 use crate::web::fleet::no_such_node;
 use crate::web::settings::Settings;
 use crate::web::{announce, home, wall};
@@ -210,13 +208,11 @@ impl App {
     }
 
     fn begin_fault(&self, at: Instant, key: String, text: String) {
-        self.model.borrow_mut().history.begin_fault(&key, at, text.clone());
         let text = Some(text);
         self.tell_recorder(&ToLockstep::Fault { at, key, text });
     }
 
     fn end_fault(&self, at: Instant, key: String) {
-        self.model.borrow_mut().history.end_fault(&key, at);
         let text = None;
         self.tell_recorder(&ToLockstep::Fault { at, key, text });
     }
@@ -238,7 +234,7 @@ impl App {
             };
             if wiped.is_ok() {
                 let now = app.now();
-                app.model.borrow_mut().wiped(id, now);
+                app.model.borrow_mut().wiped(id);
                 app.tell_recorder(&ToLockstep::Wiped { node: id, at: now });
                 announce::say(&format!("the disk of {id} is empty"));
             }
@@ -267,24 +263,7 @@ impl App {
 
     /// Offers what a node has done as text, one line an event.
     pub(in crate::web) fn download_activity(&self, id: NodeId) {
-        let model = self.model.borrow();
-        let mut text = String::new();
-        if model.history.facts.len() == FACTS_MAX {
-            text.push_str(&format!(
-                "The newest {FACTS_MAX} events of all nodes are kept; what came before is not here.\n"
-            ));
-        }
-        for record in model.history.facts.iter().filter(|record| record.node == id) {
-            let line = ActivityLine {
-                at: record.at,
-                node: record.node,
-                fact: &record.fact,
-            };
-            text.push_str(&format!("{line}\n"));
-        }
-        let saved = wall::download(&format!("node-{}-activity.txt", id.0), "text/plain", &text);
-        drop(model);
-        self.report(saved.map_err(|error| format!("the file was not saved: {}", wall::words(&error))));
+        self.tell_recorder(&ToLockstep::Do(format!("activity {}", id.0)));
     }
 
     /// Opens the page anew with another number of nodes. That is another cluster, with logs of its own; this one's are kept.

@@ -89,7 +89,7 @@ impl App {
 
     fn node_booted(&self, id: NodeId, storage: Storage, recovery: Recovery) {
         let now = self.now();
-        self.model.borrow_mut().booted(id, now, storage, recovery);
+        self.model.borrow_mut().booted(id, storage, recovery);
         self.fleet.borrow_mut().settle(id, Ok(()));
         self.clients.borrow_mut().node_up(now, id);
         self.serve_clients();

@@ -10,7 +10,6 @@ use raft_core::Instant;
 use trace::Act;
 
 use super::{App, ResultLine, ResultOutcome, app};
-use crate::model::ClientOperation;
 use crate::web::clients::Returned;
 use crate::web::wall::{self, wall_ms};
 
@@ -85,11 +84,7 @@ impl App {
 
     /// Gives an operation to a client.
     pub(in crate::web) fn submit(self: &Rc<Self>, operation: Operation, then: impl FnOnce(Returned) + 'static) {
-        let app = self.clone();
-        let taken = self.clients.borrow_mut().submit(operation, move |returned| {
-            app.file_operation(&returned);
-            then(returned);
-        });
+        let taken = self.clients.borrow_mut().submit(operation, then);
         if !taken {
             self.notify("Too many operations wait in line; this one was not sent.".to_owned());
         }
@@ -140,18 +135,6 @@ impl App {
         }
         self.serve_clients();
         self.touch();
-    }
-
-    fn file_operation(&self, returned: &Returned) {
-        let done = &returned.done;
-        self.model.borrow_mut().history.operation(ClientOperation {
-            client: returned.client,
-            invoked: done.invoked,
-            returned: done.returned,
-            text: format!("{} → {}", done.operation, answer_text(&done.result)),
-            ok: done.result.is_ok(),
-            tries: done.tries,
-        });
     }
 
     /// Posts what clients have to say, and gives the answers they have got.
