@@ -3,19 +3,23 @@
 use std::collections::BTreeMap;
 
 use cluster::clock::Clock;
-use cluster::host::{MessageId, Resume, Surgery};
+use cluster::host::{Fact, MessageId, Resume, Surgery};
+use picture::{Scene, Subject, Surface, Svg};
 use raft_core::{Instant, NodeId};
 use sim::Scenario;
 use trace::export::Format;
-use trace::lockstep::{FromLockstep, LIVE, RunId, Shown, ShownNode, ToLockstep};
+use trace::lockstep::{FromLockstep, Gesture, LIVE, RunId, Shown, ShownNode, ToLockstep};
 use trace::tape::{Piece, Told};
-use trace::{Act, Asked, Happening};
+use trace::{Act, Asked, Happening, What};
 
 use crate::keep::{self, Kept, KeptBranch, LINK_LETTERS_MAX, Root};
 use crate::panel::{Comparison, Panel, Product, Request, RunInfo, Verdict};
 use crate::run::{GOES_ON, Run};
-use crate::view;
+use crate::timeline::{Timeline, Wish};
+use crate::{made, view};
 
+/// After how many judgements a run begins without the members that were not told of: they may never start.
+const OPENS_AFTER: u32 = 3;
 /// How many runs there may be.
 const RUNS_MAX: usize = 32;
 /// How long a link's run is at most before the instant that it shows, in microseconds; shorter, where that does not fit.
@@ -43,6 +47,17 @@ pub struct Desk {
     comparison: Option<Comparison>,
     /// The panel as it was told last.
     panel: String,
+    /// The timeline's tools as they were told last.
+    tools: String,
+    timeline: Timeline,
+    /// The present, at the last frame, and how fast time runs.
+    now: Instant,
+    rate: f64,
+    /// When it was said last what the timeline shows, in virtual time.
+    spoken_at: Instant,
+    wants_png: Option<String>,
+    /// How often the live run was judged since it began.
+    judged: u32,
     out: Vec<FromLockstep>,
 }
 
@@ -65,6 +80,13 @@ impl Desk {
             panel_stale: true,
             comparison: None,
             panel: String::new(),
+            tools: String::new(),
+            timeline: Timeline::new(),
+            now: Instant(0),
+            rate: 1.0,
+            spoken_at: Instant(0),
+            wants_png: None,
+            judged: 0,
             out: Vec::new(),
         }
     }
@@ -84,23 +106,23 @@ impl Desk {
 
     /// Carries out what the Workers did, up to so many steps. Says whether there is more.
     pub fn work(&mut self, steps_max: usize) -> bool {
-        self.runs
-            .get_mut(&LIVE)
-            .is_some_and(|live| live.work(steps_max, |_| ()))
+        self.runs.get_mut(&LIVE).is_some_and(|live| live.work(steps_max))
     }
 
     /// Begins the live run with the members that were told of, for those that are missing may never start.
     pub fn open(&mut self) {
         let Some(live) = self.runs.get_mut(&LIVE) else { return };
         if !live.chronicle.has_opened() {
-            live.chronicle.open(&mut |_| ());
+            let record = &mut live.record;
+            live.chronicle.open(&mut |happening| record.happen(&happening));
         }
     }
 
     /// The page has said something.
     pub fn hear(&mut self, message: ToLockstep) {
         match message {
-            ToLockstep::Begin { .. } | ToLockstep::Attach { .. } | ToLockstep::Timeline(_) => {}
+            ToLockstep::Begin { .. } | ToLockstep::Attach { .. } => {}
+            ToLockstep::Timeline(gesture) => self.gesture(gesture),
             ToLockstep::Ended { node, boot, at } => self.piece(node, boot, Piece::Ended { at }),
             ToLockstep::Wiped { node, .. } => {
                 if let Some(live) = self.runs.get_mut(&LIVE) {
@@ -116,16 +138,21 @@ impl Desk {
             ToLockstep::Asked(asked) => {
                 if let Some(live) = self.runs.get_mut(&LIVE) {
                     for &(at, client, asked) in &asked {
-                        live.chronicle.asked(at, client, asked);
+                        live.asked(at, client, asked);
                     }
                 }
                 self.asked.extend(asked);
             }
-            ToLockstep::Clock(setting) => self.clock.set(setting),
+            ToLockstep::Clock(setting) => {
+                self.clock.set(setting);
+                self.rate = setting.rate;
+            }
             ToLockstep::Look(at) => self.look(at),
             ToLockstep::Do(said) => {
                 if let Some(request) = Request::read(&said) {
                     self.carry_out(request);
+                } else {
+                    self.tool(&said);
                 }
             }
             ToLockstep::Act(act) => self.act(&act),
@@ -150,12 +177,31 @@ impl Desk {
     /// Before a frame: tells what is shown, if that has changed.
     pub fn frame(&mut self, wall_ms: f64) {
         let now = self.clock.now(wall_ms);
+        self.now = now;
+        self.timeline.come(now, self.rate);
         let was_stale = std::mem::take(&mut self.stale);
         if was_stale {
             self.tell_shown();
         }
+        // While it follows now, those who do not see it are told now and then, not with each frame.
+        const SPOKEN_EVERY_US: u64 = 5_000_000;
+        if was_stale || now.0 >= self.spoken_at.0.saturating_add(SPOKEN_EVERY_US) {
+            self.speak_view();
+        }
+        self.tell_tools();
         if std::mem::take(&mut self.panel_stale) || was_stale {
             self.tell_panel(now);
+        }
+    }
+
+    fn tell_tools(&mut self) {
+        let members = self.runs.get(&self.shown).map(|run| run.record.members().to_vec());
+        let members = members.unwrap_or_default();
+        let tools = self.timeline.tools(&members);
+        if tools != self.tools {
+            self.tools.clone_from(&tools);
+            let height = Timeline::height(&members);
+            self.out.push(FromLockstep::Layout { height, tools });
         }
     }
 
@@ -218,7 +264,11 @@ impl Desk {
     /// Judges what clients of the live run were answered.
     pub fn judge(&mut self) {
         if let Some(live) = self.runs.get_mut(&LIVE) {
-            live.judge(|_| ());
+            live.judge();
+        }
+        self.judged += 1;
+        if self.judged == OPENS_AFTER {
+            self.open();
         }
         self.panel_stale = true;
     }
@@ -272,6 +322,173 @@ impl Desk {
         self.stale = true;
     }
 
+    /// Something was done to the timeline.
+    fn gesture(&mut self, gesture: Gesture) {
+        let Some(run) = self.runs.get(&self.shown) else { return };
+        let end = self.end_of(run);
+        let wishes = self.timeline.take(gesture, &run.record, end);
+        self.grant(wishes);
+    }
+
+    fn tool(&mut self, said: &str) {
+        let Some(run) = self.runs.get(&self.shown) else { return };
+        let end = self.end_of(run);
+        if let Some(wishes) = self.timeline.tool(said, &run.record, end) {
+            self.grant(wishes);
+            return;
+        }
+        match said.split_once(' ').unwrap_or((said, "")) {
+            ("trace", _) => self.trace(),
+            ("activity", node) => self.activity(node),
+            _ => {}
+        }
+    }
+
+    /// The present of a run: of the live one, now.
+    fn end_of(&self, run: &Run) -> Instant {
+        if run.id == LIVE {
+            self.now.max(run.end())
+        } else {
+            run.end()
+        }
+    }
+
+    fn grant(&mut self, wishes: Vec<Wish>) {
+        for wish in wishes {
+            match wish {
+                Wish::Look(at) => {
+                    self.at = at;
+                    self.stale = true;
+                }
+                Wish::Choose(subject) => self.choose(subject),
+                Wish::ChooseNode(node) => self.out.push(FromLockstep::ChosenNode(node)),
+                Wish::Tip(tip) => self.out.push(FromLockstep::Tip(tip)),
+                Wish::NotFound(text) => self.speak(text),
+            }
+        }
+    }
+
+    /// Something on the timeline is chosen: told with its reasons, which are the nodes' own words.
+    fn choose(&mut self, subject: Option<Subject>) {
+        let lines = subject.as_ref().map(|subject| {
+            let mut lines = vec![subject.when()];
+            lines.extend(subject.meaning());
+            if let Some((node, at)) = subject.place() {
+                lines.extend(self.reasons(node, at));
+            }
+            if let Subject::Mark(mark) = subject {
+                let quorum = self.runs.get(&self.shown).map(|run| picture::quorum(&run.record, mark));
+                let copies: Vec<String> = quorum
+                    .into_iter()
+                    .flatten()
+                    .map(|copy| copy.id.from.to_string())
+                    .collect();
+                if !copies.is_empty() {
+                    lines.push(format!("Its quorum: {} itself, and {}", mark.node, copies.join(", ")));
+                }
+            }
+            if let Subject::Entry(index, _) = subject
+                && let Some(run) = self.runs.get(&self.shown)
+            {
+                let life = picture::life(&run.record, *index);
+                lines.extend(life.into_iter().map(|mark| {
+                    let mark = Subject::Mark(mark);
+                    format!("{}: {}", picture::seconds(mark.at()), mark.title())
+                }));
+            }
+            (subject.title(), lines)
+        });
+        self.timeline.scene.chosen = subject;
+        self.timeline.stale = true;
+        self.out.push(FromLockstep::Chosen(lines));
+        self.stale = true;
+    }
+
+    /// What a node decided at an instant, in its own words, each with its place in the paper.
+    fn reasons(&self, node: NodeId, at: Instant) -> Vec<String> {
+        const SHOWN_MAX: usize = 12;
+        let Some(run) = self.run_at(self.shown, at) else {
+            return Vec::new();
+        };
+        let happened = run.happenings(Instant(at.0.saturating_sub(1)), at);
+        let decided = happened.iter().filter_map(|happening| match &happening.what {
+            What::Told {
+                node: who,
+                fact: Fact::Raft(event),
+            } if *who == node && happening.at == at => Some(format!("{node}: {event} (Raft {})", event.paper())),
+            _ => None,
+        });
+        decided.take(SHOWN_MAX).collect()
+    }
+
+    /// Whether the timeline is to be painted again.
+    pub fn wants_paint(&self) -> bool {
+        let moves = self.at.is_none() && self.shown == LIVE && self.rate > 0.0;
+        self.timeline.stale
+            || moves
+            || self
+                .runs
+                .get(&self.shown)
+                .is_some_and(|run| run.id == LIVE && self.rate > 0.0)
+    }
+
+    /// The size of the timeline, in pixels, and how many dots a pixel is.
+    pub fn size(&self) -> (f64, f64, f64) {
+        self.timeline.size
+    }
+
+    /// Paints the timeline.
+    pub fn paint(&mut self, surface: &mut impl Surface) {
+        let Some(run) = self.runs.get(&self.shown) else { return };
+        let end = self.end_of(run);
+        let width = self.timeline.size.0;
+        let palette = self.timeline.palette.clone();
+        picture::paint(surface, &palette, &run.record, &mut self.timeline.scene, width, end);
+        self.timeline.stale = false;
+    }
+
+    fn speak(&mut self, text: String) {
+        let Some(run) = self.runs.get(&self.shown) else { return };
+        let end = self.end_of(run);
+        self.spoken_at = self.now;
+        self.out.push(FromLockstep::Spoken {
+            first: run.record.first(),
+            last: end,
+            at: self.at.unwrap_or(end),
+            text,
+        });
+    }
+
+    fn speak_view(&mut self) {
+        let Some(run) = self.runs.get(&self.shown) else { return };
+        let text = self.timeline.scene.spoken(&run.record, self.end_of(run));
+        self.speak(text);
+    }
+
+    /// What happened, as JSON: the page's own scripts read it.
+    fn trace(&mut self) {
+        let Some(run) = self.runs.get(&self.shown) else { return };
+        let bytes = made::trace(&self.happenings(run), run.chronicle.tape.kept_from());
+        self.out.push(FromLockstep::Made {
+            name: "trace".to_owned(),
+            mime: "application/json".to_owned(),
+            bytes,
+        });
+    }
+
+    /// What a node did, one line an event.
+    fn activity(&mut self, node: &str) {
+        let (Some(run), Ok(node)) = (self.runs.get(&self.shown), node.parse().map(NodeId)) else {
+            return;
+        };
+        let bytes = made::activity(&self.happenings(run), node);
+        self.out.push(FromLockstep::Made {
+            name: format!("node-{}-activity.txt", node.0),
+            mime: "text/plain".to_owned(),
+            bytes,
+        });
+    }
+
     fn show(&mut self, run: RunId) {
         if self.runs.contains_key(&run) {
             self.shown = run;
@@ -297,7 +514,9 @@ impl Desk {
     }
 
     fn tell_shown(&mut self) {
+        let end = self.runs.get(&self.shown).map_or(Instant(0), |run| self.end_of(run));
         if self.shown == LIVE && self.at.is_none() {
+            self.timeline.show(None, end);
             (self.before, self.comparison) = (None, None);
             self.out.push(FromLockstep::Shown(None));
             return;
@@ -305,6 +524,10 @@ impl Desk {
         let Some((run, at)) = self.place() else { return };
         let (id, name, end) = (run.id, run.name.clone(), run.end());
         let note = run.notes.get(&at).cloned().unwrap_or_default();
+        let of_run = self.end_of(run);
+        self.timeline.show(Some(at), of_run);
+        let Some(run) = self.runs.get(&id) else { return };
+        let _ = run;
         let Some(knows) = self.run_at(id, at) else { return };
         let moment = knows.chronicle.tape.moment(at);
         let before = self.before.as_ref().filter(|(of, _)| *of == id);
@@ -351,7 +574,7 @@ impl Desk {
         };
         let Some(run) = self.runs.get_mut(&id) else { return };
         run.act(act);
-        run.extend(at + GOES_ON, |_| ());
+        run.extend(at + GOES_ON);
         (self.shown, self.at) = (id, Some(at));
         self.stale = true;
     }
@@ -368,7 +591,7 @@ impl Desk {
         let branch = RunId(self.next_run);
         let seed = at.0 ^ (u64::from(branch.0) << 48);
         let mut run = Run::branch(parent, branch, at, seed);
-        run.extend(at, |_| ());
+        run.extend(at);
         self.next_run += 1;
         self.runs.insert(branch, run);
         Some(branch)
@@ -377,7 +600,7 @@ impl Desk {
     fn extend(&mut self) {
         if let Some(run) = self.runs.get_mut(&self.shown) {
             let until = run.end() + GOES_ON;
-            run.extend(until, |_| ());
+            run.extend(until);
             self.at = None;
             self.stale = true;
         }
@@ -456,6 +679,7 @@ impl Desk {
             let state = ran.then(|| node.save());
             (id, Resume { file, state })
         };
+        let record = Some(knows.record.until(at));
         let nodes: Vec<(NodeId, Resume)> = moment.nodes.into_iter().map(resume).collect();
         let before = RunId(self.next_run);
         self.next_run += 1;
@@ -472,10 +696,14 @@ impl Desk {
         let mut live = Run::live(&self.members, LIVE);
         live.leaves = Some((if id == LIVE { before } else { id }, at));
         live.name = format!("Live, from {name}");
+        if let Some(record) = record {
+            live.record = record;
+        }
         self.runs.insert(LIVE, live);
         (self.shown, self.at, self.compared) = (LIVE, None, None);
         self.asked.clear();
         self.faults.clear();
+        self.judged = 0;
         self.stale = true;
         self.out.push(FromLockstep::Resume { at, nodes });
     }
@@ -549,14 +777,14 @@ impl Desk {
                 Err(why) => return self.say(format!("The run cannot be opened: {why}. Everything is as it was.")),
             },
         };
-        while run.work(1 << 16, |_| ()) {}
+        while run.work(1 << 16) {}
         for (at, client, asked) in kept.asked {
-            run.chronicle.asked(at, client, asked);
+            run.asked(at, client, asked);
         }
         for (at, key, text) in kept.faults {
             run.fault(at, key, text);
         }
-        run.judge(|_| ());
+        run.judge();
         run.notes = kept.notes.into_iter().map(|(at, note)| (at, cut(&note))).collect();
         self.runs.insert(first, run);
         let mut names = vec![first];
@@ -570,10 +798,10 @@ impl Desk {
             self.next_run += 1;
             let mut run = Run::branch(parent, id, branch.at, branch.seed);
             for (at, act) in &branch.acts {
-                run.extend(bounded(*at, branch.at), |_| ());
+                run.extend(bounded(*at, branch.at));
                 run.act(act);
             }
-            run.extend(bounded(branch.end, branch.at), |_| ());
+            run.extend(bounded(branch.end, branch.at));
             run.name = cut(&branch.name);
             run.notes = branch.notes.into_iter().map(|(at, note)| (at, cut(&note))).collect();
             self.runs.insert(id, run);
@@ -582,6 +810,8 @@ impl Desk {
         self.shown = names.get(kept.shown.0 as usize).copied().unwrap_or(first);
         self.at = Some(kept.at);
         self.stale = true;
+        let end = self.runs.get(&self.shown).map_or(kept.at, Run::end);
+        self.timeline.scene.set_look(kept.look, end);
     }
 
     /// What reopens the run that is shown, and all it hangs from, between two instants.
@@ -639,7 +869,7 @@ impl Desk {
             branches: branches.collect(),
             shown: RunId(place(shown.id, &chain)),
             at,
-            look: Vec::new(),
+            look: self.timeline.scene.look(),
         })
     }
 
@@ -650,13 +880,22 @@ impl Desk {
                 mime: mime.to_owned(),
                 bytes,
             }),
+            Err(why) if why.is_empty() => {
+                self.wants_png = Some(self.place().map_or(String::new(), |(run, _)| file_name(&run.name)))
+            }
             Err(why) => self.say(why),
         }
+    }
+
+    /// The name under which a picture of the canvas is wanted, if one is.
+    pub fn take_wanted_png(&mut self) -> Option<String> {
+        self.wants_png.take()
     }
 
     fn made(&self, product: Product) -> Result<(String, &'static str, Vec<u8>), String> {
         let (run, at) = self.place().ok_or("Nothing is shown.")?;
         let (first, end) = (Instant(0), Instant::NEVER);
+        let end_of_view = self.end_of(run);
         let name = file_name(&run.name);
         let exported = |format: Format, suffix: &str, mime: &'static str| {
             let mut bytes = Vec::new();
@@ -698,7 +937,25 @@ impl Desk {
                 let test = test_of(&file, &kept, at, hash);
                 Ok((format!("{name}.rs"), "text/rust", test.into_bytes()))
             }
-            Product::Svg | Product::Png => Err("The timeline draws its own pictures.".to_owned()),
+            Product::Svg => {
+                let (width, _, _) = self.timeline.size;
+                let members = run.record.members();
+                let mut svg = Svg::new(width, Timeline::height(members), &self.timeline.palette.panel);
+                let mut scene = Scene::new();
+                scene.set_look(self.timeline.scene.look(), end_of_view);
+                (scene.playhead, scene.chosen) = (self.timeline.scene.playhead, self.timeline.scene.chosen.clone());
+                picture::paint(
+                    &mut svg,
+                    &self.timeline.palette,
+                    &run.record,
+                    &mut scene,
+                    width,
+                    end_of_view,
+                );
+                Ok((format!("{name}.svg"), "image/svg+xml", svg.finish().into_bytes()))
+            }
+            // The host has the canvas.
+            Product::Png => Err(String::new()),
         }
     }
 

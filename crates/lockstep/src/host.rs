@@ -13,8 +13,9 @@ use js_sys::{Object, Reflect, Uint8Array};
 use raft_core::NodeId;
 use trace::lockstep::{FromLockstep, ToLockstep};
 use wasm_bindgen::prelude::*;
-use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, MessagePort};
+use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, MessagePort, OffscreenCanvas};
 
+use crate::canvas::Canvas;
 use crate::desk::Desk;
 
 /// A hash of the sources that this was built from.
@@ -25,6 +26,8 @@ const BUILD: &str = match option_env!("FTQUEUE_BUILD") {
 /// How long it works at once, in wall milliseconds, and how long it leaves the processor to others then.
 const WORK_MS: f64 = 4.0;
 const REST_MS: i32 = 8;
+/// How long at least lies between two pictures of a run that goes on by itself.
+const FRAME_MS: i32 = 24;
 /// How many steps it takes between two looks at the clock.
 const STEPS: usize = 256;
 /// How long it waits for members that may never be started.
@@ -44,6 +47,8 @@ pub fn start_lockstep() {
         desk: RefCell::new(None),
         working: Cell::new(false),
         framed: Cell::new(false),
+        canvas: RefCell::new(None),
+        painted_ms: Cell::new(0.0),
         ports: RefCell::new(Vec::new()),
     });
     let hearing = Rc::clone(&host);
@@ -60,6 +65,8 @@ struct Host {
     desk: RefCell<Option<Desk>>,
     working: Cell<bool>,
     framed: Cell<bool>,
+    canvas: RefCell<Option<OffscreenCanvas>>,
+    painted_ms: Cell<f64>,
     ports: RefCell<Vec<(MessagePort, Closure<dyn FnMut(MessageEvent)>)>>,
 }
 
@@ -75,7 +82,11 @@ impl Host {
             }
         };
         match message {
-            ToLockstep::Begin { members, clock, link } => self.begin(members, Clock::new(clock), link),
+            ToLockstep::Begin { members, clock, link } => {
+                let canvas = Reflect::get(data, &"canvas".into()).ok();
+                *self.canvas.borrow_mut() = canvas.and_then(|canvas| canvas.dyn_into().ok());
+                self.begin(members, Clock::new(clock), link);
+            }
             ToLockstep::Attach { node, boot } => {
                 let port = Reflect::get(data, &"port".into())
                     .ok()
@@ -181,8 +192,53 @@ impl Host {
             host.framed.set(false);
             let wall_ms = host.wall_ms();
             host.with(|desk| desk.frame(wall_ms));
+            host.paint();
         });
         let _ = self.scope.request_animation_frame(draw.unchecked_ref());
+    }
+
+    /// Paints the timeline, if it is not as it was painted.
+    fn paint(self: &Rc<Self>) {
+        let canvas = self.canvas.borrow();
+        let mut desk = self.desk.borrow_mut();
+        let (Some(canvas), Some(desk)) = (canvas.as_ref(), desk.as_mut()) else {
+            return;
+        };
+        if !desk.wants_paint() {
+            return;
+        }
+        let started = self.wall_ms();
+        if let Some(mut surface) = Canvas::ready(canvas, desk.size()) {
+            desk.paint(&mut surface);
+        }
+        let took_ms = self.wall_ms() - started;
+        self.painted_ms.set(took_ms);
+        if let Some(name) = desk.take_wanted_png() {
+            self.make_png(canvas, name);
+        }
+        if desk.wants_paint() {
+            let host = Rc::clone(self);
+            self.after(FRAME_MS, move || host.frame());
+        }
+    }
+
+    /// The canvas as it is, as a file.
+    fn make_png(self: &Rc<Self>, canvas: &OffscreenCanvas, name: String) {
+        let host = Rc::clone(self);
+        let Ok(blob) = canvas.convert_to_blob() else { return };
+        wasm_bindgen_futures::spawn_local(async move {
+            let Ok(blob) = wasm_bindgen_futures::JsFuture::from(blob).await else {
+                return;
+            };
+            let blob: web_sys::Blob = blob.unchecked_into();
+            if let Ok(buffer) = wasm_bindgen_futures::JsFuture::from(blob.array_buffer()).await {
+                host.say(&FromLockstep::Made {
+                    name: format!("{name}.png"),
+                    mime: "image/png".to_owned(),
+                    bytes: Uint8Array::new(&buffer).to_vec(),
+                });
+            }
+        });
     }
 
     /// Says to the page what there is to say.

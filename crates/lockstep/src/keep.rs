@@ -40,7 +40,7 @@ pub(crate) struct Kept {
     pub(crate) shown: RunId,
     pub(crate) at: Instant,
     /// How the timeline looks, in its own words.
-    pub(crate) look: Vec<u8>,
+    pub(crate) look: picture::Look,
 }
 
 /// What the first run is made of.
@@ -193,7 +193,7 @@ mod tests {
             branches: Vec::new(),
             shown: RunId(0),
             at: Instant(9),
-            look: vec![1, 2, 3],
+            look: picture::Look::default(),
         }
     }
 

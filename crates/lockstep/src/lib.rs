@@ -6,12 +6,16 @@
 
 mod desk;
 mod keep;
+mod made;
 mod panel;
 mod run;
+mod timeline;
 mod view;
 
 pub use desk::{Desk, Repeated, operate};
 pub use keep::{KeepError, RUN_BYTES_MAX};
 
+#[cfg(target_arch = "wasm32")]
+mod canvas;
 #[cfg(target_arch = "wasm32")]
 mod host;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use netem::LinkSettings;
+use picture::Record;
 use raft_core::{Duration, Instant, NodeId};
 use sim::Scenario;
 use sim::chronicle::Chronicle;
 use sim::future::Future;
 use trace::lockstep::RunId;
 use trace::tape::{TAPE_BYTES_MAX, Told};
-use trace::{Act, Happening, What};
+use trace::{Act, Asked, Happening, What};
 
 /// How much each branch keeps, in bytes.
 const BRANCH_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -23,6 +24,8 @@ pub(crate) struct Run {
     /// The run it leaves, and where.
     pub(crate) leaves: Option<(RunId, Instant)>,
     pub(crate) chronicle: Chronicle,
+    /// What happened, for the timeline.
+    pub(crate) record: Record,
     /// What goes on, in a branch.
     pub(crate) branch: Option<Branch>,
     /// What nodes did not tell: what clients did, and faults. For those who export the run.
@@ -55,6 +58,7 @@ impl Run {
             name,
             leaves,
             chronicle: Chronicle::new(members, bytes_max),
+            record: Record::new(members.to_vec()),
             branch: None,
             margin: Vec::new(),
             notes: BTreeMap::new(),
@@ -75,12 +79,15 @@ impl Run {
 
     /// The run of a scenario, with the judgement of the world in which it takes place.
     pub(crate) fn of_scenario(members: &[NodeId], id: RunId, name: String, scenario: Scenario) -> Run {
-        let (told, violation) = sim::tell(&scenario, |_| ());
+        let mut record = Record::new(members.to_vec());
+        let (told, violation) = sim::tell(&scenario, |happening| record.happen(&happening));
         let mut run = Run::opened(members, id, name, told);
         run.is_judged_elsewhere = true;
         run.judged_elsewhere = violation.iter().map(|it| (it.at, it.to_string())).collect();
         run.scenario = Some(scenario);
-        while run.work(1 << 16, |_| ()) {}
+        while run.work(1 << 16) {}
+        // What became of messages, the world has decided; its nodes take their links for perfect.
+        run.record = record;
         run
     }
 
@@ -90,6 +97,8 @@ impl Run {
         let members: Vec<NodeId> = tape.members().collect();
         let name = format!("Branch {}", id.0);
         let mut run = Run::new(&members, id, name, Some((parent.id, at)), BRANCH_BYTES_MAX);
+        run.record = parent.record.until(at);
+        run.record.forget_before(Instant(at.0.saturating_sub(REMEMBERED_US)));
         run.branch = Some(Branch {
             seed,
             acts: Vec::new(),
@@ -105,18 +114,25 @@ impl Run {
             let _ = self.chronicle.take(node, boot, piece);
         }
         if !self.chronicle.has_opened() {
-            self.chronicle.open(&mut |_| ());
+            let (record, goes_on) = (&mut self.record, self.branch.is_some());
+            self.chronicle.open(&mut |happening| {
+                // Nodes of a branch go on: they do not start.
+                if !goes_on {
+                    record.happen(&happening);
+                }
+            });
         }
     }
 
-    /// Carries out what has been told, up to so many steps. `see` is told what happened. Says whether there is more.
-    pub(crate) fn work(&mut self, steps_max: usize, mut see: impl FnMut(&Happening)) -> bool {
+    /// Carries out what has been told, up to so many steps. Says whether there is more.
+    pub(crate) fn work(&mut self, steps_max: usize) -> bool {
+        let record = &mut self.record;
+        let is_judged_elsewhere = self.is_judged_elsewhere;
         for _ in 0..steps_max {
-            let is_judged_elsewhere = self.is_judged_elsewhere;
             let more = self.chronicle.turn(&mut |happening| {
                 let is_judgement = matches!(happening.what, What::Violated { .. });
                 if !(is_judged_elsewhere && is_judgement) {
-                    see(&happening);
+                    record.happen(&happening);
                 }
             });
             if !more {
@@ -135,33 +151,40 @@ impl Run {
     }
 
     /// Lets a branch go on, and carries out all of it.
-    pub(crate) fn extend(&mut self, until: Instant, mut see: impl FnMut(&Happening)) {
+    pub(crate) fn extend(&mut self, until: Instant) {
         let Some(branch) = &mut self.branch else { return };
         branch.future.run_until(until);
         let (told, happened) = branch.future.take();
         let history = branch.future.history().clone();
         self.take_all(told);
+        while self.work(1 << 16) {}
         for happening in happened {
-            see(&happening);
             self.keep_margin(happening);
         }
-        while self.work(1 << 16, &mut see) {}
+        self.record.reach(until);
         self.chronicle.set_history(&history);
-        self.judge(see);
+        self.judge();
+    }
+
+    /// What clients did is told at once.
+    pub(crate) fn asked(&mut self, at: Instant, client: u16, asked: Asked) {
+        self.chronicle.asked(at, client, asked);
+        for happening in self.chronicle.audit.history.take_seen() {
+            self.keep_margin(happening);
+        }
     }
 
     /// Judges what clients were answered.
-    pub(crate) fn judge(&mut self, mut see: impl FnMut(&Happening)) {
+    pub(crate) fn judge(&mut self) {
         let mut seen = Vec::new();
         self.chronicle.judge(&mut |happening| seen.push(happening));
         for happening in seen {
-            see(&happening);
             self.keep_margin(happening);
         }
     }
 
     /// A fault of this name begins, in these words, or is over.
-    pub(crate) fn fault(&mut self, at: Instant, key: String, text: Option<String>) -> Vec<Happening> {
+    pub(crate) fn fault(&mut self, at: Instant, key: String, text: Option<String>) {
         let mut happened = Vec::new();
         if let Some(fault) = self.faults.remove(&key) {
             happened.push(What::FaultEnded { fault });
@@ -174,12 +197,13 @@ impl Run {
                 text,
             });
         }
-        let happened: Vec<Happening> = happened.into_iter().map(|what| Happening { at, what }).collect();
-        self.margin.extend(happened.iter().cloned());
-        happened
+        for what in happened {
+            self.keep_margin(Happening { at, what });
+        }
     }
 
     fn keep_margin(&mut self, happening: Happening) {
+        self.record.happen(&happening);
         if self.margin.len() == MARGIN_MAX {
             self.margin.drain(..MARGIN_MAX / 10);
         }
@@ -216,10 +240,18 @@ impl Run {
             return all;
         }
         let members: Vec<NodeId> = self.chronicle.tape.members().collect();
-        let mut again = Run::opened(&members, self.id, String::new(), self.chronicle.tape.told(from, until));
-        again.is_judged_elsewhere = true;
+        let mut again = Chronicle::new(&members, usize::MAX);
+        for Told { node, boot, piece } in self.chronicle.tape.told(from, until) {
+            let _ = again.take(node, boot, piece);
+        }
         let mut all: Vec<Happening> = Vec::new();
-        while again.work(1 << 16, |happening| all.push(happening.clone())) {}
+        let mut see = |happening: Happening| {
+            if !matches!(happening.what, What::Violated { .. }) {
+                all.push(happening);
+            }
+        };
+        again.open(&mut see);
+        while again.turn(&mut see) {}
         let inside = |happening: &&Happening| (from..=until).contains(&happening.at);
         all.extend(self.margin.iter().filter(inside).cloned());
         let judged = self.judged_elsewhere.iter().map(|(at, text)| Happening {
@@ -231,6 +263,9 @@ impl Run {
         all
     }
 }
+
+/// How much of what was before it a branch's timeline shows, in microseconds.
+const REMEMBERED_US: u64 = 120_000_000;
 
 /// How long a branch goes on by itself when something is done in it.
 pub(crate) const GOES_ON: Duration = Duration::from_millis(2_000);

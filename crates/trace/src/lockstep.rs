@@ -154,14 +154,6 @@ pub enum Gesture {
     },
     /// A key, as browsers name it.
     Key(String),
-    /// Look for this text, and show the next that has it.
-    Search(String),
-    /// Show only this: the names of what is left out.
-    Filter(Vec<String>),
-    /// How time is laid out: `real`, `warped` or `order`.
-    Axis(String),
-    /// Whether heartbeats are drawn one by one.
-    Heartbeats(bool),
 }
 
 /// The names of the page's colours that the timeline is drawn in: custom properties of its style.

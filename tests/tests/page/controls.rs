@@ -297,7 +297,7 @@ fn the_trace_says_what_happened() {
         page.value_of("create_queue 7");
         let trace = page.eval("return await ftqueue.trace()");
         assert_eq!(trace["version"], 1);
-        assert_eq!(trace["dropped"], 0);
+        assert_eq!(trace["kept_from_us"], 0);
         let facts = trace["facts"].as_array().expect("facts");
         for kind in ["raft", "sent", "received", "synced"] {
             assert!(facts.iter().any(|fact| fact["kind"] == kind), "no fact of kind {kind}");

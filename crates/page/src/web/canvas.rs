@@ -13,8 +13,6 @@ pub(super) struct Palette {
     pub(super) ink: String,
     pub(super) dim: String,
     pub(super) faint: String,
-    pub(super) accent: String,
-    pub(super) ok: String,
     terms: [String; 5],
 }
 
@@ -36,8 +34,6 @@ impl Palette {
             ink: colour("--ink"),
             dim: colour("--dim"),
             faint: colour("--faint"),
-            accent: colour("--accent"),
-            ok: colour("--ok"),
             terms: ["--t0", "--t1", "--t2", "--t3", "--t4"].map(colour),
         }
     }

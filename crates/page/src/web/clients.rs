@@ -32,8 +32,6 @@ pub(super) struct Clients {
 struct Desk {
     client: Client,
     job: Option<Job>,
-    /// When it began that job.
-    invoked: Instant,
 }
 
 struct Job {
@@ -46,8 +44,6 @@ struct Job {
 pub(super) struct Returned {
     /// What became of it.
     pub(super) done: Done,
-    /// Which client did it, from 0.
-    pub(super) client: u16,
     /// How long it took, in wall milliseconds, with the time in line.
     pub(super) wall_ms: f64,
 }
@@ -83,12 +79,6 @@ impl Clients {
             .iter()
             .chain(self.desks.iter().filter_map(|desk| desk.job.as_ref()));
         jobs.filter(|job| job.submitted_wall_ms < wall_ms).count()
-    }
-
-    /// The operations under way, each with its client and the time it was invoked.
-    pub(super) fn under_way(&self) -> impl Iterator<Item = (u16, Operation, Instant)> {
-        let busy = self.desks.iter().enumerate();
-        busy.filter_map(|(number, desk)| Some((number as u16, desk.job.as_ref()?.operation, desk.invoked)))
     }
 
     /// Takes an operation, to be done as soon as a client is free. Says whether there was room in line.
@@ -152,14 +142,7 @@ impl Clients {
                     Err(Failure::OutcomeUnknown) => Asked::GaveUp,
                 };
                 self.asked.push((now, number as u16, asked));
-                work.answers.push((
-                    job.answer,
-                    Returned {
-                        done,
-                        client: number as u16,
-                        wall_ms,
-                    },
-                ));
+                work.answers.push((job.answer, Returned { done, wall_ms }));
             }
         }
         while !self.waiting.is_empty() && self.take_job(now) {}
@@ -206,7 +189,6 @@ impl Clients {
                 job.answer,
                 Returned {
                     done,
-                    client: 0,
                     wall_ms: wall::wall_ms() - job.submitted_wall_ms,
                 },
             )
@@ -229,7 +211,6 @@ impl Clients {
         if taken {
             self.asked.push((now, place as u16, Asked::Invoked(job.operation)));
             desk.job = Some(job);
-            desk.invoked = now;
         } else {
             self.waiting.push_front(job);
         }
@@ -245,11 +226,7 @@ impl Clients {
         if let Some((leader, term)) = self.leader {
             client.leading(now, leader, term);
         }
-        self.desks.push(Desk {
-            client,
-            job: None,
-            invoked: now,
-        });
+        self.desks.push(Desk { client, job: None });
         number
     }
 }

@@ -1,0 +1,122 @@
+//! The timeline on a canvas.
+
+use js_sys::Array;
+use picture::{Line, Pen, Surface};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{OffscreenCanvas, OffscreenCanvasRenderingContext2d as Context};
+
+const FONT: &str = "11px system-ui, sans-serif";
+const SMALL: &str = "10px system-ui, sans-serif";
+
+/// A canvas that is being drawn on.
+pub(crate) struct Canvas {
+    context: Context,
+    clipped: bool,
+}
+
+impl Canvas {
+    /// Readies a canvas: as many dots as the screen has for it, wiped.
+    pub(crate) fn ready(canvas: &OffscreenCanvas, (width, height, ratio): (f64, f64, f64)) -> Option<Canvas> {
+        let dots = ((width * ratio) as u32, (height * ratio) as u32);
+        if dots.0 == 0 || dots.1 == 0 {
+            return None;
+        }
+        if (canvas.width(), canvas.height()) != dots {
+            canvas.set_width(dots.0);
+            canvas.set_height(dots.1);
+        }
+        let context: Context = canvas.get_context("2d").ok()??.dyn_into().ok()?;
+        let _ = context.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
+        context.clear_rect(0.0, 0.0, width, height);
+        context.set_font(FONT);
+        Some(Canvas {
+            context,
+            clipped: false,
+        })
+    }
+
+    fn stroke_with(&self, pen: Pen<'_>) {
+        self.context.set_stroke_style_str(pen.colour);
+        self.context.set_line_width(pen.width);
+        self.context.set_global_alpha(pen.alpha);
+        let dashes = Array::new();
+        if pen.dashed {
+            dashes.push(&JsValue::from_f64(4.0));
+            dashes.push(&JsValue::from_f64(3.0));
+        }
+        let _ = self.context.set_line_dash(&dashes);
+    }
+
+    fn fill_with(&self, pen: Pen<'_>) {
+        self.context.set_fill_style_str(pen.colour);
+        self.context.set_global_alpha(pen.alpha);
+    }
+}
+
+impl Surface for Canvas {
+    fn rectangle(&mut self, pen: Pen<'_>, [x, y, width, height]: [f64; 4]) {
+        self.fill_with(pen);
+        self.context.fill_rect(x, y, width, height);
+    }
+
+    fn lines(&mut self, pen: Pen<'_>, lines: &[Line]) {
+        if lines.is_empty() {
+            return;
+        }
+        self.stroke_with(pen);
+        self.context.begin_path();
+        for [x0, y0, x1, y1] in lines {
+            self.context.move_to(*x0, *y0);
+            self.context.line_to(*x1, *y1);
+        }
+        self.context.stroke();
+    }
+
+    fn polygons(&mut self, pen: Pen<'_>, polygons: &[&[(f64, f64)]]) {
+        if polygons.is_empty() {
+            return;
+        }
+        self.fill_with(pen);
+        self.context.begin_path();
+        for polygon in polygons {
+            for (place, (x, y)) in polygon.iter().enumerate() {
+                match place {
+                    0 => self.context.move_to(*x, *y),
+                    _ => self.context.line_to(*x, *y),
+                }
+            }
+            self.context.close_path();
+        }
+        self.context.fill();
+    }
+
+    fn text(&mut self, pen: Pen<'_>, text: &str, x: f64, y: f64) {
+        self.fill_with(pen);
+        let _ = self.context.fill_text(text, x, y);
+    }
+
+    fn text_along(&mut self, pen: Pen<'_>, halo: &str, text: &str, middle: (f64, f64), (ux, uy): (f64, f64)) {
+        self.context.save();
+        self.context.set_font(SMALL);
+        self.context.set_text_align("center");
+        let _ = self.context.transform(ux, uy, -uy, ux, middle.0, middle.1);
+        self.stroke_with(Pen::new(halo).wide(4.0));
+        let _ = self.context.stroke_text(text, 0.0, -4.0);
+        self.fill_with(pen);
+        let _ = self.context.fill_text(text, 0.0, -4.0);
+        self.context.restore();
+    }
+
+    fn clip(&mut self, rectangle: Option<[f64; 4]>) {
+        if std::mem::take(&mut self.clipped) {
+            self.context.restore();
+        }
+        if let Some([x, y, width, height]) = rectangle {
+            self.clipped = true;
+            self.context.save();
+            self.context.begin_path();
+            self.context.rect(x, y, width, height);
+            self.context.clip();
+        }
+    }
+}

@@ -1,0 +1,662 @@
+//! What happened, filed by time: messages, marks, spans of role and term, faults, operations of clients. Bounded: the oldest is let go, and the
+//! record says from when on it is whole.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use cluster::host::{DropReason, Fact, MessageId, MessageSummary, Surgery};
+use ftqueue::Operation;
+use netem::Fate;
+use raft_core::{Event, FollowReason, Instant, LogIndex, NodeId, Role, Term};
+use trace::{CallNumber, Happening, What};
+
+/// How many messages, and how many marks, are kept.
+pub const EVENTS_MAX: usize = 1_000_000;
+
+/// How far back a message is looked for when its arrival is told: its sender told of it not long before.
+const LOOK_BACK_MESSAGES: usize = 4_096;
+/// How long a lost message seems to fly when none has arrived yet to compare it with.
+const FLIGHT_US_DEFAULT: u64 = 10_000;
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub struct Record {
+    members: Vec<NodeId>,
+    /// Messages that say something, by the time they were sent.
+    pub(crate) telling: VecDeque<Flight>,
+    /// Heartbeats, and answers that say nothing new.
+    pub(crate) routine: VecDeque<Flight>,
+    /// What is seldom and never left out: elections, crashes, boots.
+    pub(crate) rare: VecDeque<Mark>,
+    /// Commits of leaders.
+    pub(crate) commits: VecDeque<Mark>,
+    /// Appends, flushes, and what followers learn to be committed.
+    pub(crate) fine: VecDeque<Mark>,
+    /// Stretches of one role and term, by node; the last of a running node is open.
+    spans: BTreeMap<NodeId, VecDeque<Span>>,
+    pub(crate) faults: Vec<Fault>,
+    /// Operations that have returned, by the time they did.
+    pub(crate) operations: VecDeque<ClientOperation>,
+    /// Those that have not.
+    pub(crate) waiting: BTreeMap<CallNumber, ClientOperation>,
+    pub(crate) violations: Vec<(Instant, String)>,
+    first: Option<Instant>,
+    last: Instant,
+    /// Before this, something was let go.
+    kept_from: Instant,
+    longest_us: u64,
+    acknowledged: BTreeMap<(NodeId, NodeId), (Term, LogIndex)>,
+}
+
+/// A message on its way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Flight {
+    /// Its name.
+    pub id: MessageId,
+    /// Whom it is for.
+    pub to: NodeId,
+    /// When it left.
+    pub sent: Instant,
+    /// When it arrives; for one that is lost, when it would have.
+    pub ends: Instant,
+    /// When it arrives once more, if it is duplicated.
+    pub again: Option<Instant>,
+    /// Whether it arrives.
+    pub end: FlightEnd,
+    /// What it says.
+    pub summary: MessageSummary,
+}
+
+/// How a message ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlightEnd {
+    /// It arrives, or has arrived.
+    Arrives,
+    /// It is lost on the way.
+    Lost,
+    /// The link is cut.
+    Cut,
+    /// Its receiver is down.
+    Down,
+    /// Somebody holds it.
+    Held,
+}
+
+/// A point in time on one node.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mark {
+    /// When.
+    pub at: Instant,
+    /// Where.
+    pub node: NodeId,
+    /// What.
+    pub kind: MarkKind,
+}
+
+/// What a mark stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkKind {
+    /// It recovered and takes part.
+    Booted {
+        /// Where its log ended.
+        last_index: LogIndex,
+    },
+    /// It runs no longer.
+    Crashed,
+    /// It is gone for good, or its disk was emptied.
+    Lost,
+    /// It stands for election.
+    Candidate {
+        /// In which term.
+        term: Term,
+    },
+    /// It won.
+    Elected {
+        /// The term it leads.
+        term: Term,
+        /// How many voted for it.
+        votes: u8,
+    },
+    /// It follows a leader of a newer term after it led itself.
+    Deposed {
+        /// The newer term.
+        term: Term,
+    },
+    /// A leader committed up to here.
+    Committed {
+        /// The last entry of them.
+        to: LogIndex,
+    },
+    /// A follower learned that so much is committed.
+    Learned {
+        /// The last entry of them.
+        to: LogIndex,
+    },
+    /// Entries were put into the log.
+    Appended {
+        /// The first of them.
+        first: LogIndex,
+        /// The last.
+        last: LogIndex,
+    },
+    /// Bytes were made durable.
+    Synced {
+        /// How many.
+        bytes: u64,
+    },
+    /// Entries were dropped for a leader's.
+    Truncated {
+        /// The first entry of them.
+        from: LogIndex,
+    },
+}
+
+/// A stretch of one role and term.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span {
+    /// From when.
+    pub from: Instant,
+    /// Until when; none while it lasts.
+    pub until: Option<Instant>,
+    /// The role.
+    pub role: Role,
+    /// The term.
+    pub term: Term,
+}
+
+/// Something that was done to the cluster, for as long as it lasted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// Tells it from others.
+    pub number: usize,
+    /// From when.
+    pub from: Instant,
+    /// Until when; none while it lasts.
+    pub until: Option<Instant>,
+    /// In words.
+    pub text: String,
+}
+
+/// A client's operation from invocation to return.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientOperation {
+    /// Which client.
+    pub client: u16,
+    /// When it was invoked.
+    pub invoked: Instant,
+    /// When it returned; none, if it has not.
+    pub returned: Option<Instant>,
+    /// What was asked.
+    pub operation: Operation,
+    /// What was answered, in words.
+    pub answer: String,
+    /// Whether it was answered as asked.
+    pub ok: bool,
+}
+
+impl Record {
+    /// A run of which nothing is known.
+    pub fn new(members: Vec<NodeId>) -> Record {
+        Record {
+            members,
+            telling: VecDeque::new(),
+            routine: VecDeque::new(),
+            rare: VecDeque::new(),
+            commits: VecDeque::new(),
+            fine: VecDeque::new(),
+            spans: BTreeMap::new(),
+            faults: Vec::new(),
+            operations: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            violations: Vec::new(),
+            first: None,
+            last: Instant(0),
+            kept_from: Instant(0),
+            longest_us: 0,
+            acknowledged: BTreeMap::new(),
+        }
+    }
+
+    /// The members, in rising order.
+    pub fn members(&self) -> &[NodeId] {
+        &self.members
+    }
+
+    /// Files what happened. Roughly in the order of time: what comes late is put where it belongs.
+    pub fn happen(&mut self, happening: &Happening) {
+        let at = happening.at;
+        self.reach(at);
+        match &happening.what {
+            What::Told { node, fact } => self.told(at, *node, fact),
+            What::Started { node, recovery, .. } => {
+                let last_index = recovery.last_index;
+                self.mark(at, *node, MarkKind::Booted { last_index });
+                self.span(*node, at, Role::Follower, recovery.hard_state.term);
+            }
+            What::Crashed { node } => self.ended(at, *node, MarkKind::Crashed),
+            What::Lost { node } => self.ended(at, *node, MarkKind::Lost),
+            What::FaultBegan { fault, text } => self.faults.push(Fault {
+                number: *fault,
+                from: at,
+                until: None,
+                text: text.clone(),
+            }),
+            What::FaultEnded { fault } => {
+                let lasting = self.faults.iter_mut().rev().find(|known| known.number == *fault);
+                if let Some(fault) = lasting.filter(|fault| fault.until.is_none()) {
+                    fault.until = Some(at);
+                }
+            }
+            What::Invoked {
+                client,
+                call,
+                operation,
+            } => {
+                let operation = ClientOperation {
+                    client: *client,
+                    invoked: at,
+                    returned: None,
+                    operation: *operation,
+                    answer: "no answer yet".to_owned(),
+                    ok: true,
+                };
+                self.waiting.insert(*call, operation);
+            }
+            What::Returned { call, result, .. } => {
+                let (answer, ok) = match result {
+                    Ok(answer) => (answer.to_string(), true),
+                    Err(error) => (error.to_string(), false),
+                };
+                self.returned(at, *call, answer, ok);
+            }
+            What::GaveUp { call, .. } => self.returned(at, *call, "given up".to_owned(), false),
+            What::Violated { text } => {
+                let place = self.violations.partition_point(|(known, _)| *known <= at);
+                self.violations.insert(place, (at, text.clone()));
+            }
+        }
+        self.bound();
+    }
+
+    /// Time has come so far.
+    pub fn reach(&mut self, now: Instant) {
+        self.first.get_or_insert(now);
+        self.last = self.last.max(now);
+    }
+
+    /// Lets go what was before `at`.
+    pub fn forget_before(&mut self, at: Instant) {
+        let drop_flights = |flights: &mut VecDeque<Flight>| {
+            let gone = flights.partition_point(|flight| flight.sent < at);
+            flights.drain(..gone);
+        };
+        drop_flights(&mut self.telling);
+        drop_flights(&mut self.routine);
+        for marks in [&mut self.rare, &mut self.commits, &mut self.fine] {
+            let gone = marks.partition_point(|mark| mark.at < at);
+            marks.drain(..gone);
+        }
+        for spans in self.spans.values_mut() {
+            let gone = spans.partition_point(|span| span.until.is_some_and(|until| until < at));
+            spans.drain(..gone);
+        }
+        self.faults.retain(|fault| fault.until.is_none_or(|until| until >= at));
+        let gone = self
+            .operations
+            .partition_point(|operation| operation.returned < Some(at));
+        self.operations.drain(..gone);
+        self.kept_from = self.kept_from.max(at);
+        self.first = self.first.map(|first| first.max(at));
+    }
+
+    /// The same run up to `at`: what was on its way then still is, and what lasted still does.
+    pub fn until(&self, at: Instant) -> Record {
+        let mut same = self.clone();
+        let cut = |flights: &mut VecDeque<Flight>| {
+            let kept = flights.partition_point(|flight| flight.sent <= at);
+            flights.truncate(kept);
+            // Whether its receiver crashed later, nobody knows yet.
+            let unsure = |flight: &&mut Flight| flight.ends > at && flight.end == FlightEnd::Down;
+            flights
+                .iter_mut()
+                .filter(unsure)
+                .for_each(|flight| flight.end = FlightEnd::Arrives);
+        };
+        cut(&mut same.telling);
+        cut(&mut same.routine);
+        for marks in [&mut same.rare, &mut same.commits, &mut same.fine] {
+            let kept = marks.partition_point(|mark| mark.at <= at);
+            marks.truncate(kept);
+        }
+        for spans in same.spans.values_mut() {
+            let kept = spans.partition_point(|span| span.from <= at);
+            spans.truncate(kept);
+            if let Some(last) = spans.back_mut() {
+                last.until = last.until.filter(|until| *until <= at);
+            }
+        }
+        same.faults.retain(|fault| fault.from <= at);
+        for fault in &mut same.faults {
+            fault.until = fault.until.filter(|until| *until <= at);
+        }
+        let later = |operation: &ClientOperation| operation.returned.is_none_or(|returned| returned > at);
+        let begun: Vec<ClientOperation> = same
+            .operations
+            .iter()
+            .filter(|operation| later(operation) && operation.invoked <= at)
+            .cloned()
+            .collect();
+        same.operations.retain(|operation| !later(operation));
+        same.waiting.retain(|_, operation| operation.invoked <= at);
+        for (operation, number) in begun.into_iter().zip(0..) {
+            // Under names that no call has: their answers are not of this future.
+            let unanswered = ClientOperation {
+                returned: None,
+                answer: "no answer".to_owned(),
+                ok: true,
+                ..operation
+            };
+            same.waiting.insert(CallNumber(u64::MAX - number), unanswered);
+        }
+        same.violations.retain(|(broken, _)| *broken <= at);
+        same.last = at;
+        same
+    }
+
+    /// The first instant of which anything is kept.
+    pub fn first(&self) -> Instant {
+        self.first.unwrap_or_default()
+    }
+
+    /// The last instant that has come.
+    pub fn last(&self) -> Instant {
+        self.last
+    }
+
+    /// Before this, something was let go.
+    pub fn kept_from(&self) -> Instant {
+        self.kept_from
+    }
+
+    /// How many events are kept.
+    pub fn len(&self) -> usize {
+        self.telling.len() + self.routine.len() + self.rare.len() + self.commits.len() + self.fine.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The stretches of a node that lie, in part at least, between two instants.
+    pub fn spans(&self, node: NodeId, from: Instant, until: Instant) -> impl Iterator<Item = &Span> {
+        let spans = self.spans.get(&node).into_iter();
+        spans.flat_map(move |spans| {
+            let first = spans.partition_point(|span| span.until.is_some_and(|end| end < from));
+            spans.range(first..).take_while(move |span| span.from <= until)
+        })
+    }
+
+    /// Whether the node runs at an instant.
+    pub fn is_up(&self, node: NodeId, at: Instant) -> bool {
+        self.spans(node, at, at)
+            .any(|span| span.from <= at && span.until.is_none_or(|until| until > at))
+    }
+
+    /// Who leads at an instant, in the greatest term, and which that is.
+    pub fn leader(&self, at: Instant) -> Option<(Term, NodeId)> {
+        let led = self.members.iter().flat_map(|&node| {
+            let leads = |span: &&Span| span.role == Role::Leader && span.until.is_none_or(|until| until > at);
+            self.spans(node, at, at)
+                .filter(leads)
+                .map(move |span| (span.term, node))
+        });
+        led.max()
+    }
+
+    /// Where in `flights` those begin that were on their way at `from` or after, and where those that were sent by `until` end.
+    pub(crate) fn window(&self, flights: &VecDeque<Flight>, from: Instant, until: Instant) -> std::ops::Range<usize> {
+        let earliest = from.0.saturating_sub(self.longest_us);
+        let first = flights.partition_point(|flight| flight.sent.0 < earliest);
+        first..flights.partition_point(|flight| flight.sent <= until)
+    }
+
+    /// A message by its name, if it was sent about then.
+    pub fn flight(&self, id: MessageId, sent: Instant) -> Option<&Flight> {
+        [&self.telling, &self.routine].into_iter().find_map(|flights| {
+            let first = flights.partition_point(|flight| flight.sent < sent);
+            flights
+                .range(first..)
+                .take_while(|flight| flight.sent <= sent)
+                .find(|flight| flight.id == id)
+        })
+    }
+
+    fn told(&mut self, at: Instant, node: NodeId, fact: &Fact) {
+        match fact {
+            Fact::Sent {
+                message,
+                to,
+                summary,
+                fate,
+            } => self.fly(at, *message, *to, *summary, *fate),
+            Fact::Received { message } => self.arrived(*message, at, FlightEnd::Arrives),
+            Fact::Dropped {
+                message: Some(message),
+                why,
+                ..
+            } => {
+                let end = match why {
+                    DropReason::Cut => FlightEnd::Cut,
+                    _ => FlightEnd::Lost,
+                };
+                self.arrived(*message, at, end);
+            }
+            Fact::Altered { message, surgery } => match surgery {
+                Surgery::Hold => self.arrived(*message, at, FlightEnd::Held),
+                Surgery::Release | Surgery::Deliver => self.arrived(*message, at, FlightEnd::Arrives),
+                Surgery::Drop | Surgery::Duplicate => {}
+            },
+            Fact::Synced { bytes, .. } => self.mark(at, node, MarkKind::Synced { bytes: *bytes }),
+            Fact::Raft(event) => {
+                let leads = self.spans.get(&node).and_then(VecDeque::back);
+                let leads = leads.is_some_and(|span| span.until.is_none() && span.role == Role::Leader);
+                if let Some(kind) = mark_of(event, leads) {
+                    self.mark(at, node, kind);
+                }
+                if let Some((role, term)) = role_of(event) {
+                    self.span(node, at, role, term);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn fly(&mut self, sent: Instant, id: MessageId, to: NodeId, summary: MessageSummary, fate: Fate) {
+        let usual_us = self
+            .telling
+            .back()
+            .map_or(FLIGHT_US_DEFAULT, |last| last.ends.since(last.sent).0);
+        let nominal = Instant(sent.0.saturating_add(usual_us));
+        let (ends, again, end) = match fate {
+            Fate::Arrives { at_us, again_at_us } => {
+                let end = if self.runs(to) {
+                    FlightEnd::Arrives
+                } else {
+                    FlightEnd::Down
+                };
+                (Instant(at_us), again_at_us.map(Instant), end)
+            }
+            Fate::Lost => (nominal, None, FlightEnd::Lost),
+            Fate::Cut => (nominal, None, FlightEnd::Cut),
+        };
+        let flight = Flight {
+            id,
+            to,
+            sent,
+            ends,
+            again,
+            end,
+            summary,
+        };
+        self.longest_us = self.longest_us.max(again.unwrap_or(ends).since(sent).0);
+        let list = if self.says_nothing_new(id.from, to, &summary) {
+            &mut self.routine
+        } else {
+            &mut self.telling
+        };
+        insert(list, flight, |flight| flight.sent);
+    }
+
+    fn runs(&self, node: NodeId) -> bool {
+        let last = self.spans.get(&node).and_then(VecDeque::back);
+        last.is_some_and(|span| span.until.is_none())
+    }
+
+    /// Notes what a follower acknowledges; says whether it had acknowledged as much before.
+    fn says_nothing_new(&mut self, from: NodeId, to: NodeId, summary: &MessageSummary) -> bool {
+        match *summary {
+            MessageSummary::Heartbeat { .. } => true,
+            MessageSummary::Matched { term, match_index } => {
+                let before = self.acknowledged.insert((from, to), (term, match_index));
+                before.is_some_and(|(known, index)| known == term && index >= match_index)
+            }
+            _ => false,
+        }
+    }
+
+    fn arrived(&mut self, id: MessageId, at: Instant, end: FlightEnd) {
+        for list in [&mut self.telling, &mut self.routine] {
+            let mut recent = list.iter_mut().rev().take(LOOK_BACK_MESSAGES);
+            if let Some(flight) = recent.find(|flight| flight.id == id) {
+                // The link has said when it arrives; a duplicate, or a receiver that stood still, takes it later.
+                if flight.end != end {
+                    flight.end = end;
+                    flight.ends = at.max(flight.sent);
+                    self.longest_us = self.longest_us.max(flight.ends.since(flight.sent).0);
+                }
+                return;
+            }
+        }
+    }
+
+    fn mark(&mut self, at: Instant, node: NodeId, kind: MarkKind) {
+        let list = match kind {
+            MarkKind::Committed { .. } => &mut self.commits,
+            MarkKind::Learned { .. } | MarkKind::Appended { .. } | MarkKind::Synced { .. } => &mut self.fine,
+            _ => &mut self.rare,
+        };
+        insert(list, Mark { at, node, kind }, |mark| mark.at);
+    }
+
+    fn span(&mut self, node: NodeId, at: Instant, role: Role, term: Term) {
+        let spans = self.spans.entry(node).or_default();
+        match spans.back_mut() {
+            Some(last) if last.until.is_none() && (last.role, last.term) == (role, term) => return,
+            Some(last) if last.until.is_none() => last.until = Some(at.max(last.from)),
+            _ => {}
+        }
+        spans.push_back(Span {
+            from: at,
+            until: None,
+            role,
+            term,
+        });
+    }
+
+    fn ended(&mut self, at: Instant, node: NodeId, kind: MarkKind) {
+        self.mark(at, node, kind);
+        if let Some(last) = self.spans.get_mut(&node).and_then(VecDeque::back_mut)
+            && last.until.is_none()
+        {
+            last.until = Some(at.max(last.from));
+        }
+        let unheard = |flight: &&mut Flight| flight.to == node && flight.ends > at && flight.end == FlightEnd::Arrives;
+        for list in [&mut self.telling, &mut self.routine] {
+            let recent = list.iter_mut().rev().take(LOOK_BACK_MESSAGES);
+            recent.filter(unheard).for_each(|flight| flight.end = FlightEnd::Down);
+        }
+    }
+
+    fn returned(&mut self, at: Instant, call: CallNumber, answer: String, ok: bool) {
+        if let Some(operation) = self.waiting.remove(&call) {
+            let operation = ClientOperation {
+                returned: Some(at),
+                answer,
+                ok,
+                ..operation
+            };
+            insert(&mut self.operations, operation, |operation| {
+                operation.returned.unwrap_or_default()
+            });
+        }
+    }
+
+    /// Lets the oldest go where there is too much.
+    fn bound(&mut self) {
+        /// How much goes at once.
+        const PART: usize = 16;
+        let messages = self.telling.len() + self.routine.len();
+        let marks = self.commits.len() + self.fine.len() + self.rare.len();
+        if messages <= EVENTS_MAX && marks <= EVENTS_MAX && self.operations.len() <= EVENTS_MAX {
+            return;
+        }
+        let kept = self.last.since(self.first()).0;
+        self.forget_before(Instant(self.first().0 + (kept / PART as u64).max(1)));
+    }
+}
+
+impl ClientOperation {
+    /// The operation and its answer.
+    pub fn text(&self) -> String {
+        format!("{} → {}", self.operation, self.answer)
+    }
+
+    /// When it returned, or the latest instant there is.
+    pub fn end(&self, now: Instant) -> Instant {
+        self.returned.unwrap_or(now)
+    }
+}
+
+/// Puts something where its time belongs. Nodes are told of one by one, each only slightly late, so the place is near the end.
+fn insert<T>(list: &mut VecDeque<T>, item: T, time: impl Fn(&T) -> Instant) {
+    let at = time(&item);
+    if list.back().is_none_or(|last| time(last) <= at) {
+        return list.push_back(item);
+    }
+    let place = list.partition_point(|known| time(known) <= at);
+    list.insert(place, item);
+}
+
+/// The mark that an event of a node leaves, if any; it depends on whether the node led.
+fn mark_of(event: &Event, led: bool) -> Option<MarkKind> {
+    Some(match event {
+        Event::BecameCandidate { term } => MarkKind::Candidate { term: *term },
+        Event::BecameLeader { term, votes } => MarkKind::Elected {
+            term: *term,
+            votes: votes.len() as u8,
+        },
+        Event::BecameFollower {
+            term,
+            reason: FollowReason::NewerTerm { .. },
+            ..
+        } if led => MarkKind::Deposed { term: *term },
+        Event::CommitAdvanced { to, copies, .. } if !copies.is_empty() => MarkKind::Committed { to: *to },
+        Event::CommitAdvanced { to, .. } => MarkKind::Learned { to: *to },
+        Event::Appended { first, last, .. } => MarkKind::Appended {
+            first: *first,
+            last: *last,
+        },
+        Event::Truncated { from, .. } => MarkKind::Truncated { from: *from },
+        _ => return None,
+    })
+}
+
+/// The role and term that an event shows.
+fn role_of(event: &Event) -> Option<(Role, Term)> {
+    match event {
+        Event::BecameFollower { term, .. } => Some((Role::Follower, *term)),
+        Event::BecameCandidate { term } => Some((Role::Candidate, *term)),
+        Event::BecameLeader { term, .. } => Some((Role::Leader, *term)),
+        _ => None,
+    }
+}
