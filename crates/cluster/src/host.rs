@@ -60,7 +60,7 @@ pub enum ToNode {
         /// What the client asks.
         body: Request,
     },
-    /// Say everything about yourself (see [`FromNode::Description`]).
+    /// Say which state you are in (see [`FromNode::Recorded`]).
     Describe {
         /// Names it in the answer.
         request: RequestId,
@@ -99,11 +99,11 @@ pub enum FromNode {
         reply: Reply,
     },
     /// The answer to [`ToNode::Describe`].
-    Description {
+    Recorded {
         /// The request.
         request: RequestId,
-        /// The answer.
-        description: Box<Description>,
+        /// The state.
+        recorded: Recorded,
     },
     /// This node leads a new term: clients need not search.
     Leading {
@@ -588,8 +588,6 @@ pub struct Description {
     pub queues: Vec<QueueSummary>,
     /// The last entry that its snapshot stands for.
     pub snapshot_index: LogIndex,
-    /// What identifies the very state among those that are recorded.
-    pub recorded: Recorded,
     /// Its log behind the snapshot, whole.
     pub log: Vec<DescribedEntry>,
 }

@@ -371,12 +371,16 @@ impl Node {
 
     /// Everything, for a person to keep.
     pub fn describe(&self, now: Instant) -> Description {
-        let recorded = Recorded {
+        state::describe(&self.view(), now, self.writer.written())
+    }
+
+    /// Which of the states that are recorded it is in.
+    pub fn recorded(&self) -> Recorded {
+        Recorded {
             boot: self.boot,
             steps: self.recorder.count(),
             fingerprint: self.fingerprint(),
-        };
-        state::describe(&self.view(), now, self.writer.written(), recorded)
+        }
     }
 
     /// Whether a report would tell anything. Cheap.
@@ -411,11 +415,6 @@ impl Node {
     /// [`crate::record::Life`].
     pub fn record(&mut self) {
         self.recorder.begin();
-    }
-
-    /// How often the node was told something since it is recorded.
-    pub fn steps_recorded(&self) -> u64 {
-        self.recorder.count()
     }
 
     /// What the node was told since the last time, if it is recorded.

@@ -5,7 +5,7 @@ use raft_core::{Entry, Instant, LogIndex, Payload, View};
 
 use crate::host::{
     DescribedEntry, Description, DurableState, ITEMS_SHOWN_MAX, LogPatch, QUEUES_SHOWN_MAX, QueueSummary,
-    QueuesSummary, Recorded, Status,
+    QueuesSummary, Status,
 };
 use crate::replica::Replica;
 
@@ -57,7 +57,7 @@ pub(crate) fn log_patch(view: &View<'_, Replica>, from: LogIndex) -> LogPatch {
 }
 
 /// Everything.
-pub(crate) fn describe(view: &View<'_, Replica>, now: Instant, disk_bytes: u64, recorded: Recorded) -> Description {
+pub(crate) fn describe(view: &View<'_, Replica>, now: Instant, disk_bytes: u64) -> Description {
     let entries = view.log.iter().zip(view.snapshot_index().0 + 1..);
     Description {
         node: view.id,
@@ -83,7 +83,6 @@ pub(crate) fn describe(view: &View<'_, Replica>, now: Instant, disk_bytes: u64, 
             .map(|queue| queue_summary(queue, usize::MAX))
             .collect(),
         snapshot_index: view.snapshot_index(),
-        recorded,
         log: entries
             .map(|(entry, index)| describe_entry(LogIndex(index), entry, view.commit_index))
             .collect(),

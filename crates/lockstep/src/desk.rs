@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cluster::clock::Clock;
-use cluster::host::{Fact, MessageId, Resume, Surgery};
+use cluster::host::{Arriving, Fact, MessageId, Recorded, Resume, ToNode};
 use picture::{Scene, Subject, Surface, Svg};
 use raft_core::{Instant, NodeId};
 use sim::Scenario;
@@ -45,6 +45,8 @@ pub struct Desk {
     stale: bool,
     panel_stale: bool,
     comparison: Option<Comparison>,
+    /// What is shown, as it was told last.
+    told_shown: Option<Shown>,
     /// The panel as it was told last.
     panel: String,
     /// The timeline's tools as they were told last.
@@ -58,6 +60,10 @@ pub struct Desk {
     wants_png: Option<String>,
     /// How often the live run was judged since it began.
     judged: u32,
+    /// States that nodes say they are in, to be compared with the tape.
+    checks: Vec<(NodeId, Recorded)>,
+    /// The message that a person has hold of, and its receiver.
+    grabbed: Option<(NodeId, MessageId)>,
     out: Vec<FromLockstep>,
 }
 
@@ -79,6 +85,7 @@ impl Desk {
             stale: false,
             panel_stale: true,
             comparison: None,
+            told_shown: None,
             panel: String::new(),
             tools: String::new(),
             timeline: Timeline::new(),
@@ -87,6 +94,8 @@ impl Desk {
             spoken_at: Instant(0),
             wants_png: None,
             judged: 0,
+            checks: Vec::new(),
+            grabbed: None,
             out: Vec::new(),
         }
     }
@@ -106,7 +115,11 @@ impl Desk {
 
     /// Carries out what the Workers did, up to so many steps. Says whether there is more.
     pub fn work(&mut self, steps_max: usize) -> bool {
-        self.runs.get_mut(&LIVE).is_some_and(|live| live.work(steps_max))
+        let more = self.runs.get_mut(&LIVE).is_some_and(|live| live.work(steps_max));
+        if !self.checks.is_empty() {
+            self.check();
+        }
+        more
     }
 
     /// Begins the live run with the members that were told of, for those that are missing may never start.
@@ -146,6 +159,7 @@ impl Desk {
             ToLockstep::Clock(setting) => {
                 self.clock.set(setting);
                 self.rate = setting.rate;
+                self.panel_stale = true;
             }
             ToLockstep::Look(at) => self.look(at),
             ToLockstep::Do(said) => {
@@ -157,7 +171,7 @@ impl Desk {
             }
             ToLockstep::Act(act) => self.act(&act),
             ToLockstep::OpenFile { name, bytes } => self.open_file(&name, &bytes),
-            ToLockstep::Check { node, boot, steps } => self.check(node, boot, steps),
+            ToLockstep::Check { node, recorded } => self.checks.push((node, recorded)),
         }
     }
 
@@ -208,6 +222,8 @@ impl Desk {
     fn tell_panel(&mut self, now: Instant) {
         let runs: Vec<RunInfo> = self.runs.values().map(|run| self.info(run)).collect();
         let verdict = self.verdict(now);
+        let on_the_way = self.on_the_way();
+        let changed = self.changed();
         let at = self
             .at
             .or((self.shown != LIVE).then_some(Instant::NEVER))
@@ -221,6 +237,10 @@ impl Desk {
             at,
             verdict: &verdict,
             comparison: self.comparison.as_ref(),
+            on_the_way: &on_the_way,
+            grabbed: self.grabbed.map(|(_, message)| message),
+            changed: &changed,
+            members: &self.members,
         };
         let html = panel.html();
         if html != self.panel {
@@ -245,7 +265,72 @@ impl Desk {
             Request::Name(name) => self.name(self.shown, &name),
             Request::Note(text) => self.note(&text),
             Request::Make(product) => self.make(product),
+            Request::Grab(to, message) => {
+                self.grabbed = Some((to, message));
+                self.panel_stale = true;
+            }
+            Request::Operate(surgery) => {
+                if let Some((to, message)) = self.grabbed {
+                    self.lay_hands(
+                        to,
+                        ToNode::Operate { message, surgery },
+                        Act::Operate { to, message, surgery },
+                    );
+                }
+            }
+            Request::Fire(node) => self.lay_hands(node, ToNode::FireTimer, Act::FireTimer(node)),
         }
+    }
+
+    /// Does something to a node: to its Worker, in the present; else in a branch.
+    fn lay_hands(&mut self, node: NodeId, live: ToNode, act: Act) {
+        if self.shown == LIVE && self.at.is_none() {
+            self.out.push(FromLockstep::Tell(node, live));
+            self.panel_stale = true;
+        } else {
+            self.act(&act);
+        }
+    }
+
+    /// The messages on their way at the instant that is shown; of the present, while time stands, for else nobody could grab one.
+    fn on_the_way(&self) -> Vec<(NodeId, Arriving)> {
+        let mut shown: Vec<(NodeId, Arriving)> = match &self.told_shown {
+            Some(shown) => {
+                let nodes = shown.nodes.iter();
+                nodes
+                    .flat_map(|node| node.arriving.iter().map(|arriving| (node.id, *arriving)))
+                    .collect()
+            }
+            None if self.rate == 0.0 => {
+                let Some(live) = self.runs.get(&LIVE) else {
+                    return Vec::new();
+                };
+                let nodes = self.members.iter().filter_map(|id| live.chronicle.tape.node(*id));
+                nodes
+                    .flat_map(|node| node.arriving().map(|arriving| (node.view().id, arriving)))
+                    .collect()
+            }
+            None => Vec::new(),
+        };
+        // What says something comes first.
+        shown.sort_by_key(|(_, arriving)| (arriving.summary.label().is_empty(), arriving.sent));
+        shown
+    }
+
+    /// What has changed since the instant that was shown before.
+    fn changed(&self) -> Vec<String> {
+        const TOLD_MAX: usize = 8;
+        let Some(shown) = &self.told_shown else {
+            return Vec::new();
+        };
+        let changes = shown
+            .nodes
+            .iter()
+            .flat_map(|node| node.changed.iter().map(move |text| (node.id, text)));
+        changes
+            .take(TOLD_MAX)
+            .map(|(node, text)| format!("{node} {text}"))
+            .collect()
     }
 
     /// Shows the nearest instant, after or before the one that is shown, at which anything happened to a node.
@@ -339,7 +424,12 @@ impl Desk {
         }
         match said.split_once(' ').unwrap_or((said, "")) {
             ("trace", _) => self.trace(),
+            ("past", _) => {
+                let bytes = made::past(self.told_shown.as_ref());
+                self.answer("past", bytes);
+            }
             ("activity", node) => self.activity(node),
+            ("state", node) => self.state(node),
             _ => {}
         }
     }
@@ -398,6 +488,9 @@ impl Desk {
             }
             (subject.title(), lines)
         });
+        if let Some(Subject::Flight(flight)) = &subject {
+            self.grabbed = Some((flight.to, flight.id));
+        }
         self.timeline.scene.chosen = subject;
         self.timeline.stale = true;
         self.out.push(FromLockstep::Chosen(lines));
@@ -469,8 +562,26 @@ impl Desk {
     fn trace(&mut self) {
         let Some(run) = self.runs.get(&self.shown) else { return };
         let bytes = made::trace(&self.happenings(run), run.chronicle.tape.kept_from());
+        self.answer("trace", bytes);
+    }
+
+    /// A node's state, for a person to keep.
+    fn state(&mut self, node: &str) {
+        let (Some((run, at)), Ok(node)) = (self.place(), node.parse().map(NodeId)) else {
+            return;
+        };
+        let Some(knows) = self.run_at(run.id, at) else { return };
+        let moment = knows.chronicle.tape.moment(at);
+        let found = moment
+            .nodes
+            .into_iter()
+            .find(|(id, _)| *id == node)
+            .and_then(|(_, node)| node);
+        let Some(bytes) = found.map(|node| made::state(&node, moment.at)) else {
+            return;
+        };
         self.out.push(FromLockstep::Made {
-            name: "trace".to_owned(),
+            name: format!("node-{}-state.json", node.0),
             mime: "application/json".to_owned(),
             bytes,
         });
@@ -517,7 +628,7 @@ impl Desk {
         let end = self.runs.get(&self.shown).map_or(Instant(0), |run| self.end_of(run));
         if self.shown == LIVE && self.at.is_none() {
             self.timeline.show(None, end);
-            (self.before, self.comparison) = (None, None);
+            (self.before, self.comparison, self.told_shown) = (None, None, None);
             self.out.push(FromLockstep::Shown(None));
             return;
         }
@@ -534,7 +645,7 @@ impl Desk {
         let nodes = view::nodes(&moment, before.map(|(_, nodes)| nodes.as_slice()));
         self.before = Some((id, nodes.clone()));
         self.comparison = self.compared.and_then(|other| self.comparison(other, at, &nodes));
-        self.out.push(FromLockstep::Shown(Some(Box::new(Shown {
+        let shown = Shown {
             run: id,
             name,
             at: moment.at,
@@ -542,7 +653,9 @@ impl Desk {
             nodes,
             hash: moment.hash(),
             note,
-        }))));
+        };
+        self.told_shown = Some(shown.clone());
+        self.out.push(FromLockstep::Shown(Some(Box::new(shown))));
     }
 
     fn comparison(&self, other: RunId, at: Instant, nodes: &[ShownNode]) -> Option<Comparison> {
@@ -708,17 +821,36 @@ impl Desk {
         self.out.push(FromLockstep::Resume { at, nodes });
     }
 
-    fn check(&mut self, node: NodeId, boot: u32, steps: u64) {
-        let found = self.runs.get(&LIVE).and_then(|live| {
-            let tape = &live.chronicle.tape;
-            let done = tape.steps_done(node, boot) as u64 >= steps;
-            done.then(|| tape.node_after(node, boot, steps as usize)).flatten()
+    /// Answers those who asked about states that have been recorded by now.
+    fn check(&mut self) {
+        let Some(live) = self.runs.get(&LIVE) else { return };
+        let tape = &live.chronicle.tape;
+        let mut answers = Vec::new();
+        self.checks.retain(|(node, recorded)| {
+            let Recorded {
+                boot,
+                steps,
+                fingerprint,
+            } = *recorded;
+            if (tape.steps_done(*node, boot) as u64) < steps {
+                return true;
+            }
+            let again = tape
+                .node_after(*node, boot, steps as usize)
+                .map(|node| node.fingerprint());
+            answers.push(made::check(steps, fingerprint, again));
+            false
         });
-        self.out.push(FromLockstep::Checked {
-            node,
-            boot,
-            steps,
-            fingerprint: found.map(|node| node.fingerprint()),
+        for bytes in answers {
+            self.answer("check", bytes);
+        }
+    }
+
+    fn answer(&mut self, name: &str, bytes: Vec<u8>) {
+        self.out.push(FromLockstep::Made {
+            name: name.to_owned(),
+            mime: String::new(),
+            bytes,
         });
     }
 }
@@ -985,11 +1117,6 @@ impl Desk {
             None => run.happenings(Instant(0), Instant::NEVER),
         }
     }
-}
-
-/// A person lays hands on a message at the instant that is shown.
-pub fn operate(to: NodeId, message: MessageId, surgery: Surgery) -> ToLockstep {
-    ToLockstep::Act(Act::Operate { to, message, surgery })
 }
 
 /// A Rust test that repeats what a file holds.

@@ -12,7 +12,7 @@ mod run;
 mod timeline;
 mod view;
 
-pub use desk::{Desk, Repeated, operate};
+pub use desk::{Desk, Repeated};
 pub use keep::{KeepError, RUN_BYTES_MAX};
 
 #[cfg(target_arch = "wasm32")]

@@ -2,8 +2,11 @@
 
 use cluster::ActivityLine;
 use cluster::host::Fact;
+use cluster::node::Node;
 use raft_core::{Instant, NodeId};
 use serde::Serialize;
+use serde_json::json;
+use trace::lockstep::{Shown, ShownNode};
 use trace::{Happening, What};
 
 /// The version of the trace.
@@ -42,6 +45,63 @@ pub(crate) fn trace(happenings: &[Happening], kept_from: Instant) -> Vec<u8> {
         facts: facts.collect(),
     };
     serde_json::to_vec(&trace).unwrap_or_default()
+}
+
+/// What a node said of its state, and what the tape makes of it.
+pub(crate) fn check(steps: u64, said: u32, again: Option<u32>) -> Vec<u8> {
+    json!({ "steps": steps, "said": said, "again": again })
+        .to_string()
+        .into_bytes()
+}
+
+/// The instant that is shown; null, while it is the present.
+pub(crate) fn past(shown: Option<&Shown>) -> Vec<u8> {
+    let Some(shown) = shown else { return b"null".to_vec() };
+    let node = |node: &ShownNode| {
+        let arriving = node.arriving.iter().map(|arriving| {
+            json!({
+                "from": arriving.message.from.0,
+                "boot": arriving.message.boot,
+                "number": arriving.message.number,
+                "text": arriving.summary.to_string(),
+                "held": arriving.arrives == Instant::NEVER,
+            })
+        });
+        json!({
+            "id": node.id.0,
+            "up": node.status.is_some(),
+            "role": node.status.as_ref().map_or("crashed".to_owned(), |status| status.role.to_string()),
+            "term": node.status.as_ref().map(|status| status.term.0),
+            "voted_for": node.status.as_ref().and_then(|status| status.voted_for).map(|vote| vote.0),
+            "votes": node.status.as_ref().map(|status| status.votes.iter().map(|vote| vote.0).collect::<Vec<_>>()),
+            "leader": node.status.as_ref().and_then(|status| status.leader).map(|leader| leader.0),
+            "commit_index": node.status.as_ref().map(|status| status.commit_index.0),
+            "last_index": node.status.as_ref().map(|status| status.last_index.0),
+            "paused": node.status.as_ref().is_some_and(|status| status.paused),
+            "queues": node.queues.queues.iter().map(|queue| json!({
+                "qid": queue.qid.0,
+                "size": queue.size,
+                "items": queue.items.iter().map(i64::to_string).collect::<Vec<_>>(),
+            })).collect::<Vec<_>>(),
+            "arriving": arriving.collect::<Vec<_>>(),
+            "changed": node.changed,
+        })
+    };
+    let past = json!({
+        "run": shown.run.0,
+        "name": shown.name,
+        "at_us": shown.at.0,
+        "end_us": shown.end.0,
+        "hash": format!("{:016x}", shown.hash),
+        "note": shown.note,
+        "nodes": shown.nodes.iter().map(node).collect::<Vec<_>>(),
+    });
+    past.to_string().into_bytes()
+}
+
+/// A node's state, as JSON.
+pub(crate) fn state(node: &Node, at: Instant) -> Vec<u8> {
+    serde_json::to_vec_pretty(&node.describe(at)).unwrap_or_default()
 }
 
 /// What a node told, a line each.

@@ -3,6 +3,7 @@
 
 use std::fmt::{Display, Write};
 
+use cluster::host::{Arriving, MessageId, Surgery};
 use raft_core::{Instant, NodeId};
 use trace::lockstep::{LIVE, RunId};
 
@@ -108,6 +109,12 @@ pub(crate) enum Request {
     At(Instant),
     /// Make something.
     Make(Product),
+    /// Take hold of a message on its way.
+    Grab(NodeId, MessageId),
+    /// Do this to the message that is held in the hand.
+    Operate(Surgery),
+    /// Let a node's timer run out.
+    Fire(NodeId),
 }
 
 impl Request {
@@ -126,6 +133,15 @@ impl Request {
             "after" => Request::Step { later: true },
             "name" => Request::Name(rest.to_owned()),
             "note" => Request::Note(rest.to_owned()),
+            "grab" => {
+                let mut numbers = rest.split(' ');
+                let to = NodeId(numbers.next()?.parse().ok()?);
+                let from = NodeId(numbers.next()?.parse().ok()?);
+                let (boot, number) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
+                Request::Grab(to, MessageId { from, boot, number })
+            }
+            "operate" => Request::Operate(OPERATIONS.iter().find(|(_, name, _)| *name == rest)?.0),
+            "fire" => Request::Fire(NodeId(rest.parse().ok()?)),
             "at" => Request::At(Instant(rest.parse().ok()?)),
             "make" => {
                 let (product, ..) = PRODUCTS.iter().find(|(_, name, _)| *name == rest)?;
@@ -149,13 +165,31 @@ const PRODUCTS: [(Product, &str, &str); 9] = [
     (Product::Test, "test", "Rust test"),
 ];
 
+/// What can be done to a message, by its name in a request, and what its button says.
+const OPERATIONS: [(Surgery, &str, &str); 5] = [
+    (Surgery::Drop, "drop", "Drop it"),
+    (Surgery::Hold, "hold", "Hold it"),
+    (Surgery::Release, "release", "Release it"),
+    (Surgery::Duplicate, "duplicate", "Duplicate it"),
+    (Surgery::Deliver, "deliver", "Deliver it now"),
+];
+
+/// How many messages on their way are named.
+const ON_THE_WAY_MAX: usize = 14;
+
 /// All that the panel says.
 pub(crate) struct Panel<'a> {
     pub(crate) runs: &'a [RunInfo],
+    pub(crate) members: &'a [NodeId],
     /// The instant that is shown, if it is not the present; and the note that is pinned there.
     pub(crate) at: Option<(Instant, String)>,
     pub(crate) verdict: &'a Verdict,
     pub(crate) comparison: Option<&'a Comparison>,
+    /// The messages on their way, each with its receiver; and the one that is held in the hand.
+    pub(crate) on_the_way: &'a [(NodeId, Arriving)],
+    pub(crate) grabbed: Option<MessageId>,
+    /// What has changed since the instant that was shown before.
+    pub(crate) changed: &'a [String],
 }
 
 impl Panel<'_> {
@@ -170,6 +204,7 @@ impl Panel<'_> {
         self.instant(&mut html);
         self.verdict(&mut html);
         self.files(&mut html);
+        self.surgery(&mut html);
         if let Some(comparison) = self.comparison {
             html.comparison(comparison);
         }
@@ -227,6 +262,88 @@ impl Panel<'_> {
             for (at, note) in &run.notes {
                 let label = format!("{:.3} s: {note}", at.0 as f64 / 1e6);
                 html.button(&format!("at {}", at.0), &label, "Show this instant");
+            }
+            html.raw("</div>");
+        }
+    }
+
+    /// Messages on their way, to be grabbed; what can be done to the one in the hand; timers.
+    fn surgery(&self, html: &mut Html) {
+        if self.at.is_none() && self.on_the_way.is_empty() {
+            return;
+        }
+        html.raw(
+            "<div class=\"surgery\" role=\"group\" aria-label=\"On the way\"><span class=\"now\">on the way</span>",
+        );
+        for (to, arriving) in self.on_the_way.iter().take(ON_THE_WAY_MAX) {
+            let MessageId { from, boot, number } = arriving.message;
+            let held = if arriving.arrives == Instant::NEVER {
+                " (held)"
+            } else {
+                ""
+            };
+            let label = match arriving.summary.label() {
+                label if label.is_empty() => "heartbeat".to_owned(),
+                label => label,
+            };
+            html.raw("<button");
+            html.attribute("data-do", &format!("grab {} {} {boot} {number}", to.0, from.0));
+            html.attribute(
+                "aria-pressed",
+                if self.grabbed == Some(arriving.message) {
+                    "true"
+                } else {
+                    "false"
+                },
+            );
+            html.attribute("title", &format!("{from} → {to}: {}", arriving.summary));
+            html.raw(">");
+            html.text(format_args!("{} → {} {label}{held}", from.0, to.0));
+            html.raw("</button>");
+        }
+        match self.on_the_way.len() {
+            0 => html.raw("<span class=\"now\">nothing</span>"),
+            count if count > ON_THE_WAY_MAX => {
+                html.raw("<span class=\"now\">");
+                html.text(format_args!("and {} more", count - ON_THE_WAY_MAX));
+                html.raw("</span>");
+            }
+            _ => {}
+        }
+        let grabbed = self
+            .on_the_way
+            .iter()
+            .find(|(_, arriving)| self.grabbed == Some(arriving.message));
+        if let Some((_, arriving)) = grabbed {
+            let is_held = arriving.arrives == Instant::NEVER;
+            for (surgery, name, label) in OPERATIONS {
+                let fits = match surgery {
+                    Surgery::Hold | Surgery::Duplicate => !is_held,
+                    Surgery::Release => is_held,
+                    Surgery::Drop | Surgery::Deliver => true,
+                };
+                if fits {
+                    html.button(&format!("operate {name}"), label, "");
+                }
+            }
+        }
+        html.raw(
+            "<select data-say=\"fire\" aria-label=\"Fire a timer\"><option value=\"\">fire the timer of…</option>",
+        );
+        for node in self.members {
+            html.raw("<option");
+            html.attribute("value", &node.0.to_string());
+            html.raw(">");
+            html.text(node);
+            html.raw("</option>");
+        }
+        html.raw("</select></div>");
+        if !self.changed.is_empty() {
+            html.raw("<div class=\"changed\" role=\"status\"><span class=\"now\">changed</span>");
+            for change in self.changed {
+                html.raw("<span>");
+                html.text(change);
+                html.raw("</span>");
             }
             html.raw("</div>");
         }

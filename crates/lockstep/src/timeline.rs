@@ -431,6 +431,11 @@ impl Timeline {
         }
         match self.scene.hit(record, x, y) {
             Hit::Node(node) => vec![Wish::ChooseNode(node)],
+            // A message that has arrived is shown half-way, where it can be grabbed.
+            Hit::Subject(Subject::Flight(flight)) if flight.ends < now => {
+                let half_way = Instant(flight.sent.0 + flight.ends.since(flight.sent).0 / 2);
+                vec![Wish::Choose(Some(Subject::Flight(flight))), Wish::Look(Some(half_way))]
+            }
             Hit::Subject(subject) => vec![Wish::Choose(Some(subject))],
             Hit::Time(at) => vec![Wish::Choose(None), Wish::Look(Some(at).filter(|at| *at < now))],
             Hit::Overview(at) => {

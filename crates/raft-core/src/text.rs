@@ -205,6 +205,28 @@ impl<O: Display> Display for Outcome<O> {
 }
 
 /// What happened, told of the node that it happened to, which is not named: whoever shows the line has said whose it is.
+impl Event {
+    /// That an append was refused, or learned to be, in words; nothing for what is something else.
+    pub fn refusal(&self) -> Option<String> {
+        match self {
+            Event::AppendRefused { leader, reason } => Some(format!("Refuses an append of {leader}: {reason}")),
+            Event::Backtracked {
+                follower,
+                refused,
+                next_index,
+                conflict_term,
+            } => {
+                let has = match conflict_term {
+                    Some(term) => format!("another entry at {refused}, of {term}"),
+                    None => format!("no entry at {refused}"),
+                };
+                Some(format!("{follower} has {has}: goes back to send it {next_index} next"))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Display for Event {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -278,19 +300,7 @@ impl Display for Event {
                     "Dropped {span}: the entry at {from} is of {our_term}, the leader's is of {leader_term}"
                 )
             }
-            Event::AppendRefused { leader, reason } => write!(f, "Refuses an append of {leader}: {reason}"),
-            Event::Backtracked {
-                follower,
-                refused,
-                next_index,
-                conflict_term,
-            } => {
-                match conflict_term {
-                    Some(term) => write!(f, "{follower} has another entry at {refused}, of {term}")?,
-                    None => write!(f, "{follower} has no entry at {refused}")?,
-                }
-                write!(f, ": goes back to send it {next_index} next")
-            }
+            Event::AppendRefused { .. } | Event::Backtracked { .. } => f.write_str(&self.refusal().unwrap_or_default()),
             Event::Matched { follower, match_index } => write!(f, "{follower} has the log up to {match_index}"),
             Event::CommitAdvanced { from, to, copies } => {
                 write!(f, "Committed {}", entries(from.next(), *to))?;

@@ -4,7 +4,7 @@
 //! Both directions are bytes of [`cluster::codec`]. A port or a canvas that goes with a message is transferred beside them.
 
 use cluster::clock::ClockSetting;
-use cluster::host::{Arriving, LogPatch, QueuesSummary, Resume, Status};
+use cluster::host::{Arriving, LogPatch, QueuesSummary, Recorded, Resume, Status, ToNode};
 use raft_core::{Instant, NodeId};
 use serde::{Deserialize, Serialize};
 
@@ -83,14 +83,12 @@ pub enum ToLockstep {
     },
     /// The timeline was touched.
     Timeline(Gesture),
-    /// Say what the tape holds of a node after so many steps: for tests.
+    /// Say what the tape makes of a state that a node says it is in: for tests.
     Check {
         /// The node.
         node: NodeId,
-        /// Which of its boots.
-        boot: u32,
-        /// After how many steps.
-        steps: u64,
+        /// What it says.
+        recorded: Recorded,
     },
 }
 
@@ -179,7 +177,7 @@ pub enum FromLockstep {
     Made {
         /// What to call it; nothing for a link, which goes to the address and the clipboard.
         name: String,
-        /// Its kind, as browsers name it.
+        /// Its kind, as browsers name it; nothing for an answer in JSON to what was asked under that name.
         mime: String,
         /// The bytes; of a link, its text behind the `#`.
         bytes: Vec<u8>,
@@ -210,23 +208,14 @@ pub enum FromLockstep {
         /// Its tools.
         tools: String,
     },
+    /// Tell a node of the live cluster this.
+    Tell(NodeId, ToNode),
     /// Start the Workers from here.
     Resume {
         /// When this is.
         at: Instant,
         /// Every member: what it goes on from, and whether it ran.
         nodes: Vec<(NodeId, Resume)>,
-    },
-    /// The answer to [`ToLockstep::Check`]: the fingerprint, if the tape holds the state.
-    Checked {
-        /// The node.
-        node: NodeId,
-        /// Which of its boots.
-        boot: u32,
-        /// After how many steps.
-        steps: u64,
-        /// The fingerprint.
-        fingerprint: Option<u32>,
     },
     /// How long the host's script took, for benchmarks, in microseconds: what it did, and how long.
     Took {

@@ -105,8 +105,8 @@ impl Pump {
                 }
                 ToNode::SetClock(setting) => return self.clock.set(setting),
                 ToNode::Describe { request } => {
-                    let description = Box::new(self.node.describe(now));
-                    return say(FromNode::Description { request, description });
+                    let recorded = self.node.recorded();
+                    return say(FromNode::Recorded { request, recorded });
                 }
                 ToNode::SetLink { peer, settings } => NodeInput::SetLink { peer, settings },
                 ToNode::SetInbound { peer, cut } => NodeInput::SetInbound { peer, cut },

@@ -42,7 +42,9 @@ pub fn lay_out(workspace: &Workspace, profile: Profile, audience: Audience, out:
     build::build(workspace, profile, out)?;
     let www = workspace.root.join("www");
     for path in files(&www)? {
-        if !OFFLINE_SOURCES.iter().any(|source| path == Path::new(source)) {
+        if path.extension().is_some_and(|extension| extension == "css") && audience == Audience::Visitors {
+            write(&out.join(&path), &squeezed(&read(&www.join(&path))?))?;
+        } else if !OFFLINE_SOURCES.iter().any(|source| path == Path::new(source)) {
             copy(&www.join(&path), &out.join(&path))?;
         }
     }
@@ -110,6 +112,19 @@ fn make_offline(www: &Path, out: &Path) -> Result<()> {
         serde_json::to_string(&names)?
     );
     write(&out.join("sw.js"), &(constants + &read(&www.join("sw.js"))?))
+}
+
+/// A style sheet without its comments and its indentation.
+fn squeezed(css: &str) -> String {
+    let mut plain = String::with_capacity(css.len());
+    let mut rest = css;
+    while let Some((before, comment)) = rest.split_once("/*") {
+        plain.push_str(before);
+        rest = comment.split_once("*/").map_or("", |(_, after)| after);
+    }
+    plain.push_str(rest);
+    let lines = plain.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -197,6 +212,12 @@ mod tests {
             fs::read_to_string(other.join("chapter-1.tex")).unwrap(),
             "years of work"
         );
+    }
+
+    #[test]
+    fn a_style_sheet_loses_what_nobody_reads() {
+        let css = "/* Quiet. */\n.a {\n  color: red; /* why */\n}\n\n.b { content: \"x y\"; }\n";
+        assert_eq!(squeezed(css), ".a {\ncolor: red;\n}\n.b { content: \"x y\"; }");
     }
 
     #[test]

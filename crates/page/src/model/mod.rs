@@ -256,7 +256,7 @@ impl Node {
             Event::CommitHeld { index, reason } => self.hold = Some((*index, *reason)),
             Event::BecameFollower { .. } => self.hold = None,
             Event::AppendRefused { .. } | Event::Backtracked { .. } => {
-                self.refusal = Some((at, event.to_string(), event.paper()));
+                self.refusal = event.refusal().map(|text| (at, text, event.paper()));
             }
             _ => {}
         }

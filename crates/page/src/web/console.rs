@@ -1,7 +1,7 @@
 //! `window.ftqueue`: the cluster from the browser's console, from tests and from scripts. Every call returns a promise of plain
 //! data.
 
-use cluster::host::{QueueSummary, Status, Storage};
+use cluster::host::{QueueSummary, RequestId, Status, Storage, ToNode};
 use js_sys::{Array, Error, Object, Promise, Reflect};
 use leptos::prelude::GetUntracked;
 use raft_core::{Instant, LogIndex, NodeId};
@@ -38,7 +38,7 @@ pub(super) fn install() {
     put(
         &api,
         "trace",
-        Closure::<dyn Fn() -> Promise>::new(trace).into_js_value(),
+        Closure::<dyn Fn() -> Promise>::new(|| ask("trace")).into_js_value(),
     );
     put(
         &api,
@@ -48,7 +48,7 @@ pub(super) fn install() {
     put(
         &api,
         "past",
-        Closure::<dyn Fn() -> Promise>::new(|| Promise::resolve(&past())).into_js_value(),
+        Closure::<dyn Fn() -> Promise>::new(|| ask("past")).into_js_value(),
     );
     put(
         &api,
@@ -235,95 +235,25 @@ fn look(at_ms: JsValue) -> Promise {
     Promise::resolve(&JsValue::UNDEFINED)
 }
 
-/// The instant that is shown; null, while it is the present.
-fn past() -> JsValue {
-    let app = app();
-    let past = app.past.borrow();
-    or_null(past.as_ref(), |past| {
-        let nodes = past.model.nodes().map(|node| node_status(&app, node));
-        object([
-            ("run", past.shown.run.0.into()),
-            ("name", past.shown.name.as_str().into()),
-            ("at_us", number(past.shown.at.0)),
-            ("hash", format!("{:016x}", past.shown.hash).into()),
-            ("nodes", list(nodes)),
-            (
-                "changed",
-                list(
-                    past.shown
-                        .nodes
-                        .iter()
-                        .flat_map(|node| node.changed.iter())
-                        .map(|text| text.as_str().into()),
-                ),
-            ),
-            (
-                "votes",
-                list(past.shown.nodes.iter().map(|node| {
-                    let votes = node
-                        .status
-                        .as_ref()
-                        .map(|status| status.votes.as_slice())
-                        .unwrap_or_default();
-                    list(votes.iter().map(|vote| vote.0.into()))
-                })),
-            ),
-            (
-                "arriving",
-                list(past.shown.nodes.iter().flat_map(|node| {
-                    node.arriving.iter().map(|arriving| {
-                        object([
-                            ("from", arriving.message.from.0.into()),
-                            ("to", node.id.0.into()),
-                            ("text", arriving.summary.to_string().into()),
-                        ])
-                    })
-                })),
-            ),
-        ])
-    })
-}
-
 /// What a node is by its own word, and what the recorder makes again of the same instant: fingerprints of the whole state, which are to be
-/// equal. Null, where the recorder has it not.
+/// equal.
 fn reconstruct(number: JsValue) -> Promise {
-    let id = match node(&number) {
-        Ok(id) => id,
-        Err(why) => return rejected(&why),
-    };
-    let described = app().fleet.borrow_mut().describe(id);
-    wasm_bindgen_futures::future_to_promise(async move {
-        let json = wasm_bindgen_futures::JsFuture::from(described).await?;
-        let description = js_sys::JSON::parse(&json.as_string().unwrap_or_default())?;
-        let recorded = wall::get(&description, "recorded");
-        let field = |name: &str| wall::get(&recorded, name).as_f64().unwrap_or(0.0);
-        let (boot, steps) = (field("boot") as u32, field("steps") as u64);
-        // What the node did last is on its way to the recorder.
-        let mut again = JsValue::NULL;
-        for _ in 0..100 {
-            let asked = Promise::new(&mut |resolve, _| {
-                timepanel::check(steps, resolve);
-                app().tell_recorder(&ToLockstep::Check { node: id, boot, steps });
-            });
-            again = wasm_bindgen_futures::JsFuture::from(asked).await?;
-            if !again.is_null() {
-                break;
-            }
-            wall::sleep(50).await;
+    match node(&number) {
+        Ok(id) => {
+            app()
+                .fleet
+                .borrow_mut()
+                .send(id, &ToNode::Describe { request: RequestId(0) });
+            timepanel::answer("check")
         }
-        Ok(object([
-            ("steps", (steps as f64).into()),
-            ("said", wall::get(&recorded, "fingerprint")),
-            ("again", again),
-        ]))
-    })
+        Err(why) => rejected(&why),
+    }
 }
 
-/// What happened: see `FromLockstep::Made`.
-fn trace() -> Promise {
-    Promise::new(&mut |resolve, _| {
-        app().start_recorder();
-        timepanel::await_trace(resolve);
-        app().tell_recorder(&ToLockstep::Do("trace".to_owned()));
-    })
+/// Has the recorder say something.
+fn ask(what: &str) -> Promise {
+    let app = app();
+    app.start_recorder();
+    app.tell_recorder(&ToLockstep::Do(what.to_owned()));
+    timepanel::answer(what)
 }

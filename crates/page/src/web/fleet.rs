@@ -19,9 +19,6 @@ pub(super) struct Fleet {
     seats: Vec<Seat>,
     /// How each direction of each link behaves.
     links: Vec<((NodeId, NodeId), LinkSettings)>,
-    /// Requests for a node's description, by number.
-    descriptions: Vec<(u64, Function)>,
-    requests: u64,
 }
 
 /// A place for one node.
@@ -55,8 +52,6 @@ impl Fleet {
             module: wasm_bindgen::module(),
             seats: members.iter().map(|&id| Seat::empty(id)).collect(),
             links,
-            descriptions: Vec::new(),
-            requests: 0,
         }
     }
 
@@ -290,30 +285,6 @@ impl Fleet {
                 Ok(()) => resolve.call1(&JsValue::NULL, &JsValue::from(id.0)),
                 Err(why) => reject.call1(&JsValue::NULL, &js_sys::Error::new(why)),
             };
-        }
-    }
-
-    /// Asks a node for everything about itself; a promise of its JSON.
-    pub(super) fn describe(&mut self, id: NodeId) -> Promise {
-        self.requests += 1;
-        let request = self.requests;
-        let promise = Promise::new(&mut |resolve, _| {
-            self.descriptions.push((request, resolve));
-        });
-        self.send(
-            id,
-            &ToNode::Describe {
-                request: cluster::host::RequestId(request),
-            },
-        );
-        promise
-    }
-
-    /// A node has described itself.
-    pub(super) fn described(&mut self, request: u64, json: &str) {
-        if let Some(place) = self.descriptions.iter().position(|(asked, _)| *asked == request) {
-            let (_, resolve) = self.descriptions.swap_remove(place);
-            let _ = resolve.call1(&JsValue::NULL, &json.into());
         }
     }
 

@@ -141,8 +141,8 @@ impl App {
             FromLockstep::Panel(html) => timepanel::show(&html),
             FromLockstep::Made { name, mime, bytes } => self.take_product(&name, &mime, &bytes),
             FromLockstep::Notice(text) => self.notify(text),
+            FromLockstep::Tell(node, message) => self.fleet.borrow().send(node, &message),
             FromLockstep::Resume { at, nodes } => self.resume(at, nodes),
-            FromLockstep::Checked { steps, fingerprint, .. } => timepanel::checked(steps, fingerprint),
             FromLockstep::Spoken { first, last, at, text } => timeline::speak(first, last, at, &text),
             FromLockstep::Tip(tip) => timeline::show_tip(tip),
             FromLockstep::Chosen(chosen) => self.selected.set(match chosen {
@@ -198,11 +198,11 @@ impl App {
 
     /// A file to save; or a link, which goes to the address and the clipboard.
     fn take_product(&self, name: &str, mime: &str, bytes: &[u8]) {
-        if name == "trace" {
-            return timepanel::traced(&String::from_utf8_lossy(bytes));
+        if mime.is_empty() {
+            return timepanel::answered(name, &String::from_utf8_lossy(bytes));
         }
         if !name.is_empty() {
-            let saved = wall::download_bytes(name, mime, bytes);
+            let saved = wall::download(name, mime, bytes);
             return self.report(saved.map_err(|error| format!("the file was not saved: {}", wall::words(&error))));
         }
         let letters = String::from_utf8_lossy(bytes);

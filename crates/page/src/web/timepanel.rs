@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use js_sys::Function;
+use js_sys::{Function, Promise};
 use leptos::html::Div;
 use leptos::prelude::*;
 use trace::lockstep::ToLockstep;
@@ -16,10 +16,8 @@ use super::{view, wall};
 thread_local! {
     /// Where the panel is.
     static PLACE: RefCell<Option<NodeRef<Div>>> = const { RefCell::new(None) };
-    /// Who waits for what happened.
-    static TRACES: RefCell<Vec<Function>> = const { RefCell::new(Vec::new()) };
-    /// Who waits for the fingerprint of a state, after so many steps.
-    static CHECKS: RefCell<Vec<(u64, Function)>> = const { RefCell::new(Vec::new()) };
+    /// Who waits for an answer of the host, and to what.
+    static ASKED: RefCell<Vec<(String, Function)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The panel, empty until the host has something to show.
@@ -69,33 +67,21 @@ pub(super) fn replace(panel: &Element, html: &str) {
     }
 }
 
-/// Says what the tape holds after so many steps to those who asked.
-pub(super) fn checked(steps: u64, fingerprint: Option<u32>) {
-    let waiting = CHECKS.with_borrow_mut(|checks| {
-        let place = checks.iter().position(|(asked, _)| *asked == steps);
-        place.map(|place| checks.swap_remove(place).1)
+/// A promise of what the host answers to what was asked under this name.
+pub(super) fn answer(name: &str) -> Promise {
+    Promise::new(&mut |resolve, _| ASKED.with_borrow_mut(|asked| asked.push((name.to_owned(), resolve))))
+}
+
+/// The host has answered, in JSON.
+pub(super) fn answered(name: &str, json: &str) {
+    let value = js_sys::JSON::parse(json).unwrap_or(JsValue::NULL);
+    let first = ASKED.with_borrow_mut(|asked| {
+        let place = asked.iter().position(|(known, _)| known == name)?;
+        Some(asked.remove(place).1)
     });
-    if let Some(resolve) = waiting {
-        let _ = resolve.call1(&JsValue::NULL, &fingerprint.map_or(JsValue::NULL, JsValue::from));
+    if let Some(resolve) = first {
+        let _ = resolve.call1(&JsValue::NULL, &value);
     }
-}
-
-/// Says what happened to those who asked.
-pub(super) fn traced(json: &str) {
-    let trace = js_sys::JSON::parse(json).unwrap_or(JsValue::NULL);
-    for resolve in TRACES.take() {
-        let _ = resolve.call1(&JsValue::NULL, &trace);
-    }
-}
-
-/// `resolve` is told what happened, when the host has said it.
-pub(super) fn await_trace(resolve: Function) {
-    TRACES.with_borrow_mut(|waiting| waiting.push(resolve));
-}
-
-/// Asks what the tape holds; `resolve` is told.
-pub(super) fn check(steps: u64, resolve: Function) {
-    CHECKS.with_borrow_mut(|checks| checks.push((steps, resolve)));
 }
 
 fn target(event: &Event) -> Option<Element> {

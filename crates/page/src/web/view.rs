@@ -169,8 +169,7 @@ fn Page() -> impl IntoView {
             </div>
         </main>
         <section class="panel timeline" aria-label="What happened">
-            <div class="bar"><Transport /></div>
-            <TimePanel />
+            <div class="bar"><Transport /><TimePanel /></div>
             <div class="timeline-body">
                 <Timeline />
                 <Inspector />

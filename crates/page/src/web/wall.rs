@@ -77,13 +77,8 @@ pub(super) fn seed() -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-/// Offers `text` to the person as a file.
-pub(super) fn download(name: &str, mime: &str, text: &str) -> Result<(), JsValue> {
-    download_bytes(name, mime, text.as_bytes())
-}
-
 /// Offers bytes to the person as a file.
-pub(super) fn download_bytes(name: &str, mime: &str, bytes: &[u8]) -> Result<(), JsValue> {
+pub(super) fn download(name: &str, mime: &str, bytes: &[u8]) -> Result<(), JsValue> {
     let options = web_sys::BlobPropertyBag::new();
     options.set_type(mime);
     let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));

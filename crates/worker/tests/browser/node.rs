@@ -276,22 +276,56 @@ async fn a_clock_that_stands_still_holds_an_election_and_one_that_goes_on_lets_i
     node.leading().await;
 }
 
+/// Everything that goes into a node is posted to the port that came with its boot, and is enough to make the very same node again.
 #[wasm_bindgen_test]
-async fn a_node_describes_itself() {
-    let node = Seat::boot(1, 1, None);
+async fn what_goes_into_a_node_is_recorded() {
+    let channel = MessageChannel::new().unwrap();
+    let pieces: Rc<RefCell<Vec<Piece>>> = Rc::default();
+    let heard = Rc::clone(&pieces);
+    let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+        let bytes = event.data().unchecked_into::<Uint8Array>().to_vec();
+        heard.borrow_mut().push(codec::decode(&bytes).unwrap());
+    });
+    channel.port2().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    let node = Seat::boot_recorded(boot(1, 1, None), &channel.port1());
     node.leading().await;
+    for nonce in 0..20 {
+        let (request, body) = (RequestId(nonce), Request::OpenSession { nonce });
+        node.say(&ToNode::Request { request, body });
+    }
     node.say(&ToNode::Describe { request: RequestId(77) });
-    let described = node
-        .hears("Description", |message| match message {
-            FromNode::Description {
+    let recorded = node
+        .hears("Recorded", |message| match message {
+            FromNode::Recorded {
                 request: RequestId(77),
-                description,
-            } => Some(description.clone()),
+                recorded,
+            } => Some(*recorded),
             _ => None,
         })
         .await;
-    assert_eq!(described.node, NodeId(1));
-    assert_eq!(described.role, Role::Leader);
+    let again = || {
+        let pieces = pieces.borrow();
+        let Some(Piece::Began {
+            origin: Origin::Disk { config, files },
+            at,
+        }) = pieces.first().cloned()
+        else {
+            return None;
+        };
+        let mut life = Life::new(config, files, at);
+        for piece in pieces.iter() {
+            if let Piece::Steps(steps) = piece {
+                life.steps.extend(steps.iter().cloned());
+            }
+        }
+        (life.steps.len() as u64 >= recorded.steps).then(|| life.replay(recorded.steps as usize).unwrap())
+    };
+    // What it did last is on its way.
+    while again().is_none() {
+        seat::sleep(10).await;
+    }
+    assert_eq!(again().unwrap().fingerprint(), recorded.fingerprint);
+    assert!(recorded.steps > 20);
 }
 
 #[wasm_bindgen_test]

@@ -244,21 +244,13 @@ impl App {
     }
 
     /// Offers a node's state as JSON.
-    pub(in crate::web) fn download_state(self: &Rc<Self>, id: NodeId) {
-        if !self.model.borrow().node(id).is_some_and(crate::model::Node::is_up) {
+    pub(in crate::web) fn download_state(&self, id: NodeId) {
+        if !self.scene().node(id).is_some_and(crate::model::Node::is_up) {
             return self.notify(format!(
                 "{id} is not running, so it cannot say its state. Start it first."
             ));
         }
-        let described = self.fleet.borrow_mut().describe(id);
-        let app = self.clone();
-        wall::spawn(async move {
-            if let Ok(json) = wasm_bindgen_futures::JsFuture::from(described).await {
-                let text = json.as_string().unwrap_or_default();
-                let saved = wall::download(&format!("node-{}-state.json", id.0), "application/json", &text);
-                app.report(saved.map_err(|error| format!("the file was not saved: {}", wall::words(&error))));
-            }
-        });
+        self.tell_recorder(&ToLockstep::Do(format!("state {}", id.0)));
     }
 
     /// Offers what a node has done as text, one line an event.

@@ -3,6 +3,7 @@
 use cluster::host::{Boot, Fact, FromNode, Recovery, Remedy, Report, Resume, Storage};
 use leptos::prelude::*;
 use raft_core::{Event, NodeId, Rules};
+use trace::lockstep::ToLockstep;
 use wasm_bindgen::JsValue;
 
 use super::App;
@@ -50,10 +51,7 @@ impl App {
                 self.clients.borrow_mut().receive(now, id, request, reply);
                 self.serve_clients();
             }
-            FromNode::Description { request, description } => {
-                let json = serde_json::to_string_pretty(&description).unwrap_or_else(|error| error.to_string());
-                self.fleet.borrow_mut().described(request.0, &json);
-            }
+            FromNode::Recorded { recorded, .. } => self.tell_recorder(&ToLockstep::Check { node: id, recorded }),
             FromNode::Leading { term } => {
                 let now = self.now();
                 self.start_recorder();
