@@ -17,7 +17,7 @@ pub const RUN_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The longest link that is made, in letters: what every browser takes, and a chat window, too.
 pub(crate) const LINK_LETTERS_MAX: usize = 30_000;
 
-const MAGIC: [u8; 4] = *b"ftqr";
+const MAGIC: [u8; 4] = *b"FTQR";
 const VERSION: u8 = 1;
 /// How well it is packed: thoroughly, for it is sent more often than it is made.
 const LEVEL: u8 = 9;

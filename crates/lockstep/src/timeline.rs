@@ -318,13 +318,15 @@ impl Timeline {
     }
 
     fn jump(&mut self, jump: Jump, later: bool, record: &Record, now: Instant) -> Vec<Wish> {
-        let from = match &self.scene.chosen {
-            Some(chosen) => chosen.at(),
-            None => self.scene.playhead.unwrap_or(now),
-        };
+        let from = self.scene.playhead.unwrap_or(now);
         // From the present, there is nothing later: it begins with the first.
+        let is_present = self.scene.playhead.is_none();
         let found = self.scene.jump(record, jump, from, later);
-        let around = || later.then(|| self.scene.jump(record, jump, Instant(0), true)).flatten();
+        let around = || {
+            (later && is_present)
+                .then(|| self.scene.jump(record, jump, Instant(0), true))
+                .flatten()
+        };
         match found.or_else(around) {
             Some(subject) => self.choose(subject, now),
             None => vec![Wish::NotFound(match jump {

@@ -6,3 +6,4 @@ mod input;
 mod looks;
 mod site;
 mod storage;
+mod time;

@@ -42,6 +42,8 @@ pub(super) struct App {
     pub(super) past: RefCell<Option<Past>>,
     /// From where nodes go on at their next start, if not from their disks.
     pub(super) resumes: RefCell<Vec<(NodeId, Resume)>>,
+    /// Nodes that go on from the past and are not there yet: time waits for them.
+    pub(super) awaited: RefCell<Vec<NodeId>>,
     pub(super) clock: RefCell<Clock>,
     /// What a person has set.
     pub(super) settings: RwSignal<Settings>,
@@ -126,6 +128,7 @@ async fn try_open() -> Result<(), String> {
         recorder: RefCell::default(),
         past: RefCell::new(None),
         resumes: RefCell::default(),
+        awaited: RefCell::default(),
         clock: RefCell::new(Clock::new(ClockSetting {
             rate: settings.rate,
             ..ClockSetting::starting_at(wall_ms())
@@ -223,14 +226,28 @@ impl App {
         self.set_clock(setting);
     }
 
-    /// Sets time, back or forth, while no node runs.
+    /// Sets time, back or forth, while no node runs. It stands until [`App::arrived`] has been told of all that are awaited.
     pub(super) fn set_time(&self, at: Instant) {
         let setting = ClockSetting {
             virtual_now: at,
+            rate: 0.0,
+            until: None,
             ..self.clock.borrow_mut().setting(wall_ms())
         };
         *self.clock.borrow_mut() = Clock::new(setting);
         self.set_clock(setting);
+    }
+
+    /// A node that time waits for takes part, or never will.
+    pub(super) fn arrived(&self, id: NodeId) {
+        let mut awaited = self.awaited.borrow_mut();
+        let was_awaited = awaited.contains(&id);
+        awaited.retain(|node| *node != id);
+        let is_last = was_awaited && awaited.is_empty();
+        drop(awaited);
+        if is_last && !self.stopped.get_untracked() {
+            self.run();
+        }
     }
 
     fn set_clock(&self, setting: ClockSetting) {

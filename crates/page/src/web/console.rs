@@ -230,7 +230,7 @@ fn restart(number: JsValue) -> Promise {
 
 /// Shows an instant, in virtual milliseconds; the present, without one.
 fn look(at_ms: JsValue) -> Promise {
-    let at = at_ms.as_f64().map(|ms| Instant((ms * 1000.0).max(0.0) as u64));
+    let at = at_ms.as_f64().map(|ms| Instant((ms * 1000.0).max(0.0).round() as u64));
     app().tell_recorder(&ToLockstep::Look(at));
     Promise::resolve(&JsValue::UNDEFINED)
 }

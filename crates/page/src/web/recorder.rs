@@ -229,6 +229,7 @@ impl App {
             let runs = resume.state.is_some();
             self.resumes.borrow_mut().push((id, resume));
             if runs {
+                self.awaited.borrow_mut().push(id);
                 self.report(self.start(id));
             }
         }

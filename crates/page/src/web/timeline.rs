@@ -113,13 +113,18 @@ fn tell(gesture: Gesture) {
 
 fn pressed(event: KeyboardEvent) {
     let key = event.key();
-    let name = if key.len() == 1 { key.to_ascii_lowercase() } else { key };
+    // With Shift, a jump goes the other way.
+    let name = if key.len() == 1 {
+        key.to_ascii_lowercase()
+    } else {
+        key.clone()
+    };
     if event.ctrl_key() || event.alt_key() || event.meta_key() || !KEYS.contains(&name.as_str()) {
         return;
     }
     event.prevent_default();
     event.stop_propagation();
-    tell(Gesture::Key(name));
+    tell(Gesture::Key(key));
 }
 
 fn turned(event: WheelEvent) {

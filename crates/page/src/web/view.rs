@@ -183,8 +183,7 @@ fn Page() -> impl IntoView {
 fn Header() -> impl IntoView {
     let slot = app().home.slot;
     let leader = |app: &App| {
-        app.model
-            .borrow()
+        app.scene()
             .leader()
             .map_or("none".to_owned(), |leader| leader.id.to_string())
     };

@@ -79,6 +79,7 @@ impl App {
     }
 
     fn gone(&self, id: NodeId, failure: Option<(String, Remedy)>) {
+        self.arrived(id);
         let now = self.now();
         let text = match &failure {
             None => format!("{id} crashed"),

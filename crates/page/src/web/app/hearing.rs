@@ -91,6 +91,7 @@ impl App {
         self.fleet.borrow_mut().settle(id, Ok(()));
         self.clients.borrow_mut().node_up(now, id);
         self.serve_clients();
+        self.arrived(id);
         announce::say(&format!("{id} started"));
         self.touch();
     }
