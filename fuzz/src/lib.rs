@@ -7,6 +7,7 @@ use cluster::codec;
 use cluster::host::{FromNode, ToNode};
 use cluster::wal::{self, Identity};
 use ftqueue::Operation;
+use lockstep::Repeated;
 use raft_core::NodeId;
 use sim::file;
 
@@ -20,8 +21,9 @@ pub const IDENTITY: Identity = Identity {
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them. Each has a program of its name in `targets/` and a file of its name in `corpus/`.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     ("frame", frame),
+    ("kept", kept),
     ("wal", wal_file),
     ("scenario", scenario),
     ("command", command),
@@ -91,6 +93,18 @@ pub fn scenario(bytes: &[u8]) {
     .concat();
     for scenario in [file::read(bytes), file::read(&summed)].into_iter().flatten() {
         assert_eq!(file::write(&scenario).map(|bytes| file::read(&bytes)), Ok(Ok(scenario)));
+    }
+}
+
+/// A run that was kept from the page, as it is and with the head that belongs before it: it is refused, or it can be looked at.
+pub fn kept(bytes: &[u8]) {
+    let headed = lockstep::with_head(bytes);
+    for bytes in [bytes, &headed] {
+        if let Ok(run) = Repeated::of(bytes) {
+            for at_us in [0, 1_000_000, u64::MAX] {
+                run.hash_at(at_us);
+            }
+        }
     }
 }
 

@@ -1,11 +1,15 @@
 //! What the fuzzer has found so far, once more.
 
 use cluster::client::Client;
+use cluster::clock::{Clock, ClockSetting};
 use cluster::host::ToNode;
 use cluster::{Replica, codec, wal};
 use fuzz::{IDENTITY, SECOND_FILE, TARGETS, corpus};
-use raft_core::{HardState, LogIndex, NodeId, Term};
-use sim::{Scenario, Wanted, file};
+use lockstep::Desk;
+use raft_core::{HardState, Instant, LogIndex, NodeId, Term};
+use sim::{Scenario, Wanted, World, file};
+use trace::Act;
+use trace::lockstep::{FromLockstep, ToLockstep};
 
 #[test]
 fn the_corpus_keeps_every_promise() {
@@ -51,6 +55,7 @@ fn plant_seeds() {
         ),
         ("wal", scenarios.iter().map(log_of).collect()),
         ("frame", frames()),
+        ("kept", scenarios.iter().map(kept_of).collect()),
     ];
     for (target, mut inputs) in seeds {
         inputs.extend(corpus::read(target).unwrap_or_default());
@@ -186,4 +191,25 @@ fn snapshot_frames() -> [Vec<u8>; 2] {
             frame,
         })
     })
+}
+
+/// What a page would keep of the first half second of a run, with a branch.
+fn kept_of(scenario: &Scenario) -> Vec<u8> {
+    let members: Vec<NodeId> = (1..=scenario.settings.nodes).map(NodeId).collect();
+    let mut world = World::new(scenario).unwrap();
+    world.tell_all();
+    let _ = world.run_until(Instant(500_000), |_| false);
+    let mut desk = Desk::new(members, Clock::new(ClockSetting::starting_at(0.0)));
+    for told in world.take_told() {
+        desk.piece(told.node, told.boot, told.piece);
+    }
+    while desk.work(1 << 16) {}
+    desk.hear(ToLockstep::Look(Some(Instant(400_000))));
+    desk.hear(ToLockstep::Act(Act::Crash(NodeId(1))));
+    desk.hear(ToLockstep::Do("make file".to_owned()));
+    let made = desk.take_out().into_iter().find_map(|said| match said {
+        FromLockstep::Made { bytes, .. } => Some(bytes),
+        _ => None,
+    });
+    lockstep::body_of(&made.unwrap()).unwrap()
 }

@@ -101,7 +101,7 @@ impl Arrivals {
         match surgery {
             Surgery::Drop => {
                 if let Some(waiting_bytes) = self.waiting_bytes.get_mut(&message.from) {
-                    *waiting_bytes -= arrival.bytes;
+                    *waiting_bytes = waiting_bytes.saturating_sub(arrival.bytes);
                 }
             }
             Surgery::Hold => self.held.push(arrival),
@@ -143,7 +143,7 @@ impl Arrivals {
         } = self.waiting.pop_front_if(|waiting| waiting.deliver_at <= now)?;
         let from = message.from;
         if let Some(waiting_bytes) = self.waiting_bytes.get_mut(&from) {
-            *waiting_bytes -= bytes;
+            *waiting_bytes = waiting_bytes.saturating_sub(bytes);
         }
         Some(Due {
             message,

@@ -63,6 +63,8 @@ pub enum DecodeError {
         /// How many are left.
         bytes: usize,
     },
+    /// They spell a value whose parts do not fit one another.
+    Unsound,
 }
 
 /// The bytes of a value.
@@ -163,6 +165,7 @@ impl fmt::Display for DecodeError {
             DecodeError::Version { found, ours } => write!(f, "version {found}, where {ours} is understood"),
             DecodeError::Malformed(reason) => write!(f, "not a message: {reason}"),
             DecodeError::Trailing { bytes } => write!(f, "{bytes} bytes after the end of the message"),
+            DecodeError::Unsound => write!(f, "its parts do not fit one another"),
         }
     }
 }

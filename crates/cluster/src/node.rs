@@ -430,9 +430,20 @@ impl Node {
     /// The node that was saved. Its first report tells everything.
     ///
     /// # Errors
-    /// The bytes are none that [`Node::save`] made. Bytes that somebody else made may give a node that breaks Raft's promises.
+    /// The bytes spell no state that a node can be in. Bytes that somebody made up may still give a node that breaks Raft's promises.
     pub fn load(bytes: &[u8]) -> Result<Node, DecodeError> {
-        codec::decode(bytes)
+        let node: Node = codec::decode(bytes)?;
+        if node.is_sound() {
+            Ok(node)
+        } else {
+            Err(DecodeError::Unsound)
+        }
+    }
+
+    /// Whether its parts fit one another.
+    fn is_sound(&self) -> bool {
+        let config = self.raft.config();
+        self.raft.is_sound() && self.id == config.id && self.members == config.members
     }
 
     /// Goes on upon another disk: gives the bytes of a whole log file that holds all that this node's does and is to. What was

@@ -93,6 +93,18 @@ pub(crate) fn write(kept: &Kept) -> Vec<u8> {
     bytes
 }
 
+/// What a file would be whose body is this: for the fuzzer, which finds no checksum by itself.
+pub fn with_head(body: &[u8]) -> Vec<u8> {
+    let packed = miniz_oxide::deflate::compress_to_vec(body, 1);
+    [&MAGIC[..], &[VERSION], &crc32fast::hash(&packed).to_le_bytes(), &packed].concat()
+}
+
+/// What a file holds, unpacked and not yet read: what [`with_head`] is given.
+pub fn body_of(file: &[u8]) -> Option<Vec<u8>> {
+    let packed = file.get(MAGIC.len() + 5..)?;
+    miniz_oxide::inflate::decompress_to_vec_with_limit(packed, RUN_BYTES_MAX).ok()
+}
+
 /// What a file holds.
 pub(crate) fn read(bytes: &[u8]) -> Result<Kept, KeepError> {
     let rest = bytes.strip_prefix(&MAGIC).ok_or(KeepError::Foreign)?;

@@ -13,7 +13,7 @@ mod timeline;
 mod view;
 
 pub use desk::{Desk, Repeated};
-pub use keep::{KeepError, RUN_BYTES_MAX};
+pub use keep::{KeepError, RUN_BYTES_MAX, body_of, with_head};
 
 #[cfg(target_arch = "wasm32")]
 mod canvas;

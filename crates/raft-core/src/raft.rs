@@ -10,6 +10,7 @@ mod proposals;
 mod reads;
 mod replication;
 mod snapshots;
+mod sound;
 
 use std::collections::VecDeque;
 

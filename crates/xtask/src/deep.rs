@@ -8,7 +8,7 @@ use crate::tools;
 use crate::workspace::{Workspace, run};
 
 /// What can be fuzzed: the programs of the package `fuzz`.
-pub const FUZZ_TARGETS: [&str; 4] = ["frame", "wal", "scenario", "command"];
+pub const FUZZ_TARGETS: [&str; 5] = ["frame", "kept", "wal", "scenario", "command"];
 /// The crates whose tests are tried by mutants.
 const MUTATED: [&str; 2] = ["raft-core", "ftqueue"];
 /// How long a mutant's tests may take, in seconds: one that loops for ever is caught, too.

@@ -173,7 +173,10 @@ fn an_election_goes_otherwise_with_one_message_dropped() {
                 .iter()
                 .find_map(|node| Some((node["id"].clone(), node["arriving"].get(0)?.clone())))
                 .unwrap();
-            assert!(message["text"].as_str().unwrap().to_lowercase().contains("vote"), "{message}");
+            assert!(
+                message["text"].as_str().unwrap().to_lowercase().contains("vote"),
+                "{message}"
+            );
             presses(
                 page,
                 &format!(
