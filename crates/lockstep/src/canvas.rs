@@ -12,6 +12,11 @@ const SMALL: &str = "10px system-ui, sans-serif";
 pub(crate) struct Canvas {
     context: Context,
     clipped: bool,
+    /// The colour and the transparency that the context has: to set them is most of what a small shape costs.
+    fill: String,
+    stroke: String,
+    alpha: f64,
+    dashed: bool,
 }
 
 impl Canvas {
@@ -29,27 +34,52 @@ impl Canvas {
         let _ = context.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
         context.clear_rect(0.0, 0.0, width, height);
         context.set_font(FONT);
+        context.set_global_alpha(1.0);
         Some(Canvas {
             context,
             clipped: false,
+            fill: String::new(),
+            stroke: String::new(),
+            alpha: 1.0,
+            dashed: false,
         })
     }
 
-    fn stroke_with(&self, pen: Pen<'_>) {
-        self.context.set_stroke_style_str(pen.colour);
-        self.context.set_line_width(pen.width);
-        self.context.set_global_alpha(pen.alpha);
-        let dashes = Array::new();
-        if pen.dashed {
-            dashes.push(&JsValue::from_f64(4.0));
-            dashes.push(&JsValue::from_f64(3.0));
+    fn stroke_with(&mut self, pen: Pen<'_>) {
+        if self.stroke != pen.colour {
+            self.stroke = pen.colour.to_owned();
+            self.context.set_stroke_style_str(pen.colour);
         }
-        let _ = self.context.set_line_dash(&dashes);
+        self.context.set_line_width(pen.width);
+        self.set_alpha(pen.alpha);
+        if self.dashed != pen.dashed {
+            self.dashed = pen.dashed;
+            let dashes: &[f64] = if pen.dashed { &[4.0, 3.0] } else { &[] };
+            let dashes: Array = dashes.iter().map(|length| JsValue::from_f64(*length)).collect();
+            let _ = self.context.set_line_dash(&dashes);
+        }
     }
 
-    fn fill_with(&self, pen: Pen<'_>) {
-        self.context.set_fill_style_str(pen.colour);
-        self.context.set_global_alpha(pen.alpha);
+    fn fill_with(&mut self, pen: Pen<'_>) {
+        if self.fill != pen.colour {
+            self.fill = pen.colour.to_owned();
+            self.context.set_fill_style_str(pen.colour);
+        }
+        self.set_alpha(pen.alpha);
+    }
+
+    fn set_alpha(&mut self, alpha: f64) {
+        if self.alpha != alpha {
+            self.alpha = alpha;
+            self.context.set_global_alpha(alpha);
+        }
+    }
+
+    /// What the context had at its last save, it has again.
+    fn restore(&mut self) {
+        self.context.restore();
+        (self.fill, self.stroke) = (String::new(), String::new());
+        (self.alpha, self.dashed) = (f64::NAN, true);
     }
 }
 
@@ -57,6 +87,18 @@ impl Surface for Canvas {
     fn rectangle(&mut self, pen: Pen<'_>, [x, y, width, height]: [f64; 4]) {
         self.fill_with(pen);
         self.context.fill_rect(x, y, width, height);
+    }
+
+    fn rectangles(&mut self, pen: Pen<'_>, rectangles: &[[f64; 4]]) {
+        if rectangles.is_empty() {
+            return;
+        }
+        self.fill_with(pen);
+        self.context.begin_path();
+        for [x, y, width, height] in rectangles {
+            self.context.rect(*x, *y, *width, *height);
+        }
+        self.context.fill();
     }
 
     fn lines(&mut self, pen: Pen<'_>, lines: &[Line]) {
@@ -104,12 +146,12 @@ impl Surface for Canvas {
         let _ = self.context.stroke_text(text, 0.0, -4.0);
         self.fill_with(pen);
         let _ = self.context.fill_text(text, 0.0, -4.0);
-        self.context.restore();
+        self.restore();
     }
 
     fn clip(&mut self, rectangle: Option<[f64; 4]>) {
         if std::mem::take(&mut self.clipped) {
-            self.context.restore();
+            self.restore();
         }
         if let Some([x, y, width, height]) = rectangle {
             self.clipped = true;

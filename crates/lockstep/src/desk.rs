@@ -1,6 +1,6 @@
 //! All runs, and what is shown of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use cluster::clock::Clock;
 use cluster::host::{Arriving, Fact, MessageId, Recorded, Resume, ToNode};
@@ -24,6 +24,8 @@ const OPENS_AFTER: u32 = 3;
 const RUNS_MAX: usize = 32;
 /// How long a link's run is at most before the instant that it shows, in microseconds; shorter, where that does not fit.
 const LINK_US: [u64; 5] = [60_000_000, 8_000_000, 3_000_000, 1_000_000, 250_000];
+/// How many events of a branch that was kept are carried out, at most.
+const BRANCH_EVENTS_MAX: u64 = 1_000_000;
 /// The longest name of a run, and the longest note, in bytes.
 const TEXT_BYTES_MAX: usize = 400;
 
@@ -62,6 +64,8 @@ pub struct Desk {
     judged: u32,
     /// States that nodes say they are in, to be compared with the tape.
     checks: Vec<(NodeId, Recorded)>,
+    /// How long the host's last pictures and looks took, in microseconds, oldest first.
+    took: BTreeMap<&'static str, VecDeque<u64>>,
     /// The message that a person has hold of, and its receiver.
     grabbed: Option<(NodeId, MessageId)>,
     out: Vec<FromLockstep>,
@@ -95,9 +99,25 @@ impl Desk {
             wants_png: None,
             judged: 0,
             checks: Vec::new(),
+            took: BTreeMap::new(),
             grabbed: None,
             out: Vec::new(),
         }
+    }
+
+    /// Whether the next frame shows another instant.
+    pub fn wants_look(&self) -> bool {
+        self.stale
+    }
+
+    /// The host has spent so many microseconds on something: a picture, an instant.
+    pub fn took(&mut self, what: &'static str, us: u64) {
+        const KEPT_MAX: usize = 1_000;
+        let took = self.took.entry(what).or_default();
+        if took.len() == KEPT_MAX {
+            took.pop_front();
+        }
+        took.push_back(us);
     }
 
     /// What is to be told to the page.
@@ -109,6 +129,14 @@ impl Desk {
     pub fn piece(&mut self, node: NodeId, boot: u32, piece: Piece) {
         let Some(live) = self.runs.get_mut(&LIVE) else { return };
         if let Err(why) = live.chronicle.take(node, boot, piece) {
+            self.say(format!("What {node} does cannot be recorded: {why}"));
+        }
+    }
+
+    /// The same, as bytes.
+    pub fn piece_bytes(&mut self, node: NodeId, boot: u32, bytes: &[u8]) {
+        let Some(live) = self.runs.get_mut(&LIVE) else { return };
+        if let Err(why) = live.chronicle.read(node, boot, bytes) {
             self.say(format!("What {node} does cannot be recorded: {why}"));
         }
     }
@@ -432,6 +460,13 @@ impl Desk {
                 let bytes = made::past(self.told_shown.as_ref());
                 self.answer("past", bytes);
             }
+            ("timings", _) => {
+                let events = self.runs.get(&self.shown).map_or(0, |run| run.record.len());
+                let bytes = self.runs.values().map(|run| run.chronicle.tape.bytes()).sum();
+                let answer = made::timings(&self.took, events, bytes);
+                self.took.clear();
+                self.answer("timings", answer);
+            }
             ("activity", node) => self.activity(node),
             ("state", node) => self.state(node),
             _ => {}
@@ -520,13 +555,7 @@ impl Desk {
 
     /// Whether the timeline is to be painted again.
     pub fn wants_paint(&self) -> bool {
-        let moves = self.at.is_none() && self.shown == LIVE && self.rate > 0.0;
-        self.timeline.stale
-            || moves
-            || self
-                .runs
-                .get(&self.shown)
-                .is_some_and(|run| run.id == LIVE && self.rate > 0.0)
+        self.timeline.stale || (self.shown == LIVE && self.rate > 0.0 && self.at.is_none())
     }
 
     /// The size of the timeline, in pixels, and how many dots a pixel is.
@@ -934,6 +963,12 @@ impl Desk {
             self.next_run += 1;
             let mut run = Run::branch(parent, id, branch.at, branch.seed);
             for (at, act) in &branch.acts {
+                if run.events() > BRANCH_EVENTS_MAX {
+                    self.out.push(FromLockstep::Notice(
+                        "More happens in its branches than is opened; what comes later is left out.".to_owned(),
+                    ));
+                    break;
+                }
                 run.extend(bounded(*at, branch.at));
                 run.act(act);
             }

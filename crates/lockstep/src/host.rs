@@ -8,7 +8,6 @@ use std::rc::Rc;
 
 use cluster::clock::Clock;
 use cluster::codec;
-use cluster::record::Piece;
 use js_sys::{Object, Reflect, Uint8Array};
 use raft_core::NodeId;
 use trace::lockstep::{FromLockstep, ToLockstep};
@@ -26,8 +25,11 @@ const BUILD: &str = match option_env!("FTQUEUE_BUILD") {
 /// How long it works at once, in wall milliseconds, and how long it leaves the processor to others then.
 const WORK_MS: f64 = 4.0;
 const REST_MS: i32 = 8;
+const GATHER_MS: i32 = 12;
 /// How long at least lies between two pictures of a run that goes on by itself.
-const FRAME_MS: i32 = 24;
+const FRAME_MS: i32 = 45;
+/// How many times as long as a picture took nothing is painted after it.
+const PAINT_REST: f64 = 12.0;
 /// How many steps it takes between two looks at the clock.
 const STEPS: usize = 256;
 /// How long it waits for members that may never be started.
@@ -48,7 +50,6 @@ pub fn start_lockstep() {
         working: Cell::new(false),
         framed: Cell::new(false),
         canvas: RefCell::new(None),
-        painted_ms: Cell::new(0.0),
         ports: RefCell::new(Vec::new()),
     });
     let hearing = Rc::clone(&host);
@@ -66,7 +67,6 @@ struct Host {
     working: Cell<bool>,
     framed: Cell<bool>,
     canvas: RefCell<Option<OffscreenCanvas>>,
-    painted_ms: Cell<f64>,
     ports: RefCell<Vec<(MessagePort, Closure<dyn FnMut(MessageEvent)>)>>,
 }
 
@@ -130,15 +130,11 @@ impl Host {
         let host = Rc::clone(self);
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             let bytes = event.data().dyn_ref::<Uint8Array>().map(Uint8Array::to_vec);
-            match codec::decode::<Piece>(&bytes.unwrap_or_default()) {
-                Ok(piece) => {
-                    host.with(|desk| desk.piece(node, boot, piece));
-                    host.work();
-                }
-                Err(why) => host.say(&FromLockstep::Notice(format!(
-                    "What {node} does cannot be recorded any more: what it said does not decode ({why})."
-                ))),
+            let bytes = bytes.unwrap_or_default();
+            if let Some(desk) = host.desk.borrow_mut().as_mut() {
+                desk.piece_bytes(node, boot, &bytes);
             }
+            host.work();
         });
         port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         self.ports.borrow_mut().push((port, on_message));
@@ -162,7 +158,9 @@ impl Host {
         if self.working.replace(true) {
             return;
         }
-        self.work_on();
+        // What comes within a moment is carried out together.
+        let host = Rc::clone(self);
+        self.after(GATHER_MS, move || host.work_on());
     }
 
     fn work_on(self: &Rc<Self>) {
@@ -191,7 +189,11 @@ impl Host {
         let draw = Closure::once_into_js(move || {
             host.framed.set(false);
             let wall_ms = host.wall_ms();
+            let looks = host.desk.borrow().as_ref().is_some_and(Desk::wants_look);
             host.with(|desk| desk.frame(wall_ms));
+            if looks {
+                host.note("look", wall_ms);
+            }
             host.paint();
         });
         let _ = self.scope.request_animation_frame(draw.unchecked_ref());
@@ -212,13 +214,14 @@ impl Host {
             desk.paint(&mut surface);
         }
         let took_ms = self.wall_ms() - started;
-        self.painted_ms.set(took_ms);
+        desk.took("paint", (took_ms * 1_000.0) as u64);
         if let Some(name) = desk.take_wanted_png() {
             self.make_png(canvas, name);
         }
         if desk.wants_paint() {
             let host = Rc::clone(self);
-            self.after(FRAME_MS, move || host.frame());
+            // Where a picture takes long, the nodes need the processor more.
+            self.after(FRAME_MS.max((took_ms * PAINT_REST) as i32), move || host.frame());
         }
     }
 
@@ -239,6 +242,14 @@ impl Host {
                 });
             }
         });
+    }
+
+    /// Notes how long something took that was started then.
+    fn note(&self, what: &'static str, started_ms: f64) {
+        let took_us = ((self.wall_ms() - started_ms) * 1_000.0) as u64;
+        if let Some(desk) = self.desk.borrow_mut().as_mut() {
+            desk.took(what, took_us);
+        }
     }
 
     /// Says to the page what there is to say.

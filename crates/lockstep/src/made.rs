@@ -1,5 +1,7 @@
 //! What happened, for scripts and for readers.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use cluster::ActivityLine;
 use cluster::host::Fact;
 use cluster::node::Node;
@@ -50,6 +52,13 @@ pub(crate) fn trace(happenings: &[Happening], kept_from: Instant) -> Vec<u8> {
 /// What a node said of its state, and what the tape makes of it.
 pub(crate) fn check(steps: u64, said: u32, again: Option<u32>) -> Vec<u8> {
     json!({ "steps": steps, "said": said, "again": again })
+        .to_string()
+        .into_bytes()
+}
+
+/// How long things took, in microseconds; how many events the timeline has; how many bytes the tapes hold.
+pub(crate) fn timings(took: &BTreeMap<&'static str, VecDeque<u64>>, events: usize, bytes: usize) -> Vec<u8> {
+    json!({ "took_us": took, "events": events, "tape_bytes": bytes })
         .to_string()
         .into_bytes()
 }

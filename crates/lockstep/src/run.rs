@@ -12,6 +12,8 @@ use trace::lockstep::RunId;
 use trace::tape::{TAPE_BYTES_MAX, Told};
 use trace::{Act, Asked, Happening, What};
 
+/// How many events of a scenario are carried out: an hour of most.
+const EVENTS_MAX: u64 = 6_000_000;
 /// How much each branch keeps, in bytes.
 const BRANCH_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How many things that are not told by nodes are kept of a run.
@@ -80,7 +82,7 @@ impl Run {
     /// The run of a scenario, with the judgement of the world in which it takes place.
     pub(crate) fn of_scenario(members: &[NodeId], id: RunId, name: String, scenario: Scenario) -> Run {
         let mut record = Record::new(members.to_vec());
-        let (told, violation) = sim::tell(&scenario, |happening| record.happen(&happening));
+        let (told, violation) = sim::tell(&scenario, EVENTS_MAX, |happening| record.happen(&happening));
         let mut run = Run::opened(members, id, name, told);
         run.is_judged_elsewhere = true;
         run.judged_elsewhere = violation.iter().map(|it| (it.at, it.to_string())).collect();
@@ -218,6 +220,11 @@ impl Run {
             jitter_us: settings.jitter_us,
             ..LinkSettings::PERFECT
         })
+    }
+
+    /// How many events a branch has had.
+    pub(crate) fn events(&self) -> u64 {
+        self.branch.as_ref().map_or(0, |branch| branch.future.events())
     }
 
     /// The first instant that can be looked at.

@@ -14,13 +14,15 @@ use crate::subject::{Subject, seconds};
 use crate::surface::{Line, Palette, Pen, Surface};
 
 /// How many messages are drawn as arrows; of more, a part.
-const ARROWS_MAX: usize = 1_500;
+const ARROWS_MAX: usize = 1_000;
+/// Up to how many arrows in view have heads.
+const HEADED_MAX: usize = 500;
 /// Up to how many arrows in view carry their names.
 const LABELLED_MAX: usize = 160;
 /// Up to how many appends and flushes in view are drawn.
 const FINE_MAX: usize = 800;
 /// Up to how many client operations in view are drawn one by one.
-const OPERATIONS_MAX: usize = 1_500;
+const OPERATIONS_MAX: usize = 600;
 /// The width of a letter of a label, near enough to see whether there is room.
 const LETTER_PX: f64 = 5.4;
 /// The same for what is written in bars.
@@ -31,6 +33,8 @@ const TERM_HUES: u64 = 5;
 const BIN_PX: f64 = 3.0;
 /// What lies outside of a lit cone.
 const UNLIT: f64 = 0.13;
+/// Marks of one kind on one node that would stand closer are drawn once, in pixels.
+const APART_PX: f64 = 2.0;
 
 /// Draws everything, and notes in the scene what is where.
 pub fn paint(
@@ -59,6 +63,7 @@ pub fn paint(
         width,
         cone: scene.cone(record),
         shapes,
+        diamonds: Vec::new(),
     };
     let brush = painter.overview();
     painter.axis_lines();
@@ -72,10 +77,12 @@ pub fn paint(
     painter.lanes();
     let arrows_left_out = painter.messages();
     painter.marks();
+    painter.draw_diamonds();
     painter.faults();
     painter.violations();
     painter.not_kept();
     painter.chosen();
+    painter.draw_diamonds();
     painter.lines_of_time();
     painter.surface.clip(None);
     if left_out > 0 {
@@ -109,6 +116,7 @@ struct Painter<'a, S> {
     width: f64,
     cone: Option<Cone>,
     shapes: Vec<(Outline, Subject)>,
+    diamonds: Vec<[(f64, f64); 4]>,
 }
 
 impl<S: Surface> Painter<'_, S> {
@@ -188,11 +196,14 @@ impl<S: Surface> Painter<'_, S> {
     /// A strip of bars, as high as there is much; the highest as high as it may be.
     fn bars(&mut self, counts: &[usize], bottom: f64, most_px: f64, pen: Pen<'_>) {
         let most = counts.iter().copied().max().unwrap_or(0).max(4) as f64;
-        for (bin, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let height = (count as f64 / most * most_px).max(1.5);
-            let rectangle = [LEFT + bin as f64 * BIN_PX, bottom - height, BIN_PX - 1.0, height];
-            self.surface.rectangle(pen, rectangle);
-        }
+        let bars = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+        let rectangles: Vec<[f64; 4]> = bars
+            .map(|(bin, &count)| {
+                let height = (count as f64 / most * most_px).max(1.5);
+                [LEFT + bin as f64 * BIN_PX, bottom - height, BIN_PX - 1.0, height]
+            })
+            .collect();
+        self.surface.rectangles(pen, &rectangles);
     }
 
     fn axis_lines(&mut self) {
@@ -336,6 +347,11 @@ impl<S: Surface> Painter<'_, S> {
         let palette = self.palette;
         let colour = if operation.ok { &palette.accent } else { &palette.dim };
         let pen = Pen::new(colour);
+        if b - a < 4.0 {
+            // Too thin for two ends, a tick and a text.
+            self.surface.rectangle(pen.faded(0.6), [a, y, b - a, 16.0]);
+            return self.area([a, y, b - a, 16.0], Subject::Operation(operation.clone()));
+        }
         self.surface.rectangle(pen.faded(0.18), [a, y, b - a, 16.0]);
         self.surface.rectangle(pen, [a, y, 1.5, 16.0]);
         // An operation that has had no answer has no end either.
@@ -516,6 +532,8 @@ impl<S: Surface> Painter<'_, S> {
                 }
                 lit.push(line);
                 match flight.end {
+                    // Where there are so many, nobody sees their heads.
+                    FlightEnd::Arrives if flights.len() > HEADED_MAX => {}
                     FlightEnd::Arrives => heads.push(head(line)),
                     FlightEnd::Cut => lit.push(barrier(line)),
                     _ => lit.extend(cross(line)),
@@ -588,7 +606,7 @@ impl<S: Surface> Painter<'_, S> {
                 // Marks of one kind that would cover one another are drawn once.
                 let known = drawn.iter_mut().find(|(node, kind, _)| (*node, *kind) == key);
                 match known {
-                    Some((_, _, last)) if x - *last < 1.5 => {}
+                    Some((_, _, last)) if x - *last < APART_PX => {}
                     Some((_, _, last)) => {
                         *last = x;
                         self.mark(mark);
@@ -600,13 +618,28 @@ impl<S: Surface> Painter<'_, S> {
                 }
                 // With very many, the next that is looked at is a pixel on.
                 place = if window.len() > 4 * FINE_MAX {
-                    let next = self.axis.at(x - LEFT + 0.5);
+                    let next = self.axis.at(x - LEFT + APART_PX / 2.0);
                     list.partition_point(|mark| mark.at < next).max(place + 1)
                 } else {
                     place + 1
                 };
             }
         }
+    }
+
+    /// The commits that were marked, all at once: there are many.
+    fn draw_diamonds(&mut self) {
+        let diamonds = std::mem::take(&mut self.diamonds);
+        if diamonds.len() > FINE_MAX / 2 {
+            // So many are a row of ticks.
+            let ticks: Vec<[f64; 4]> = diamonds
+                .iter()
+                .map(|[top, right, ..]| [top.0 - 0.6, right.1 - 3.0, 1.2, 6.0])
+                .collect();
+            return self.surface.rectangles(Pen::new(&self.palette.ok), &ticks);
+        }
+        let polygons: Vec<&[(f64, f64)]> = diamonds.iter().map(|diamond| &diamond[..]).collect();
+        self.surface.polygons(Pen::new(&self.palette.ok), &polygons);
     }
 
     fn mark(&mut self, mark: &Mark) {
@@ -619,6 +652,10 @@ impl<S: Surface> Painter<'_, S> {
         let palette = self.palette;
         let ink = Pen::new(&palette.ink).faded(alpha);
         match mark.kind {
+            MarkKind::Committed { .. } if lit => {
+                self.diamonds
+                    .push([(x, y - 11.0), (x + 4.0, y - 7.0), (x, y - 3.0), (x - 4.0, y - 7.0)]);
+            }
             MarkKind::Committed { .. } => {
                 let diamond = [(x, y - 11.0), (x + 4.0, y - 7.0), (x, y - 3.0), (x - 4.0, y - 7.0)];
                 self.surface.polygons(Pen::new(&palette.ok).faded(alpha), &[&diamond]);

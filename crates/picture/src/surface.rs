@@ -120,6 +120,12 @@ pub type Line = [f64; 4];
 pub trait Surface {
     /// Fills a rectangle: left, top, width, height.
     fn rectangle(&mut self, pen: Pen<'_>, rectangle: [f64; 4]);
+    /// Fills rectangles that do not overlap, all alike.
+    fn rectangles(&mut self, pen: Pen<'_>, rectangles: &[[f64; 4]]) {
+        for rectangle in rectangles {
+            self.rectangle(pen, *rectangle);
+        }
+    }
     /// Draws lines, all alike.
     fn lines(&mut self, pen: Pen<'_>, lines: &[Line]);
     /// Fills polygons, all alike.

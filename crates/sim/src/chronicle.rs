@@ -88,6 +88,14 @@ impl Chronicle {
         self.tape.take(id, boot, piece)
     }
 
+    /// The same, as bytes.
+    ///
+    /// # Errors
+    /// As [`Chronicle::take`]; or the bytes spell nothing that a host says.
+    pub fn read(&mut self, id: NodeId, boot: u32, bytes: &[u8]) -> Result<(), BeginError> {
+        self.tape.read(id, boot, bytes)
+    }
+
     /// A member's disk was emptied.
     pub fn wiped(&mut self, id: NodeId) {
         self.wiped.insert(id);

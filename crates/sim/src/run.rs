@@ -115,7 +115,7 @@ fn carry_out_in<'a>(
     outcome.elections = world.checker.elections();
     outcome.answered = world.answered();
     outcome.faults = world.faults();
-    outcome.coverage = world.coverage.clone();
+    outcome.coverage = world.coverage;
     outcome.trace_hash = world.trace_hash();
     outcome.state_hash = world.state_hash();
     outcome
@@ -200,13 +200,15 @@ fn fails(world: &World<'_>, property: Property, detail: String) -> Result<(), Vi
 
 /// Carries out a scenario, tells what happens, and gives what went into its nodes, from which any instant is made again, and the
 /// promise that it broke, if it broke one.
-pub fn tell(scenario: &Scenario, see: impl FnMut(Happening)) -> (Vec<Told>, Option<Violation>) {
+///
+/// It ends early where more than `events_max` events happen.
+pub fn tell(scenario: &Scenario, events_max: u64, see: impl FnMut(Happening)) -> (Vec<Told>, Option<Violation>) {
     let mut world = begun(World::watched(scenario));
     world.tell_all();
     let mut told = Vec::new();
     let keep = |world: &mut World<'_>| {
         told.append(&mut world.take_told());
-        true
+        world.events() < events_max
     };
     let outcome = carry_out_in(&mut world, keep, see);
     told.append(&mut world.take_told());

@@ -80,7 +80,7 @@ fn any_instant_of_a_run_is_made_again() {
         let (from, until) = (Instant(7_000_000), Instant(9_000_000));
         let mut part = Tape::new(&members(5), TAPE_BYTES_MAX);
         for Told { node, boot, piece } in run.tape.told(from, until) {
-            part.take(node, boot, piece).unwrap();
+            part.read(node, boot, &cluster::codec::encode(&piece)).unwrap();
         }
         while part.turn(&mut Vec::new()).is_some() {}
         for at in [7_000_001, 7_700_000, 8_999_999].map(Instant) {

@@ -217,13 +217,6 @@ pub enum FromLockstep {
         /// Every member: what it goes on from, and whether it ran.
         nodes: Vec<(NodeId, Resume)>,
     },
-    /// How long the host's script took, for benchmarks, in microseconds: what it did, and how long.
-    Took {
-        /// What: `paint`, `look`.
-        what: String,
-        /// How long.
-        us: u64,
-    },
 }
 
 /// What is under the pointer.

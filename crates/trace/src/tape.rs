@@ -12,7 +12,7 @@
 mod life;
 mod store;
 
-use cluster::codec::DecodeError;
+use cluster::codec::{self, DecodeError};
 use cluster::host::{Fact, Recovery};
 use cluster::node::{BootError, Node, NodeInput, WriteId};
 use cluster::record::Step;
@@ -153,12 +153,35 @@ impl Tape {
 
     /// The member's latest life was told this.
     pub fn append(&mut self, id: NodeId, boot: u32, steps: Vec<Step>) {
+        let bytes = codec::encode(&steps);
+        self.append_read(id, boot, steps, bytes);
+    }
+
+    /// The same, where the steps were read from these bytes.
+    fn append_read(&mut self, id: NodeId, boot: u32, steps: Vec<Step>, bytes: Vec<u8>) {
         let seat = self.seats.iter_mut().find(|seat| seat.id == id);
         let life = seat.and_then(|seat| seat.lives.iter_mut().rev().find(|life| life.boot() == boot));
         if let Some(life) = life {
-            life.append(steps, &mut self.store);
+            life.append(steps, bytes, &mut self.store);
         }
         self.forget();
+    }
+
+    /// What a node's host said, as the bytes of a [`Piece`].
+    ///
+    /// # Errors
+    /// As [`Tape::begin`]; or the bytes spell none.
+    pub fn read(&mut self, id: NodeId, boot: u32, bytes: &[u8]) -> Result<(), BeginError> {
+        // The version, and which variant it is: the rest are the steps as they are kept.
+        const HEAD_BYTES: usize = 2;
+        match codec::decode(bytes).map_err(BeginError::State)? {
+            Piece::Steps(steps) => {
+                let kept = [&bytes[..1], bytes.get(HEAD_BYTES..).unwrap_or_default()].concat();
+                self.append_read(id, boot, steps, kept);
+                Ok(())
+            }
+            piece => self.take(id, boot, piece),
+        }
     }
 
     /// What a node's host said.

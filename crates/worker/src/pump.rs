@@ -70,8 +70,10 @@ impl Pump {
     /// The disk failed.
     pub fn carry_out(&mut self, say: &dyn Fn(FromNode)) -> Result<(), StorageError> {
         loop {
-            self.tell_tape();
             let mut todo = mem::take(&mut self.outbox);
+            if !todo.frames.is_empty() || !todo.replies.is_empty() || todo.leading.is_some() {
+                self.tell_tape();
+            }
             if let Some(open) = todo.open_disk {
                 self.disk.go_on(open)?;
             }
@@ -130,7 +132,8 @@ impl Pump {
         self.node.take(now, NodeInput::Tick, &mut self.outbox);
     }
 
-    /// Posts what went into the node. Before what follows from it: no message is to be seen that nobody sent.
+    /// Posts what went into the node: with each report, and before anything that follows from it leaves the node, for no message is to
+    /// be seen that nobody sent.
     fn tell_tape(&mut self) {
         if let Some(tape) = &self.tape {
             let steps = self.node.take_steps();
@@ -177,6 +180,7 @@ impl Pump {
             return Some(due);
         }
         self.reported_wall_ms = wall_ms;
+        self.tell_tape();
         let now = self.now();
         if let Some(report) = self.node.take_report(now) {
             say(FromNode::Report(Box::new(report)));

@@ -3,6 +3,7 @@
 //!
 //! The package `tests` uses [`server`] to put the built site in front of a browser.
 
+pub mod bench;
 pub mod browser;
 pub mod build;
 pub mod checks;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use xtask::bench;
 use xtask::browser;
 use xtask::build::Profile;
 use xtask::checks::{self, Group};
@@ -53,6 +54,8 @@ enum Task {
     Mutants(Mutants),
     /// Measure how fast the simulator is, natively and in a browser
     Speed,
+    /// Measure in a browser what the timeline costs: pictures, looks at the past, recording
+    Bench,
     /// Run what a change has to pass: formatting, clippy, rustdoc, and then every test
     Ci,
 }
@@ -168,6 +171,7 @@ fn run_task(task: Task) -> Result<ExitCode> {
         Task::Fuzz(task) => fuzz(&task),
         Task::Mutants(task) => deep::mutants(&Workspace::find()?, &task.options).map(|()| ExitCode::SUCCESS),
         Task::Speed => speed::speed(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
+        Task::Bench => bench::bench(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Ci => check(&[&[Group::Lint], TESTS].concat(), false),
     }
 }

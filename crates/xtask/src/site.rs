@@ -50,7 +50,13 @@ pub fn lay_out(workspace: &Workspace, profile: Profile, audience: Audience, out:
     }
     match audience {
         Audience::Developer => copy(&www.join("sw-retired.js"), &out.join("sw.js")),
-        Audience::Visitors => make_offline(&www, out),
+        Audience::Visitors => {
+            for package in build::PACKAGES {
+                let glue = out.join(package).with_extension("js");
+                write(&glue, &without_comments(&read(&glue)?))?;
+            }
+            make_offline(&www, out)
+        }
     }
 }
 
@@ -112,6 +118,16 @@ fn make_offline(www: &Path, out: &Path) -> Result<()> {
         serde_json::to_string(&names)?
     );
     write(&out.join("sw.js"), &(constants + &read(&www.join("sw.js"))?))
+}
+
+/// The glue that wasm-bindgen writes, without its indentation and the lines that are comments. It has no text that goes over lines.
+fn without_comments(script: &str) -> String {
+    let comment = |line: &&str| ["//", "/*", "*"].iter().any(|begins| line.starts_with(begins));
+    let lines = script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !comment(line));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A style sheet without its comments and its indentation.
@@ -212,6 +228,12 @@ mod tests {
             fs::read_to_string(other.join("chapter-1.tex")).unwrap(),
             "years of work"
         );
+    }
+
+    #[test]
+    fn glue_loses_what_nobody_reads() {
+        let script = "/**\n * Says it.\n */\nexport function a() {\n    // Why.\n    return 'b // c';\n}\n";
+        assert_eq!(without_comments(script), "export function a() {\nreturn 'b // c';\n}");
     }
 
     #[test]

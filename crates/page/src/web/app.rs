@@ -153,6 +153,13 @@ async fn try_open() -> Result<(), String> {
     timeline::watch_size();
     keys::install();
     app.draw();
+    if wall::window()
+        .location()
+        .search()
+        .is_ok_and(|query| query.contains("record=no"))
+    {
+        app.refuse_recorder();
+    }
     app.start_recorder_soon();
     if settings.start_all {
         app.start_all();

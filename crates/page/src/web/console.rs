@@ -52,6 +52,11 @@ pub(super) fn install() {
     );
     put(
         &api,
+        "timings",
+        Closure::<dyn Fn() -> Promise>::new(|| ask("timings")).into_js_value(),
+    );
+    put(
+        &api,
         "reconstruct",
         Closure::<dyn Fn(JsValue) -> Promise>::new(reconstruct).into_js_value(),
     );

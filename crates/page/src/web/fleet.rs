@@ -151,7 +151,11 @@ impl Fleet {
             .filter(|((from, _), _)| *from == id)
             .map(|((_, to), link)| (*to, *link))
             .collect();
-        let tape = MessageChannel::new().ok();
+        let tape = if app().records() {
+            MessageChannel::new().ok()
+        } else {
+            None
+        };
         if let Some(running) = self.seat(id).and_then(|seat| seat.running.as_ref()) {
             let parcel = parcel(&ToNode::Boot(boot));
             let transferred = Array::new();

@@ -56,6 +56,16 @@ impl Recorder {
 }
 
 impl App {
+    /// Nothing is recorded: asked for in the address, by who wants to know what recording costs.
+    pub(super) fn refuse_recorder(&self) {
+        self.recorder.borrow_mut().failed = true;
+    }
+
+    /// Whether what nodes do is recorded.
+    pub(super) fn records(&self) -> bool {
+        !self.recorder.borrow().failed
+    }
+
     /// Has the host fetched soon: when there is a leader, or when there has been none for a while.
     pub(super) fn start_recorder_soon(&self) {
         wall::after(PATIENCE_MS, || app().start_recorder());
@@ -151,14 +161,14 @@ impl App {
             }),
             FromLockstep::ChosenNode(node) => self.selected.set(Selection::Node(node)),
             FromLockstep::Layout { height, tools } => timeline::lay_out(height, &tools),
-            FromLockstep::Took { .. } => {}
         }
     }
 
     fn recorder_is_ready(&self, build: &str) {
         if build != worker::BUILD {
             return self.notify(
-                "The page and its recorder are not of one build, so nothing is recorded. Reload the page without its cache.".to_owned(),
+                "The recorder is of another build, so nothing is recorded. Reload the page without its cache."
+                    .to_owned(),
             );
         }
         let begin = ToLockstep::Begin {
@@ -189,10 +199,7 @@ impl App {
         };
         drop(recorder);
         *self.past.borrow_mut() = None;
-        self.notify(
-            "The recorder has stopped, so the past cannot be shown any more. The cluster runs on; reload the page to record it again."
-                .to_owned(),
-        );
+        self.notify("The recorder has stopped. The cluster runs on; reload the page to record it again.".to_owned());
         self.touch();
     }
 

@@ -220,7 +220,7 @@ impl Handle {
         let size = (canvas.client_width(), canvas.client_height());
         let theme = canvas::theme();
         TOLD.with_borrow_mut(|(told, told_size)| {
-            if *told_size != size && size.0 > 0 {
+            if *told_size != size {
                 *told_size = size;
                 tell(Gesture::Size {
                     width: f64::from(size.0),

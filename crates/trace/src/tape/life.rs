@@ -129,14 +129,13 @@ impl Life {
     }
 
     /// It was told this. What comes after its end was carried out comes too late.
-    pub(super) fn append(&mut self, steps: Vec<Step>, store: &mut Store) {
+    pub(super) fn append(&mut self, steps: Vec<Step>, bytes: Vec<u8>, store: &mut Store) {
         if self.has_ended {
             return;
         }
         let Some(from) = steps.iter().find_map(instant_of).or(self.coming_at()) else {
             return;
         };
-        let bytes = codec::encode(&steps);
         store.count(bytes.len());
         self.coming_bytes += bytes.len();
         self.pieces.push_back(TapedPiece {

@@ -45,7 +45,7 @@ impl App {
         match line.parse::<Operation>() {
             Ok(operation) if self.acts_in_past(|| Act::Submit(operation)) => finish(ResultOutcome {
                 ok: true,
-                text: "asked in a branch of the past: the timeline shows what comes of it".to_owned(),
+                text: "asked in a branch: see the timeline".to_owned(),
                 value: None,
                 tries: 0,
                 leaders: Vec::new(),
