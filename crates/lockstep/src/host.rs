@@ -27,7 +27,7 @@ const WORK_MS: f64 = 4.0;
 const REST_MS: i32 = 8;
 const GATHER_MS: i32 = 12;
 /// How long at least lies between two pictures of a run that goes on by itself.
-const FRAME_MS: i32 = 45;
+const FRAME_MS: i32 = 60;
 /// How many times as long as a picture took nothing is painted after it.
 const PAINT_REST: f64 = 12.0;
 /// How many steps it takes between two looks at the clock.

@@ -67,7 +67,7 @@ impl Host {
         };
         match codec::decode::<ToNode>(&bytes) {
             Ok(ToNode::Boot(boot)) => self.boot(boot, port),
-            Ok(message) => self.arrive(Arrival::Page(message, port)),
+            Ok(message) => self.arrive(Arrival::Page(Box::new(message), port)),
             Err(error) => self.refuse(
                 format!("the page and this Worker are not of one version: {error}"),
                 Remedy::Reload,

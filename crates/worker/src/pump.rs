@@ -16,7 +16,7 @@ use crate::storage::{Disk, StorageError};
 /// Something that reached the Worker and that the node has not taken yet.
 pub enum Arrival {
     /// From the page, with the port that was transferred along.
-    Page(ToNode, Option<MessagePort>),
+    Page(Box<ToNode>, Option<MessagePort>),
     /// From a peer.
     Frame(NodeId, Vec<u8>),
 }
@@ -96,7 +96,7 @@ impl Pump {
     fn take(&mut self, now: Instant, arrival: Arrival, say: &dyn Fn(FromNode)) {
         let input = match arrival {
             Arrival::Frame(from, bytes) => NodeInput::Arrive { from, bytes },
-            Arrival::Page(message, port) => match message {
+            Arrival::Page(message, port) => match *message {
                 // A node is booted once; the page starts a new Worker for each boot.
                 ToNode::Boot(_) => return,
                 ToNode::Connect { peer } => {

@@ -1,8 +1,6 @@
 //! What the model makes of what nodes report.
 
-use cluster::host::{
-    DropReason, Fact, LogPatch, MessageId, MessageSummary, QueuesSummary, Recovery, Report, Status, Storage,
-};
+use cluster::host::{Fact, LogPatch, MessageId, MessageSummary, QueuesSummary, Recovery, Report, Status, Storage};
 use netem::Fate;
 use raft_core::{
     CommitHold, Duration, Entry, Event, FollowReason, HardState, Instant, LogIndex, NodeId, Payload, Role, Term,

@@ -1,11 +1,16 @@
 //! Whole nodes in a dedicated Worker: their logs on a real Origin Private File System, their peers at real ports.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use cluster::codec::{self, Envelope};
 use cluster::host::{Fact, FromNode, MessageId, Reply, Request, RequestId, Storage, ToNode};
+use cluster::record::{Life, Origin, Piece};
 use ftqueue::{Answer, Read, Write};
 use js_sys::{Promise, Uint8Array};
-use raft_core::{AppendEntries, Event, Instant, LogIndex, Message, NodeId, ReadRound, Role, Term};
+use raft_core::{AppendEntries, Event, Instant, LogIndex, Message, NodeId, ReadRound, Term};
 use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::Closure;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::{MessageChannel, MessageEvent, MessagePort};
@@ -287,7 +292,8 @@ async fn what_goes_into_a_node_is_recorded() {
         heard.borrow_mut().push(codec::decode(&bytes).unwrap());
     });
     channel.port2().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-    let node = Seat::boot_recorded(boot(1, 1, None), &channel.port1());
+    let node = Seat::vacant(1);
+    node.post(&codec::encode(&ToNode::Boot(boot(1, 1, None))), Some(channel.port1()));
     node.leading().await;
     for nonce in 0..20 {
         let (request, body) = (RequestId(nonce), Request::OpenSession { nonce });
@@ -322,7 +328,7 @@ async fn what_goes_into_a_node_is_recorded() {
     };
     // What it did last is on its way.
     while again().is_none() {
-        seat::sleep(10).await;
+        scope::sleep(10).await;
     }
     assert_eq!(again().unwrap().fingerprint(), recorded.fingerprint);
     assert!(recorded.steps > 20);

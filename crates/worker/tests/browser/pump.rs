@@ -61,7 +61,7 @@ async fn nothing_is_said_that_rests_on_a_flush_that_failed() {
         request: RequestId(1),
         body: Request::OpenSession { nonce: 1 },
     };
-    let failed = pump.turn(iter::once(Arrival::Page(message, None)), &say);
+    let failed = pump.turn(iter::once(Arrival::Page(Box::new(message), None)), &say);
     assert_eq!(failed.unwrap_err().0, "the disk is full");
     assert!(said.borrow().is_empty(), "{said:?}");
 }

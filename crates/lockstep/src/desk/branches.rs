@@ -1,0 +1,168 @@
+//! What is done in the past: branches, and what becomes of them.
+
+use cluster::host::{Resume, ToNode};
+use raft_core::{Instant, NodeId};
+use trace::Act;
+use trace::lockstep::{FromLockstep, LIVE, RunId};
+
+use super::{Desk, RUNS_MAX, cut};
+use crate::run::{GOES_ON, Run};
+
+impl Desk {
+    /// Does something to a node: to its Worker, in the present; else in a branch.
+    pub(super) fn lay_hands(&mut self, node: NodeId, live: ToNode, act: Act) {
+        if self.shown == LIVE && self.at.is_none() {
+            self.out.push(FromLockstep::Tell(node, live));
+            self.panel_stale = true;
+        } else {
+            self.act(&act);
+        }
+    }
+
+    /// Does something at the instant that is shown, in a branch.
+    pub(super) fn act(&mut self, act: &Act) {
+        let Some((run, at)) = self.place() else { return };
+        let (id, end) = (run.id, run.end());
+        let goes_on = run.branch.is_some() && at >= end;
+        let id = if goes_on {
+            id
+        } else {
+            let Some(branch) = self.branch_at(id, at) else { return };
+            branch
+        };
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        run.act(act);
+        run.extend(at + GOES_ON);
+        (self.shown, self.at) = (id, Some(at));
+        self.stale = true;
+    }
+
+    /// A new branch of a run at an instant.
+    pub(super) fn branch_at(&mut self, id: RunId, at: Instant) -> Option<RunId> {
+        if self.runs.len() >= RUNS_MAX {
+            self.say(format!(
+                "There are {RUNS_MAX} runs, which is the most: delete a branch that is not needed, and do it again."
+            ));
+            return None;
+        }
+        let parent = self.run_at(id, at)?;
+        let branch = RunId(self.next_run);
+        let seed = at.0 ^ (u64::from(branch.0) << 48);
+        let mut run = Run::branch(parent, branch, at, seed);
+        run.extend(at);
+        self.next_run += 1;
+        self.runs.insert(branch, run);
+        Some(branch)
+    }
+
+    pub(super) fn extend(&mut self) {
+        if let Some(run) = self.runs.get_mut(&self.shown) {
+            let until = run.end() + GOES_ON;
+            run.extend(until);
+            self.at = None;
+            self.stale = true;
+        }
+    }
+
+    pub(super) fn name(&mut self, run: RunId, name: &str) {
+        if let Some(run) = self.runs.get_mut(&run)
+            && !name.trim().is_empty()
+        {
+            run.name = cut(name.trim());
+            self.stale = true;
+        }
+    }
+
+    pub(super) fn delete(&mut self, run: RunId) {
+        if run == LIVE {
+            return self.say("The live run cannot be deleted: it is what the Workers do.".to_owned());
+        }
+        let leaves = |known: &Run| known.leaves.filter(|(parent, _)| *parent == run).map(|_| known.id);
+        let hanging: Vec<RunId> = self.runs.values().filter_map(leaves).collect();
+        for branch in hanging {
+            self.delete(branch);
+        }
+        let parent = self.runs.remove(&run).and_then(|run| run.leaves);
+        if self.shown == run {
+            self.shown = parent.map_or(LIVE, |(parent, _)| parent);
+        }
+        self.compared = self.compared.filter(|other| *other != run);
+        self.stale = true;
+    }
+
+    pub(super) fn note(&mut self, text: &str) {
+        let Some((run, at)) = self.place() else { return };
+        let (id, end) = (run.id, run.end());
+        let at = at.min(end);
+        if let Some(run) = self.runs.get_mut(&id) {
+            if text.trim().is_empty() {
+                run.notes.remove(&at);
+            } else {
+                run.notes.insert(at, cut(text.trim()));
+            }
+            self.stale = true;
+        }
+    }
+
+    /// Has the Workers go on from the instant that is shown. What they did so far is kept as a run of its own.
+    pub(super) fn go_live(&mut self) {
+        let Some((run, at)) = self.place() else { return };
+        let (id, name) = (run.id, run.name.clone());
+        if self.runs.len() >= RUNS_MAX {
+            return self.say(format!(
+                "There are {RUNS_MAX} runs, which is the most: delete one first."
+            ));
+        }
+        let Some(knows) = self.run_at(id, at) else { return };
+        let tape = &knows.chronicle.tape;
+        let moment = tape.moment(at);
+        let resume = |(id, node): (NodeId, Option<cluster::node::Node>)| {
+            let ran = node.is_some();
+            let mut node: cluster::node::Node = match node {
+                Some(node) => node,
+                None => match tape.last_of(id, at) {
+                    Some(node) => node,
+                    None => {
+                        return (
+                            id,
+                            Resume {
+                                file: Vec::new(),
+                                state: None,
+                            },
+                        );
+                    }
+                },
+            };
+            let file = node.move_to_new_disk();
+            let state = ran.then(|| node.save());
+            (id, Resume { file, state })
+        };
+        let record = Some(knows.record.until(at));
+        let nodes: Vec<(NodeId, Resume)> = moment.nodes.into_iter().map(resume).collect();
+        let before = RunId(self.next_run);
+        self.next_run += 1;
+        if let Some(mut live) = self.runs.remove(&LIVE) {
+            live.id = before;
+            live.name = "Live, before".to_owned();
+            for run in self.runs.values_mut() {
+                if let Some((parent, _)) = run.leaves.as_mut().filter(|(parent, _)| *parent == LIVE) {
+                    *parent = before;
+                }
+            }
+            self.runs.insert(before, live);
+        }
+        let mut live = Run::live(&self.members, LIVE);
+        live.leaves = Some((if id == LIVE { before } else { id }, at));
+        live.name = format!("Live, from {name}");
+        if let Some(record) = record {
+            live.record = record;
+        }
+        self.runs.insert(LIVE, live);
+        (self.shown, self.at, self.compared) = (LIVE, None, None);
+        self.asked.clear();
+        self.faults.clear();
+        self.judged = 0;
+        self.stale = true;
+        self.out.push(FromLockstep::Resume { at, nodes });
+    }
+}

@@ -1,0 +1,190 @@
+//! What is shown: an instant of a run, the panel above the timeline, the verdict, a comparison.
+
+use cluster::host::Arriving;
+use raft_core::{Instant, NodeId};
+use trace::Act;
+use trace::lockstep::{FromLockstep, LIVE, RunId, Shown, ShownNode};
+
+use super::Desk;
+use crate::panel::{Comparison, Panel, RunInfo, Verdict};
+use crate::run::Run;
+use crate::timeline::Timeline;
+use crate::view;
+
+impl Desk {
+    pub(super) fn tell_tools(&mut self) {
+        let members = self.runs.get(&self.shown).map(|run| run.record.members().to_vec());
+        let members = members.unwrap_or_default();
+        let tools = self.timeline.tools(&members);
+        if tools != self.tools {
+            self.tools.clone_from(&tools);
+            let height = Timeline::height(&members);
+            self.out.push(FromLockstep::Layout { height, tools });
+        }
+    }
+
+    pub(super) fn tell_panel(&mut self, now: Instant) {
+        let runs: Vec<RunInfo> = self.runs.values().map(|run| self.info(run)).collect();
+        let verdict = self.verdict(now);
+        let on_the_way = self.on_the_way();
+        let changed = self.changed();
+        let at = self
+            .at
+            .or((self.shown != LIVE).then_some(Instant::NEVER))
+            .and_then(|at| {
+                let run = self.runs.get(&self.shown)?;
+                let at = at.min(run.end());
+                Some((at, run.notes.get(&at).cloned().unwrap_or_default()))
+            });
+        let panel = Panel {
+            runs: &runs,
+            at,
+            verdict: &verdict,
+            comparison: self.comparison.as_ref(),
+            on_the_way: &on_the_way,
+            grabbed: self.grabbed.map(|(_, message)| message),
+            changed: &changed,
+            members: &self.members,
+        };
+        let html = panel.html();
+        if html != self.panel {
+            self.panel.clone_from(&html);
+            self.out.push(FromLockstep::Panel(html));
+        }
+    }
+
+    /// The messages on their way at the instant that is shown; of the present, while time stands, for else nobody could grab one.
+    pub(super) fn on_the_way(&self) -> Vec<(NodeId, Arriving)> {
+        let mut shown: Vec<(NodeId, Arriving)> = match &self.told_shown {
+            Some(shown) => {
+                let nodes = shown.nodes.iter();
+                nodes
+                    .flat_map(|node| node.arriving.iter().map(|arriving| (node.id, *arriving)))
+                    .collect()
+            }
+            None if self.rate == 0.0 => {
+                let Some(live) = self.runs.get(&LIVE) else {
+                    return Vec::new();
+                };
+                let nodes = self.members.iter().filter_map(|id| live.chronicle.tape.node(*id));
+                nodes
+                    .flat_map(|node| node.arriving().map(|arriving| (node.view().id, arriving)))
+                    .collect()
+            }
+            None => Vec::new(),
+        };
+        // What says something comes first.
+        shown.sort_by_key(|(_, arriving)| (arriving.summary.label().is_empty(), arriving.sent));
+        shown
+    }
+
+    /// What has changed since the instant that was shown before.
+    pub(super) fn changed(&self) -> Vec<String> {
+        const TOLD_MAX: usize = 8;
+        let Some(shown) = &self.told_shown else {
+            return Vec::new();
+        };
+        let changes = shown
+            .nodes
+            .iter()
+            .flat_map(|node| node.changed.iter().map(move |text| (node.id, text)));
+        changes
+            .take(TOLD_MAX)
+            .map(|(node, text)| format!("{node} {text}"))
+            .collect()
+    }
+
+    pub(super) fn verdict(&self, now: Instant) -> Verdict {
+        let Some(run) = self.runs.get(&self.shown) else {
+            return Verdict::default();
+        };
+        let judgement = run.chronicle.judgement();
+        let mut violations: Vec<(Instant, String)> = judgement
+            .violations
+            .iter()
+            .map(|violation| (violation.at, violation.to_string()))
+            .collect();
+        if run.is_judged_elsewhere {
+            violations = run.judged_elsewhere.clone();
+        }
+        Verdict {
+            unjudged: judgement.unjudged.map(str::to_owned),
+            violations,
+            judged: judgement.judged,
+            committed: judgement.committed.0,
+            behind_us: if run.id == LIVE {
+                now.since(run.chronicle.tape.reached()).0
+            } else {
+                0
+            },
+        }
+    }
+
+    pub(super) fn info(&self, run: &Run) -> RunInfo {
+        let acts = run.branch.as_ref().map(|branch| {
+            let said = |(at, act): &(Instant, Act)| format!("{at}: {act}");
+            branch.acts.iter().map(said).collect()
+        });
+        RunInfo {
+            id: run.id,
+            name: run.name.clone(),
+            leaves: run.leaves,
+            acts: acts.unwrap_or_default(),
+            first: run.first(),
+            end: run.end(),
+            bytes: run.chronicle.tape.bytes() as u64,
+            notes: run.notes.iter().map(|(at, note)| (*at, note.clone())).collect(),
+            shown: run.id == self.shown,
+        }
+    }
+
+    pub(super) fn tell_shown(&mut self) {
+        let end = self.runs.get(&self.shown).map_or(Instant(0), |run| self.end_of(run));
+        if self.shown == LIVE && self.at.is_none() {
+            self.timeline.show(None, end);
+            (self.before, self.comparison, self.told_shown) = (None, None, None);
+            self.out.push(FromLockstep::Shown(None));
+            return;
+        }
+        let Some((run, at)) = self.place() else { return };
+        let (id, name, end) = (run.id, run.name.clone(), run.end());
+        let note = run.notes.get(&at).cloned().unwrap_or_default();
+        let of_run = self.end_of(run);
+        self.timeline.show(Some(at), of_run);
+        let Some(run) = self.runs.get(&id) else { return };
+        let _ = run;
+        let Some(knows) = self.run_at(id, at) else { return };
+        let moment = knows.chronicle.tape.moment(at);
+        let before = self.before.as_ref().filter(|(of, _)| *of == id);
+        let nodes = view::nodes(&moment, before.map(|(_, nodes)| nodes.as_slice()));
+        self.before = Some((id, nodes.clone()));
+        self.comparison = self.compared.and_then(|other| self.comparison(other, at, &nodes));
+        let shown = Shown {
+            run: id,
+            name,
+            at: moment.at,
+            end,
+            nodes,
+            hash: moment.hash(),
+            note,
+        };
+        self.told_shown = Some(shown.clone());
+        self.out.push(FromLockstep::Shown(Some(Box::new(shown))));
+    }
+
+    pub(super) fn comparison(&self, other: RunId, at: Instant, nodes: &[ShownNode]) -> Option<Comparison> {
+        let run = self.run_at(other, at)?;
+        let moment = run.chronicle.tape.moment(at.min(run.end()));
+        let others = view::nodes(&moment, None);
+        let rows = nodes.iter().zip(&others).flat_map(|(here, there)| {
+            let rows = view::differences(here, there).into_iter();
+            rows.map(|(what, here_is, there_is)| (here.id, what, here_is, there_is))
+        });
+        Some(Comparison {
+            run: other,
+            name: self.runs.get(&other)?.name.clone(),
+            at,
+            rows: rows.collect(),
+        })
+    }
+}
