@@ -21,7 +21,7 @@ use super::past::Past;
 use super::recorder::Recorder;
 use super::settings::Settings;
 use super::wall::{self, wall_ms};
-use super::{console, keys, timeline, view};
+use super::{console, keys, timeline, timepanel, view};
 use crate::model::{Model, Power};
 
 /// How far a single step of time goes.
@@ -151,6 +151,7 @@ async fn try_open() -> Result<(), String> {
     console::install();
     view::mount();
     timeline::watch_size();
+    timepanel::take_drops();
     keys::install();
     app.draw();
     if wall::window()

@@ -52,11 +52,13 @@ pub(super) const KEYS: &[(&str, &[(&str, &str)])] = &[
     (
         "On the timeline",
         &[
-            ("← →, A D", "back and on in time"),
+            ("drag, ← →", "the instant that is shown"),
+            ("A D", "back and on in time"),
             ("W S, wheel", "closer, wider"),
             ("F", "the whole run"),
-            ("PgUp PgDn", "a screen back, a screen on"),
             (", .", "the event before, the event after"),
+            ("E C X V", "next election, commit, crash, violation; with Shift before"),
+            ("N", "what was searched for, again"),
             ("Home, End", "the beginning, the present"),
         ],
     ),

@@ -8,7 +8,7 @@ use leptos::html::Div;
 use leptos::prelude::*;
 use trace::lockstep::ToLockstep;
 use wasm_bindgen::prelude::*;
-use web_sys::{Element, Event, HtmlElement, HtmlInputElement, HtmlSelectElement, MouseEvent};
+use web_sys::{DragEvent, Element, Event, HtmlElement, HtmlInputElement, HtmlSelectElement, MouseEvent};
 
 use super::app::app;
 use super::{view, wall};
@@ -129,8 +129,24 @@ fn open_file(input: &HtmlInputElement) {
     input.set_value("");
 }
 
+/// A file that is dropped anywhere on the page is opened.
+pub(super) fn take_drops() {
+    for name in ["dragover", "drop"] {
+        let listener = Closure::<dyn FnMut(DragEvent)>::new(|event: DragEvent| {
+            event.prevent_default();
+            let files = event.data_transfer().and_then(|transfer| transfer.files());
+            if let Some(file) = files.and_then(|files| files.get(0)) {
+                read(file);
+            }
+        });
+        let _ = wall::document().add_event_listener_with_callback(name, listener.as_ref().unchecked_ref());
+        // The page lasts as long.
+        listener.forget();
+    }
+}
+
 /// Reads a file and gives it to the host.
-pub(super) fn read(file: web_sys::File) {
+fn read(file: web_sys::File) {
     wall::spawn(async move {
         match wasm_bindgen_futures::JsFuture::from(file.array_buffer()).await {
             Ok(buffer) => app().tell_recorder(&ToLockstep::OpenFile {
