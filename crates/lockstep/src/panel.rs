@@ -369,8 +369,32 @@ impl Panel<'_> {
             );
             html.pill(
                 "ok",
-                &format!("✓ safe · linearizable ({} calls)", verdict.judged),
+                &format!("✓ safe · linearizable ({})", calls(verdict.judged)),
                 &title,
+            );
+        }
+        let kept = self
+            .runs
+            .iter()
+            .find(|run| run.shown && run.leaves.is_none() && run.first > Instant(0));
+        if let Some(run) = kept {
+            let text = format!("kept from {:.0} s on", run.first.0 as f64 / 1e6);
+            html.pill(
+                "",
+                &text,
+                "What was before was let go, to keep within the limit of memory",
+            );
+        }
+        let kept = self
+            .runs
+            .iter()
+            .find(|run| run.shown && run.leaves.is_none() && run.first > Instant(0));
+        if let Some(run) = kept {
+            let text = format!("kept from {:.0} s on", run.first.0 as f64 / 1e6);
+            html.pill(
+                "",
+                &text,
+                "What was before was let go, to keep within the limit of memory",
             );
         }
         const BEHIND_US: u64 = 1_500_000;
@@ -386,6 +410,13 @@ impl Panel<'_> {
             html.button(&format!("make {name}"), label, "");
         }
         html.raw("<button data-open>Open a run…</button></div></details>");
+    }
+}
+
+fn calls(count: u64) -> String {
+    match count {
+        1 => "1 call".to_owned(),
+        count => format!("{count} calls"),
     }
 }
 

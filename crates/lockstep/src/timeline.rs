@@ -167,6 +167,12 @@ impl Timeline {
                 let at = life.first().map_or(now, |mark| mark.at);
                 return Some(self.choose(Subject::Entry(index, at), now));
             }
+            // The entry is explained elsewhere: here only its way through the nodes is lit.
+            "life" => {
+                let index = LogIndex(rest.parse().ok()?);
+                let at = self.scene.playhead.unwrap_or(now);
+                self.scene.chosen = Some(Subject::Entry(index, at));
+            }
             "inspect" => {
                 let node = rest.parse().ok().map(NodeId);
                 return Some(vec![node.map_or(Wish::Choose(None), Wish::ChooseNode)]);
@@ -200,6 +206,12 @@ impl Timeline {
                 "Next commit",
                 "Next commit (C; with Shift the one before)",
                 "◆ commit",
+            ),
+            (
+                "m",
+                "Next message",
+                "Next message (M; with Shift the one before)",
+                "→ message",
             ),
             (
                 "x",
@@ -310,6 +322,7 @@ impl Timeline {
             "e" => return self.jump(Jump::Election, !earlier, record, now),
             "c" => return self.jump(Jump::Commit, !earlier, record, now),
             "x" => return self.jump(Jump::Crash, !earlier, record, now),
+            "m" => return self.jump(Jump::Message, !earlier, record, now),
             "v" => return self.jump(Jump::Violation, !earlier, record, now),
             "n" | "enter" => return self.search(record, now),
             _ => {}

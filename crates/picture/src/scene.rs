@@ -82,6 +82,8 @@ pub enum Jump {
     Crash,
     /// To a commit.
     Commit,
+    /// To a message that says something.
+    Message,
     /// To a broken promise.
     Violation,
 }
@@ -247,6 +249,18 @@ impl Scene {
             };
             return found.map(|(at, text)| Subject::Violation(*at, text.clone()));
         }
+        if jump == Jump::Message {
+            let list = &record.telling;
+            let wanted = |flight: &&Flight| self.shows_flight(flight);
+            let found = if later {
+                let first = list.partition_point(|flight| flight.sent <= from);
+                list.range(first..).find(wanted)
+            } else {
+                let end = list.partition_point(|flight| flight.sent < from);
+                list.range(..end).rev().find(wanted)
+            };
+            return found.copied().map(Subject::Flight);
+        }
         let wanted = |mark: &&Mark| {
             let fits = match jump {
                 Jump::Event => true,
@@ -256,7 +270,7 @@ impl Scene {
                 ),
                 Jump::Crash => matches!(mark.kind, MarkKind::Crashed | MarkKind::Booted { .. } | MarkKind::Lost),
                 Jump::Commit => matches!(mark.kind, MarkKind::Committed { .. }),
-                Jump::Violation => false,
+                Jump::Message | Jump::Violation => false,
             };
             fits && self.shows(mark)
         };

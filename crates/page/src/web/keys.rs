@@ -57,7 +57,10 @@ pub(super) const KEYS: &[(&str, &[(&str, &str)])] = &[
             ("W S, wheel", "closer, wider"),
             ("F", "the whole run"),
             (", .", "the event before, the event after"),
-            ("E C X V", "next election, commit, crash, violation; with Shift before"),
+            (
+                "E C X M V",
+                "next election, commit, crash, message, violation; with Shift before",
+            ),
             ("N", "what was searched for, again"),
             ("Home, End", "the beginning, the present"),
         ],

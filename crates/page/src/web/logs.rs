@@ -5,6 +5,7 @@ use ftqueue::{Command, Write};
 use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
 use raft_core::{CommitHold, Entry, Instant, LogIndex, NodeId, Payload, Progress, Role, Term};
+use trace::lockstep::ToLockstep;
 use web_sys::{CanvasRenderingContext2d, Event, HtmlCanvasElement, HtmlElement, MouseEvent};
 
 use super::app::{App, Selection, app};
@@ -195,6 +196,8 @@ impl Handle {
             Some(Selection::Node(node.id))
         } else {
             let entry = node.entry(index).map(|entry| about(&model, node, index, entry));
+            // Its way through the nodes is lit on the timeline.
+            app.tell_recorder(&ToLockstep::Do(format!("life {index}")));
             entry.or_else(|| (index <= node.snapshot_index).then(|| about_snapshot(node)))
         };
         drop(model);
