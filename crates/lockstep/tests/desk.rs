@@ -238,3 +238,62 @@ fn an_instant_of_a_long_run_is_near() {
     }
     println!("{:?} an instant", started.elapsed() / 50);
 }
+
+/// A message that is dropped in a branch does not arrive there.
+#[test]
+fn a_vote_that_is_dropped_elects_nobody() {
+    let mut desk = told(6);
+    let before = at(&mut desk, 4_000_000);
+    let leads = |shown: &Shown| {
+        let led = shown.nodes.iter().filter_map(|node| {
+            let status = node.status.as_ref()?;
+            (status.leader == Some(node.id)).then_some((status.term, node.id))
+        });
+        led.max()
+    };
+    let (_, leader) = leads(&before).unwrap();
+    // In what a simulator tells, the network is the world's; a branch gives it to the nodes.
+    let settings = netem::LinkSettings::default();
+    for from in members(3) {
+        for to in members(3).into_iter().filter(|to| *to != from) {
+            desk.hear(ToLockstep::Act(Act::SetLink { from, to, settings }));
+        }
+    }
+    desk.hear(ToLockstep::Act(Act::Crash(leader)));
+    let branch = shown(&frame(&mut desk)).unwrap();
+    assert_eq!(
+        branch.run,
+        RunId(1),
+        "what is done at one instant is done in one branch"
+    );
+    let mut us = 4_000_000;
+    let (us, to, message) = loop {
+        us += 1_000;
+        let shown = at(&mut desk, us);
+        let granted = shown.nodes.iter().find_map(|node| {
+            let granted = node
+                .arriving
+                .iter()
+                .find(|arriving| arriving.summary.to_string().starts_with("vote granted"))?;
+            Some((node.id, granted.message))
+        });
+        if let Some((to, message)) = granted {
+            break (us, to, message);
+        }
+        assert!(us < branch.end.0, "somebody is elected");
+    };
+    let elected = at(&mut desk, us + 20_000);
+    assert_eq!(leads(&elected).map(|(_, node)| node), Some(to));
+    at(&mut desk, us);
+    desk.hear(ToLockstep::Do(format!(
+        "grab {} {} {} {}",
+        to.0, message.from.0, message.boot, message.number
+    )));
+    desk.hear(ToLockstep::Do("operate drop".into()));
+    let other = shown(&frame(&mut desk)).unwrap();
+    assert_ne!(other.run, branch.run);
+    let after = at(&mut desk, us + 20_000);
+    assert_eq!(leads(&after), None, "it lacks that vote: {after:?}");
+    let end = at(&mut desk, other.end.0);
+    println!("{:?} in place of {:?}", leads(&end), leads(&elected));
+}

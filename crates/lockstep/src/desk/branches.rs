@@ -22,8 +22,11 @@ impl Desk {
     /// Does something at the instant that is shown, in a branch.
     pub(super) fn act(&mut self, act: &Act) {
         let Some((run, at)) = self.place() else { return };
-        let (id, end) = (run.id, run.end());
-        let goes_on = run.branch.is_some() && at >= end;
+        let id = run.id;
+        let goes_on = run.branch.is_some() && at >= run.end();
+        if self.amend(id, at, act) {
+            return;
+        }
         let id = if goes_on {
             id
         } else {
@@ -35,6 +38,43 @@ impl Desk {
         run.extend(at + GOES_ON);
         (self.shown, self.at) = (id, Some(at));
         self.stale = true;
+    }
+
+    /// Does something in a branch at the very instant at which something was done in it last, if nothing hangs from it: both are done
+    /// there, and the branch is made again. Says whether it was.
+    fn amend(&mut self, id: RunId, at: Instant, act: &Act) -> bool {
+        let Some(run) = self.runs.get(&id) else { return false };
+        let (Some(branch), Some((parent, left))) = (&run.branch, run.leaves) else {
+            return false;
+        };
+        let is_last = branch.acts.last().is_some_and(|(last, _)| *last == at);
+        let hangs = self
+            .runs
+            .values()
+            .any(|other| other.leaves.is_some_and(|(parent, _)| parent == id));
+        if !is_last || hangs {
+            return false;
+        }
+        let (seed, end) = (branch.seed, run.end());
+        let mut acts = branch.acts.clone();
+        acts.push((at, act.clone()));
+        let Some(knows) = self.run_at(parent, left) else {
+            return false;
+        };
+        let mut again = Run::branch(knows, id, left, seed);
+        for (at, act) in &acts {
+            again.extend(*at);
+            again.act(act);
+        }
+        again.extend(end);
+        if let Some(run) = self.runs.get_mut(&id) {
+            again.name = std::mem::take(&mut run.name);
+            again.notes = std::mem::take(&mut run.notes);
+            again.leaves = run.leaves;
+            *run = again;
+        }
+        self.stale = true;
+        true
     }
 
     /// A new branch of a run at an instant.
