@@ -10,8 +10,7 @@ use trace::lockstep::{FromLockstep, LIVE, RunId};
 use trace::tape::{Piece, Told};
 
 use super::{Desk, RUNS_MAX, cut};
-use crate::keep;
-use crate::keep::{Kept, KeptBranch, LINK_LETTERS_MAX, Root};
+use crate::keep::{self, Kept, KeptBranch, LINK_LETTERS_MAX, Root};
 use crate::panel::Product;
 use crate::run::Run;
 use crate::timeline::Timeline;

@@ -198,6 +198,8 @@ impl App {
             ..Recorder::default()
         };
         drop(recorder);
+        // If it was a link that ended it, a reload is not to meet it again.
+        let _ = wall::window().location().set_hash("");
         *self.past.borrow_mut() = None;
         self.notify("The recorder has stopped. The cluster runs on; reload the page to record it again.".to_owned());
         self.touch();
