@@ -474,6 +474,15 @@ impl Node {
         self.messages_sent = 0;
     }
 
+    /// The peers to whom its direction of the link is cut.
+    pub fn cut_off(&self) -> Vec<NodeId> {
+        self.links
+            .settings()
+            .filter(|(_, link)| link.cut)
+            .map(|(peer, _)| peer)
+            .collect()
+    }
+
     /// The flush that it waits for last, if it waits for one.
     pub fn awaited(&self) -> Option<WriteId> {
         self.writes.back().map(|write| write.id)

@@ -144,6 +144,7 @@ impl Timeline {
                     _ => AxisMode::Real,
                 }
             }
+            "client" => self.scene.client = rest.parse().ok(),
             "heartbeats" => self.scene.heartbeats = rest == "true",
             "show" if rest.contains(' ') => {
                 let (kind, shown) = rest.split_once(' ')?;
@@ -183,7 +184,8 @@ impl Timeline {
     }
 
     /// Its tools, as HTML.
-    pub(crate) fn tools(&self, members: &[NodeId]) -> String {
+    pub(crate) fn tools(&self, record: &Record) -> String {
+        let members = record.members();
         let mut html = String::from(
             "<select data-say=\"inspect\" aria-label=\"Inspect\" title=\"A node's state, durable and volatile\">",
         );
@@ -267,6 +269,18 @@ impl Timeline {
                 self.scene.shows_node(*node),
             );
         }
+        html.push_str("<select data-say=\"client\" aria-label=\"Client\"><option value=\"\">every client</option>");
+        for client in record.clients() {
+            let selected = if self.scene.client == Some(client) {
+                " selected"
+            } else {
+                ""
+            };
+            html.push_str(&format!(
+                "<option value=\"{client}\"{selected}>client {client}</option>"
+            ));
+        }
+        html.push_str("</select>");
         html.push_str("</div></details><input type=\"search\" data-say=\"search\" aria-label=\"Search\" placeholder=\"search\" title=\"Find a word in what happened; N finds the next\">");
         html
     }

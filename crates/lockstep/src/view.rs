@@ -20,6 +20,7 @@ pub(crate) fn nodes(moment: &Moment, before: Option<&[ShownNode]>) -> Vec<ShownN
                     entries: Vec::new(),
                 },
                 queues: Default::default(),
+                cut: Vec::new(),
                 arriving: Vec::new(),
                 changed: Vec::new(),
             },
@@ -48,6 +49,7 @@ fn running(id: NodeId, node: &Node) -> ShownNode {
             entries: view.log[from..].to_vec(),
         },
         queues: node.queues_summary(),
+        cut: node.cut_off(),
         arriving: node.arriving().collect(),
         changed: Vec::new(),
     }

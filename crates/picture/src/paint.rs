@@ -312,18 +312,15 @@ impl<S: Surface> Painter<'_, S> {
         let mut place = first;
         while place < end {
             let operation = &list[place];
-            if operation.invoked <= self.until {
+            if operation.invoked <= self.until && self.scene.client.is_none_or(|client| client == operation.client) {
                 operations.push(operation);
                 left_out += stride.min(end - place) - 1;
             }
             place += stride;
         }
-        operations.extend(
-            record
-                .waiting
-                .values()
-                .filter(|operation| operation.invoked <= self.until),
-        );
+        operations.extend(record.waiting.values().filter(|operation| {
+            operation.invoked <= self.until && self.scene.client.is_none_or(|client| client == operation.client)
+        }));
         operations.sort_by_key(|operation| operation.invoked);
         let mut taken = [f64::MIN; CLIENT_ROWS];
         for operation in operations {

@@ -1,7 +1,7 @@
 //! What happened, filed by time: messages, marks, spans of role and term, faults, operations of clients. Bounded: the oldest is let go, and the
 //! record says from when on it is whole.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use cluster::host::{DropReason, Fact, MessageId, MessageSummary, Surgery};
 use ftqueue::Operation;
@@ -385,6 +385,16 @@ impl Record {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The clients whose operations are among the last.
+    pub fn clients(&self) -> BTreeSet<u16> {
+        const LOOKED_AT_MAX: usize = 500;
+        let recent = self.operations.iter().rev().take(LOOKED_AT_MAX);
+        recent
+            .chain(self.waiting.values())
+            .map(|operation| operation.client)
+            .collect()
     }
 
     /// The stretches of a node that lie, in part at least, between two instants.

@@ -26,6 +26,8 @@ pub struct Scene {
     pub hidden: Kinds,
     /// Nodes whose lanes are drawn without messages and marks.
     pub hidden_nodes: Vec<NodeId>,
+    /// Whose operations alone are drawn; all clients', if nobody's.
+    pub client: Option<u16>,
     /// Whether heartbeats are drawn one by one.
     pub heartbeats: bool,
     /// The instant that is shown elsewhere, if it is not the present.
@@ -50,6 +52,8 @@ pub struct Look {
     pub hidden: Kinds,
     /// Whose messages and marks are.
     pub hidden_nodes: Vec<NodeId>,
+    /// Whose operations alone are drawn.
+    pub client: Option<u16>,
     /// Whether heartbeats are drawn one by one.
     pub heartbeats: bool,
 }
@@ -119,6 +123,7 @@ impl Scene {
             mode: AxisMode::Real,
             hidden: Kinds::default(),
             hidden_nodes: Vec::new(),
+            client: None,
             heartbeats: false,
             playhead: None,
             chosen: None,
@@ -136,6 +141,7 @@ impl Scene {
             mode: self.mode,
             hidden: self.hidden,
             hidden_nodes: self.hidden_nodes.clone(),
+            client: self.client,
             heartbeats: self.heartbeats,
         }
     }
@@ -146,6 +152,7 @@ impl Scene {
         self.mode = look.mode;
         self.hidden = look.hidden;
         self.hidden_nodes = look.hidden_nodes;
+        self.client = look.client;
         self.heartbeats = look.heartbeats;
     }
 

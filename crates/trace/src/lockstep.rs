@@ -264,6 +264,8 @@ pub struct ShownNode {
     pub log: LogPatch,
     /// Its queues.
     pub queues: QueuesSummary,
+    /// To whom its links are cut.
+    pub cut: Vec<NodeId>,
     /// What is on its way to it.
     pub arriving: Vec<Arriving>,
     /// What has changed since the instant before at which anything happened to it, in words.

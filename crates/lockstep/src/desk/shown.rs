@@ -13,12 +13,11 @@ use crate::view;
 
 impl Desk {
     pub(super) fn tell_tools(&mut self) {
-        let members = self.runs.get(&self.shown).map(|run| run.record.members().to_vec());
-        let members = members.unwrap_or_default();
-        let tools = self.timeline.tools(&members);
+        let Some(run) = self.runs.get(&self.shown) else { return };
+        let tools = self.timeline.tools(&run.record);
+        let height = Timeline::height(run.record.members());
         if tools != self.tools {
             self.tools.clone_from(&tools);
-            let height = Timeline::height(&members);
             self.out.push(FromLockstep::Layout { height, tools });
         }
     }

@@ -219,10 +219,7 @@ impl App {
         let _ = location.set_hash(&format!("{LINK}{letters}"));
         let href = location.href().unwrap_or_default();
         let _ = wall::window().navigator().clipboard().write_text(&href);
-        self.notify(format!(
-            "The link is in the address line and on the clipboard: {} letters.",
-            href.len()
-        ));
+        self.notify("The link is in the address line and on the clipboard.".to_owned());
     }
 
     /// The Workers go on from states of the past: every one is ended, time is set back, and those that ran then are started.

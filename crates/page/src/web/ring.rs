@@ -148,14 +148,10 @@ fn NodeMenu(id: NodeId, menu_id: String) -> impl IntoView {
         ),
         (
             |app, id| {
-                if app.fleet.borrow().is_paused(id) {
-                    "Resume"
-                } else {
-                    "Pause"
-                }
+                if app.is_paused(id) { "Resume" } else { "Pause" }
             },
             |id| {
-                let paused = app().fleet.borrow().is_paused(id);
+                let paused = app().is_paused(id);
                 app().set_paused(id, !paused);
             },
             true,
@@ -268,7 +264,7 @@ fn look(app: &App, id: NodeId) -> NodeLook {
         letter,
         term: node.term(),
         up,
-        paused: app.fleet.borrow().is_paused(id),
+        paused: app.is_paused(id),
         failure: match &node.power {
             Power::Failed(why) => Some(why.clone()),
             _ => None,

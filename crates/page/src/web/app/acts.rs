@@ -168,8 +168,26 @@ impl App {
         announce::say(&format!("{id} {}", if isolated { "isolated" } else { "rejoined" }));
     }
 
+    /// Whether a node stands still, at the instant that is shown.
+    pub(in crate::web) fn is_paused(&self, id: NodeId) -> bool {
+        if let Some(past) = self.past.borrow().as_ref() {
+            let node = past.shown.nodes.iter().find(|node| node.id == id);
+            return node
+                .and_then(|node| node.status.as_ref())
+                .is_some_and(|status| status.paused);
+        }
+        self.fleet.borrow().is_paused(id)
+    }
+
     /// Whether one direction of a link is cut.
     pub(in crate::web) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        if let Some(past) = self.past.borrow().as_ref() {
+            return past
+                .shown
+                .nodes
+                .iter()
+                .any(|node| node.id == from && node.cut.contains(&to));
+        }
         self.fleet.borrow().link(from, to).is_some_and(|link| link.cut)
     }
 
