@@ -3,7 +3,9 @@
 mod chrome;
 mod history;
 mod json_lines;
+mod on_the_way;
 mod shiviz;
+pub mod tracks;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -13,6 +15,8 @@ pub use chrome::ChromeTrace;
 pub use history::ClientHistory;
 pub use json_lines::JsonLines;
 pub use shiviz::Shiviz;
+
+use tracks::Tracks;
 
 use crate::Happening;
 
@@ -63,7 +67,7 @@ impl Format {
         match self {
             Format::JsonLines => Box::new(JsonLines::new(out)),
             Format::Shiviz => Box::new(Shiviz::new(out)),
-            Format::Chrome => Box::new(ChromeTrace::new(out)),
+            Format::Chrome => Box::new(Tracks::new(ChromeTrace::new(out))),
             Format::History => Box::new(ClientHistory::new(out)),
         }
     }

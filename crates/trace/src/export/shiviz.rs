@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use cluster::host::{Fact, MessageId};
-use raft_core::NodeId;
+use cluster::host::Fact;
+use raft_core::{Instant, NodeId};
 
 use super::Exporter;
+use super::on_the_way::{OnTheWay, arrived};
 use crate::{Happening, What};
 
 /// Writes what ShiViz reads by its usual expression, `(?<host>\S*) (?<clock>{.*})\n(?<event>.*)`: two lines for each event, the node
@@ -16,15 +17,12 @@ use crate::{Happening, What};
 pub struct Shiviz<W> {
     out: W,
     clocks: BTreeMap<NodeId, Clock>,
-    /// The clocks that messages carry. The same message may arrive twice.
-    carried: BTreeMap<MessageId, Clock>,
+    /// The clocks that messages carry.
+    carried: OnTheWay<Clock>,
 }
 
 /// How much of what each node did is known.
 type Clock = BTreeMap<NodeId, u64>;
-
-/// How many messages on their way are remembered; who is slower than so many others has lost its cause.
-const CARRIED_MAX: usize = 100_000;
 
 impl<W: Write> Shiviz<W> {
     /// Writes to `out`.
@@ -32,7 +30,7 @@ impl<W: Write> Shiviz<W> {
         Shiviz {
             out,
             clocks: BTreeMap::new(),
-            carried: BTreeMap::new(),
+            carried: OnTheWay::new(),
         }
     }
 
@@ -43,9 +41,31 @@ impl<W: Write> Shiviz<W> {
             .iter()
             .map(|(id, count)| format!("\"{}\": {count}", host(*id)))
             .collect();
-        // One event is one line.
-        let text = text.replace(['\n', '\r'], " ");
+        // One event is one line, in every reader's opinion of what ends a line.
+        let text = text.replace(ends_a_line, " ");
         writeln!(self.out, "{} {{{}}}\n{text}", host(node), known.join(", "))
+    }
+
+    fn told(&mut self, at: Instant, node: NodeId, fact: &Fact) -> io::Result<()> {
+        if let Some(message) = arrived(fact)
+            && let Some(seen) = self.carried.arrive(message)
+        {
+            let clock = self.clocks.entry(node).or_default();
+            for (id, count) in seen {
+                let known = clock.entry(id).or_default();
+                *known = (*known).max(count);
+            }
+        }
+        if let Fact::Altered { message, surgery } = fact {
+            self.carried.alter(*message, *surgery, at);
+        }
+        self.event(node, &fact.to_string())?;
+        if let Fact::Sent { message, to, fate, .. } = fact {
+            let clock = self.clocks.get(&node).cloned().unwrap_or_default();
+            self.carried.send(*message, *to, *fate, clock);
+            while self.carried.trim(at).is_some() {}
+        }
+        Ok(())
     }
 }
 
@@ -53,27 +73,11 @@ impl<W: Write> Exporter for Shiviz<W> {
     fn take(&mut self, happening: &Happening) -> io::Result<()> {
         let what = &happening.what;
         match what {
-            What::Told { node, fact } => {
-                if let Fact::Received { message } = fact
-                    && let Some(seen) = self.carried.get(message)
-                {
-                    let clock = self.clocks.entry(*node).or_default();
-                    for (id, count) in seen {
-                        let known = clock.entry(*id).or_default();
-                        *known = (*known).max(*count);
-                    }
-                }
-                self.event(*node, &fact.to_string())?;
-                if let Fact::Sent { message, .. } = fact {
-                    if self.carried.len() >= CARRIED_MAX {
-                        self.carried.pop_first();
-                    }
-                    let clock = self.clocks.get(node).cloned().unwrap_or_default();
-                    self.carried.insert(*message, clock);
-                }
-                Ok(())
-            }
+            What::Told { node, fact } => self.told(happening.at, *node, fact),
             What::Started { node, .. } | What::Crashed { node } | What::Lost { node } => {
+                if !matches!(what, What::Started { .. }) {
+                    self.carried.crash(*node, happening.at);
+                }
                 let text = what.to_string();
                 let words = text.split_once("  ").map_or(&text[..], |(_, words)| words);
                 self.event(*node, words)
@@ -85,6 +89,10 @@ impl<W: Write> Exporter for Shiviz<W> {
     fn finish(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+fn ends_a_line(letter: char) -> bool {
+    matches!(letter, '\n' | '\r' | '\u{2028}' | '\u{2029}')
 }
 
 fn host(id: NodeId) -> String {
