@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use raft_core::{MEMBERS_MAX, Rule};
 use sim::{FaultKinds, RATE_MAX, SECONDS_MAX, Wanted};
-use trace::export::Format;
+
+use crate::export::To;
 
 /// Runs a whole FTQueue cluster in virtual time: the same nodes as in the browser, every fault, every check, from one seed.
 ///
@@ -148,18 +149,19 @@ pub(crate) struct Export {
     /// The file, as `ftq sim --trace` or `ftq fuzz` wrote it
     pub(crate) file: PathBuf,
     /// The format
-    #[arg(long, value_name = "jsonl|shiviz|chrome|history")]
-    pub(crate) to: Format,
+    #[arg(long, value_name = "jsonl|shiviz|chrome|perfetto|history")]
+    pub(crate) to: To,
     /// Where to write it; to standard output, if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
 
 const FORMATS: &str = "Formats:
-  jsonl    a JSON object a line: all that nodes, clients and the world told
-  shiviz   vector clocks, for https://bestchai.bitbucket.io/shiviz/
-  chrome   trace events, for https://ui.perfetto.dev and chrome://tracing
-  history  what clients asked and were answered, in EDN as Jepsen writes it, for checkers of linearizability
+  jsonl     a JSON object a line: all that nodes, clients and the world told; numbers over 2^53 are text
+  shiviz    vector clocks, for https://bestchai.bitbucket.io/shiviz/
+  chrome    trace events, for https://ui.perfetto.dev and chrome://tracing
+  perfetto  the same as Perfetto's own protobuf, for https://ui.perfetto.dev: a third smaller
+  history   what clients asked and were answered, in EDN as Jepsen writes it, for checkers of linearizability
 
 Exit code 0: written; 1: written, and a promise was broken in the run; 2: it could not be written";
 

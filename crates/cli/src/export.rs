@@ -1,14 +1,51 @@
 //! `ftq export`: what happened in a kept run, for other programs.
 
+mod perfetto;
+
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::str::FromStr;
 
 use sim::watch;
+use trace::export::tracks::Tracks;
+use trace::export::{Exporter, Format};
+
+use perfetto::Perfetto;
 
 use crate::End;
 use crate::args::Export;
 use crate::progress::Line;
 use crate::replay::read;
+
+/// What a run can be written as: what the page writes, too, or Perfetto's own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum To {
+    Text(Format),
+    Perfetto,
+}
+
+impl To {
+    fn exporter<'a>(self, out: impl Write + 'a) -> Box<dyn Exporter + 'a> {
+        match self {
+            To::Text(format) => format.exporter(out),
+            To::Perfetto => Box::new(Tracks::new(Perfetto::new(out))),
+        }
+    }
+}
+
+impl FromStr for To {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<To, String> {
+        match text {
+            "perfetto" => Ok(To::Perfetto),
+            text => text
+                .parse()
+                .map(To::Text)
+                .map_err(|why: String| format!("{why}, perfetto")),
+        }
+    }
+}
 
 pub(crate) fn export(asked: &Export) -> Result<End, String> {
     let scenario = read(&asked.file)?;

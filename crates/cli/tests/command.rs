@@ -89,7 +89,7 @@ fn a_broken_promise_is_exit_code_1_and_can_be_replayed() {
     let shown = ftq(&["replay", path, "--at", "1.5"]);
     assert!(String::from_utf8(shown.stdout).unwrap().contains("\"commit_index\""));
     // And read by other programs; the broken promise is told there, too.
-    for format in ["jsonl", "shiviz", "chrome", "history"] {
+    for format in ["jsonl", "shiviz", "chrome", "perfetto", "history"] {
         let exported = ftq(&["export", path, "--to", format]);
         assert_eq!(exported.status.code(), Some(1), "{format}");
         assert!(exported.stdout.len() > 1_000, "{format}");

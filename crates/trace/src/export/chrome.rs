@@ -175,18 +175,9 @@ fn event<'a>(ph: &'static str, track: Track, at: Instant, name: &'a str) -> Trac
         s: None,
         id: None,
         bp: None,
-        cat: category(track),
+        cat: track.category(),
         name,
         args: Args(&[]),
-    }
-}
-
-fn category(track: Track) -> &'static str {
-    match track {
-        Track::Node(_) => "node",
-        Track::Messages(_) | Track::Missed(_) => "message",
-        Track::Client { .. } => "client",
-        Track::Fault { .. } => "fault",
     }
 }
 

@@ -53,6 +53,16 @@ impl Track {
         }
     }
 
+    /// What its slices and marks are about, in a word.
+    pub fn category(self) -> &'static str {
+        match self {
+            Track::Node(_) => "node",
+            Track::Messages(_) | Track::Missed(_) => "message",
+            Track::Client { .. } => "client",
+            Track::Fault { .. } => "fault",
+        }
+    }
+
     /// The group that it stands in.
     pub fn group(self) -> Group {
         match self {
