@@ -149,13 +149,13 @@ impl Sum {
 struct Queues(FtQueue);
 
 /// The place at which the session was opened, and so its name.
-const SESSION: SessionId = SessionId(1);
+const SESSION: SessionId = SessionId { index: 1, nonce: 0 };
 const QUEUE: QueueId = QueueId(1);
 
 impl Queues {
     fn new() -> Queues {
         let mut queues = FtQueue::default();
-        queues.apply(SESSION.0, &Command::OpenSession { nonce: 0 });
+        queues.apply(SESSION.index, &Command::OpenSession { nonce: 0 });
         let write = Write::CreateQueue {
             label: ftqueue::Label(7),
         };

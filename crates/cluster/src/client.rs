@@ -37,7 +37,8 @@ const REQUEST_NUMBER_BITS: u32 = 40;
 /// - At most one request is under way; a reply to any other is ignored.
 #[derive(Clone, Debug)]
 pub struct Client {
-    nonce: u64,
+    seed: u64,
+    sessions_asked: u64,
     members: Vec<NodeId>,
     down: BTreeSet<NodeId>,
     leader: Option<NodeId>,
@@ -115,17 +116,20 @@ enum Phase {
 
 impl Client {
     /// A client that knows nobody yet. `number` must be its own among all clients whose requests meet: request ids are made
-    /// of it. `nonce` marks its sessions in the log.
-    pub fn new(number: u16, nonce: u64, members: Vec<NodeId>) -> Client {
+    /// of it. `seed` is to be random: the nonces of its sessions and the number of its first request are drawn from it, so
+    /// that a client that begins anew where history was taken back is never taken for the one before it.
+    pub fn new(number: u16, seed: u64, members: Vec<NodeId>) -> Client {
+        let first = mixed(seed) % (1 << REQUEST_NUMBER_BITS);
         Client {
-            nonce,
+            seed,
+            sessions_asked: 0,
             members,
             down: BTreeSet::new(),
             leader: None,
             leader_term: Term(0),
             session: None,
             last_asked: None,
-            next_request: RequestId(u64::from(number) << REQUEST_NUMBER_BITS),
+            next_request: RequestId(u64::from(number) << REQUEST_NUMBER_BITS | first),
             work: None,
             requests: Vec::new(),
             done: None,
@@ -334,6 +338,7 @@ impl Client {
 
     /// Sends what comes next to a node: for a write without a session, that is to open one.
     fn ask(&mut self, now: Instant, node: NodeId) {
+        let nonce = self.next_nonce();
         let Some(work) = &mut self.work else { return };
         let body = match (work.operation, self.session) {
             (Operation::Read(read), _) => Request::Read(read),
@@ -342,10 +347,12 @@ impl Client {
                 sequence,
                 write,
             },
-            (Operation::Write(_), None) => Request::OpenSession { nonce: self.nonce },
+            (Operation::Write(_), None) => Request::OpenSession { nonce },
         };
         let opens_session = matches!(body, Request::OpenSession { .. });
-        if !opens_session {
+        if opens_session {
+            self.sessions_asked += 1;
+        } else {
             work.tries = work.tries.saturating_add(1);
             if !work.leaders.contains(&node) {
                 work.leaders.push(node);
@@ -358,9 +365,14 @@ impl Client {
             opens_session,
             until: now + work.answer_timeout,
         };
-        self.next_request = RequestId(request.0.wrapping_add(1));
+        self.next_request = after(request);
         self.last_asked = Some(node);
         self.requests.push((node, request, body));
+    }
+
+    /// What the next session that it asks for is called. Each request for one has a nonce of its own, for each may open one.
+    fn next_nonce(&self) -> u64 {
+        mixed(mixed(self.seed) ^ (self.sessions_asked + 1))
     }
 
     fn pause(&mut self, until: Instant) {
@@ -435,6 +447,20 @@ impl Client {
             });
         }
     }
+}
+
+/// The next request of the same client: its number stays.
+fn after(request: RequestId) -> RequestId {
+    let numbers = (1 << REQUEST_NUMBER_BITS) - 1;
+    RequestId(request.0 & !numbers | request.0.wrapping_add(1) & numbers)
+}
+
+/// Each word made into another that looks random (Steele, Lea and Flood's SplitMix): neighbours come out far apart.
+fn mixed(word: u64) -> u64 {
+    let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
 }
 
 fn doubled(span: Duration, max: Duration) -> Duration {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::ClockSetting;
 
 /// The version of everything that travels between a page and a Worker, or between two Workers.
-pub const PROTOCOL_VERSION: u8 = 1;
+pub const PROTOCOL_VERSION: u8 = 2;
 
 /// From the page to a Worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -216,7 +216,7 @@ pub struct RequestId(pub u64);
 pub enum Request {
     /// Open a session.
     OpenSession {
-        /// Drawn by the client, so that its session can be told from those opened at the same time.
+        /// Drawn at random by the client for this request alone: a part of the session's id.
         nonce: u64,
     },
     /// A write of a session.
@@ -614,8 +614,8 @@ pub struct DescribedEntry {
     pub term: Term,
     /// `push 1 42`, `open_session`, `no-op`.
     pub command: String,
-    /// The session that wrote it, if one did.
-    pub session: Option<SessionId>,
+    /// The session that wrote it, if one did, as people read it.
+    pub session: Option<String>,
     /// Which of the session's writes it is.
     pub sequence: Option<Sequence>,
     /// Whether the node knows it to be committed.

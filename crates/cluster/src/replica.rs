@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec;
 
 /// The version of snapshots.
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 2;
 
 /// One node's copy of the queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub struct Replica {
     queues: FtQueue,
     /// Whether a write that was applied is applied again when it is sent again: only in a run that shows why not.
     repeats: bool,
+    /// Whether a session is known by its place in the log alone: only in a run that shows why not.
+    ignores_nonces: bool,
     /// Whether snapshots lack the sessions: only in a run that shows why not.
     forgets_sessions: bool,
 }
@@ -25,6 +27,7 @@ impl Replica {
         Replica {
             queues: FtQueue::default(),
             repeats: !rules.deduplicate_in_machine,
+            ignores_nonces: !rules.session_carries_nonce,
             forgets_sessions: !rules.sessions_in_snapshot,
         }
     }
@@ -40,10 +43,19 @@ impl Machine for Replica {
     type Output = Output;
 
     fn apply(&mut self, index: LogIndex, command: &Command) -> Output {
+        let command = &if self.ignores_nonces {
+            without_nonce(*command)
+        } else {
+            *command
+        };
         if let (true, Command::Write { write, .. }) = (self.repeats, *command) {
             // In a session of its own, no write has been seen before.
             self.queues.apply(index.0, &Command::OpenSession { nonce: 0 });
-            let (session, sequence) = (SessionId(index.0), Sequence(1));
+            let session = SessionId {
+                index: index.0,
+                nonce: 0,
+            };
+            let sequence = Sequence(1);
             return self.queues.apply(
                 index.0,
                 &Command::Write {
@@ -73,7 +85,22 @@ impl Machine for Replica {
     fn wire_bytes(command: &Command) -> usize {
         match command {
             Command::OpenSession { .. } => 11,
-            Command::Write { .. } => 42,
+            Command::Write { .. } => 52,
         }
+    }
+}
+
+fn without_nonce(command: Command) -> Command {
+    match command {
+        Command::OpenSession { .. } => Command::OpenSession { nonce: 0 },
+        Command::Write {
+            session,
+            sequence,
+            write,
+        } => Command::Write {
+            session: SessionId { nonce: 0, ..session },
+            sequence,
+            write,
+        },
     }
 }

@@ -110,7 +110,7 @@ fn describe_entry(index: LogIndex, entry: &Entry<Command>, commit_index: LogInde
             session,
             sequence,
             write,
-        }) => (write.to_string(), Some(session), Some(sequence)),
+        }) => (write.to_string(), Some(session.to_string()), Some(sequence)),
     };
     DescribedEntry {
         index,

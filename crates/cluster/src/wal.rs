@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{self, DecodeError};
 
 /// The version of the file and of its records.
-pub const WAL_VERSION: u8 = 1;
+pub const WAL_VERSION: u8 = 2;
 /// What the file begins with.
 pub const FILE_MAGIC: [u8; 8] = *b"ftqueue\n";
 /// How long the file's header is.

@@ -401,7 +401,7 @@ fn an_unknown_session_is_told_so() {
         item: 1,
     };
     let body = Request::Write {
-        session: SessionId(999),
+        session: SessionId { index: 999, nonce: 9 },
         sequence: ftqueue::Sequence(1),
         write,
     };

@@ -44,7 +44,7 @@ fn another_version_is_refused() {
             ours: PROTOCOL_VERSION
         }
     );
-    assert_eq!(refused.to_string(), "version 2, where 1 is understood");
+    assert_eq!(refused.to_string(), "version 3, where 2 is understood");
 }
 
 #[test]

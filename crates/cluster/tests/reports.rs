@@ -154,7 +154,7 @@ fn frames_of_garbage_change_nothing() {
     let mut trailing = good.clone();
     trailing.push(0);
     let mut newer = good.clone();
-    newer[0] = 2;
+    newer[0] = cluster::host::PROTOCOL_VERSION + 1;
     let frames = [
         vec![],
         vec![0xff; 40],
@@ -392,10 +392,13 @@ fn a_description_is_readable_json() {
             "index": 1, "term": term, "command": "no-op", "session": null, "sequence": null, "committed": true
         })
     );
+    let (session, ..) = world.node(leader).queues().sessions().next().expect("the client's");
+    let session = session.to_string();
+    assert!(session.starts_with("2-"), "{session}");
     assert_eq!(
         json["log"][3],
         serde_json::json!({
-            "index": 4, "term": term, "command": "push 1 42", "session": 2, "sequence": 2, "committed": true
+            "index": 4, "term": term, "command": "push 1 42", "session": session, "sequence": 2, "committed": true
         })
     );
     assert_eq!(

@@ -5,7 +5,9 @@
 
 mod strategies;
 
-use cluster::wal::{Damage, Flaw, HEADER_BYTES, Identity, RECORD_ENTRIES_MAX, RECORD_HEAD_BYTES, Recovered, Writer};
+use cluster::wal::{
+    Damage, Flaw, HEADER_BYTES, Identity, RECORD_ENTRIES_MAX, RECORD_HEAD_BYTES, Recovered, WAL_VERSION, Writer,
+};
 use ftqueue::{Command, QueueId, Sequence, SessionId, Write};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -102,7 +104,7 @@ fn voted(term: u64, vote: u8) -> Option<HardState> {
 fn push(term: u64, item: i64) -> Entry<Command> {
     let write = Write::Push { qid: QueueId(1), item };
     let command = Command::Write {
-        session: SessionId(2),
+        session: SessionId { index: 2, nonce: 3 },
         sequence: Sequence(item as u64),
         write,
     };
@@ -329,12 +331,15 @@ fn a_foreign_log_is_refused() {
 #[test]
 fn a_newer_log_is_refused() {
     let mut file = history().file;
-    file[8] = 2;
+    file[8] = WAL_VERSION + 1;
     let checksum = crc32fast::hash(&file[..12]);
     file[12..16].copy_from_slice(&checksum.to_le_bytes());
     assert_eq!(
         recover(IDENTITY, &file).unwrap_err().to_string(),
-        "the write-ahead log cannot be used: version 2 of FTQueue wrote it, and this one reads version 1"
+        format!(
+            "the write-ahead log cannot be used: version {} of FTQueue wrote it, and this one reads version {WAL_VERSION}",
+            WAL_VERSION + 1
+        )
     );
 }
 

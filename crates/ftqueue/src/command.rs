@@ -10,9 +10,15 @@ pub struct Label(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct QueueId(pub u64);
 
-/// A session of a client: the log index of the command that opened it, so that no two are the same.
+/// A session of a client. The machine knows a session by both parts: no two in one log have the same index, and where a log was
+/// taken back and the index is given out anew, the nonce differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SessionId(pub u64);
+pub struct SessionId {
+    /// The log index of the command that opened it.
+    pub index: u64,
+    /// What its client drew at random when it asked for the session.
+    pub nonce: u64,
+}
 
 /// Counts a session's writes from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -107,7 +113,7 @@ pub enum QueueError {
 pub enum Command {
     /// Opens a session; the output names it.
     OpenSession {
-        /// Tells apart, for a reader of the log, clients that open at once.
+        /// Drawn at random by the client for this session alone: a part of the session's id.
         nonce: u64,
     },
     /// A write of a session, applied once however often it stands in the log.

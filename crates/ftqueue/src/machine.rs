@@ -42,8 +42,8 @@ impl FtQueue {
     /// Applies the command that stands at `index` of the log.
     pub fn apply(&mut self, index: u64, command: &Command) -> Output {
         match *command {
-            Command::OpenSession { nonce: _ } => {
-                Output::SessionOpened(self.sessions.open(index, self.limits.sessions_max))
+            Command::OpenSession { nonce } => {
+                Output::SessionOpened(self.sessions.open(index, nonce, self.limits.sessions_max))
             }
             Command::Write {
                 session,

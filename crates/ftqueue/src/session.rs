@@ -35,9 +35,9 @@ pub(crate) enum Admission {
 }
 
 impl Sessions {
-    /// Opens a session at this place in the log. If there are more than `sessions_max` then, one expires.
-    pub(crate) fn open(&mut self, index: u64, sessions_max: usize) -> SessionId {
-        let id = SessionId(index);
+    /// Opens a session at this place in the log, with what its client drew for it. If there are more than `sessions_max` then, one expires.
+    pub(crate) fn open(&mut self, index: u64, nonce: u64, sessions_max: usize) -> SessionId {
+        let id = SessionId { index, nonce };
         self.replace(
             id,
             Session {
@@ -54,7 +54,8 @@ impl Sessions {
         id
     }
 
-    /// Decides about a write that stands at this place in the log. Every command that names a session uses it, be it
+    /// Decides about a write that stands at this place in the log. A session is the one that is meant only if its nonce is the
+    /// same, too: one of the same index that was opened in another past is not known. Every command that names a session uses it, be it
     /// applied or not: its client is alive.
     pub(crate) fn admit(&mut self, index: u64, id: SessionId, sequence: Sequence) -> Admission {
         let Some(session) = self.open.get_mut(&id) else {
@@ -132,6 +133,6 @@ impl Session {
             Some((sequence, Err(QueueError::Empty))) => (sequence.0, [9, 0]),
             Some((sequence, Err(QueueError::Full))) => (sequence.0, [10, 0]),
         };
-        hash_words(&[id.0, self.last_used, sequence, answer[0], answer[1]])
+        hash_words(&[id.index, id.nonce, self.last_used, sequence, answer[0], answer[1]])
     }
 }

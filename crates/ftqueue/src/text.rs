@@ -20,8 +20,9 @@ impl fmt::Display for QueueId {
 }
 
 impl fmt::Display for SessionId {
+    /// The index, and as much of the nonce as tells two sessions of one index apart.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        write!(f, "{}-{:04x}", self.index, self.nonce as u16)
     }
 }
 
@@ -123,7 +124,10 @@ mod tests {
     #[test]
     fn outputs() {
         let answered = |answer| Output::Answered(answer).to_string();
-        assert_eq!(Output::SessionOpened(SessionId(9)).to_string(), "session 9");
+        assert_eq!(
+            Output::SessionOpened(SessionId { index: 9, nonce: 0xabc }).to_string(),
+            "session 9-0abc"
+        );
         assert_eq!(Output::SessionExpired.to_string(), "the session has expired");
         assert_eq!(
             Output::OutOfSequence { next: Sequence(3) }.to_string(),
@@ -163,10 +167,13 @@ mod tests {
             item: 42,
         };
         let command = Command::Write {
-            session: SessionId(7),
+            session: SessionId {
+                index: 7,
+                nonce: 0x5_0001,
+            },
             sequence: Sequence(3),
             write,
         };
-        assert_eq!(command.to_string(), "push 1 42 (session 7, write 3)");
+        assert_eq!(command.to_string(), "push 1 42 (session 7-0001, write 3)");
     }
 }

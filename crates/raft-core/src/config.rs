@@ -153,6 +153,9 @@ rules! {
     own_read_tokens, OwnReadTokens, "§8";
     /// A write that is sent again is recognised by every copy of the machine. The host's rule.
     deduplicate_in_machine, DeduplicateInMachine, "§8";
+    /// A session is known by its place in the log and by what its client drew at random, for places are given out anew where
+    /// history is taken back. The host's rule.
+    session_carries_nonce, SessionCarriesNonce, "§8";
     /// What the machine remembers of its clients is part of a snapshot. The host's rule.
     sessions_in_snapshot, SessionsInSnapshot, "§7, §8";
     /// Term and vote are written as one. The host's rule.

@@ -37,7 +37,7 @@ impl Script {
         let mut script = Script::new();
         script.client.leading(script.now, NodeId(1), Term(1));
         script.submit(PUSH);
-        script.reply(Reply::SessionOpened(SessionId(5)));
+        script.reply(Reply::SessionOpened(session(5)));
         script.reply(Reply::Answered(Ok(Answer::Pushed)));
         assert!(script.client.take_done().is_some());
         script.submit(operation);
@@ -72,16 +72,61 @@ impl Script {
     }
 }
 
+fn session(index: u64) -> SessionId {
+    SessionId { index, nonce: 3 }
+}
+
 fn push_of(session: u64, sequence: u64) -> Request {
     let write = Write::Push {
         qid: QueueId(1),
         item: 42,
     };
     Request::Write {
-        session: SessionId(session),
+        session: self::session(session),
         sequence: Sequence(sequence),
         write,
     }
+}
+
+/// The nonce of the session that the client asks for now.
+fn nonce_of(script: &mut Script) -> u64 {
+    match script.sent().2 {
+        Request::OpenSession { nonce } => nonce,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn no_two_sessions_and_no_two_beginnings_of_a_client_have_the_same_name() {
+    let mut script = Script::new();
+    script.submit(PUSH);
+    let mut nonces = vec![nonce_of(&mut script)];
+    // No answer: the second try may open a session beside the first.
+    script.sleep();
+    nonces.push(nonce_of(&mut script));
+    script.client.cancel(script.now);
+    assert_eq!(script.result(), Err(Failure::Cancelled));
+    script.submit(PUSH);
+    nonces.push(nonce_of(&mut script));
+    let first_request = |seed| {
+        let mut client = Client::new(2, seed, members(3));
+        client.submit(Instant(0), PUSH).expect("idle");
+        let (_, request, body) = client.take_requests()[0];
+        (request, body)
+    };
+    let (anew, again) = (first_request(78), first_request(77));
+    assert_ne!(
+        anew.0, again.0,
+        "a reply to the one before is none to the one that begins anew"
+    );
+    assert_eq!(again.1, Request::OpenSession { nonce: nonces[0] }, "the seed decides");
+    nonces.extend(match anew.1 {
+        Request::OpenSession { nonce } => Some(nonce),
+        _ => None,
+    });
+    nonces.sort_unstable();
+    nonces.dedup();
+    assert_eq!(nonces.len(), 4, "{nonces:?}");
 }
 
 #[test]
@@ -91,10 +136,10 @@ fn the_first_write_opens_a_session_that_is_not_counted_as_a_try() {
     script.submit(PUSH);
     assert_eq!(script.client.submit(script.now, PUSH), Err(Busy));
     let (node, request, body) = script.sent();
-    assert_eq!((node, body), (NodeId(1), Request::OpenSession { nonce: 77 }));
+    assert!(matches!((node, body), (NodeId(1), Request::OpenSession { .. })));
     script
         .client
-        .receive(at_ms(12), node, request, Reply::SessionOpened(SessionId(5)));
+        .receive(at_ms(12), node, request, Reply::SessionOpened(session(5)));
     let (node, request, body) = script.sent();
     assert_eq!((node, body), (NodeId(1), push_of(5, 1)));
     script
@@ -270,7 +315,7 @@ fn an_expired_session_is_replaced_if_nothing_can_have_been_applied() {
         leader: Some(NodeId(2)),
     });
     script.reply(Reply::SessionExpired);
-    assert_eq!(script.sent().2, Request::OpenSession { nonce: 77 });
+    assert!(matches!(script.sent().2, Request::OpenSession { .. }));
 }
 
 #[test]
@@ -301,7 +346,7 @@ fn an_expired_session_leaves_the_outcome_unknown_if_something_may_have_been_appl
             script.reply(reply);
             assert_eq!(script.result(), Err(Failure::OutcomeUnknown), "case {case}");
             script.submit(PUSH);
-            assert_eq!(script.sent().2, Request::OpenSession { nonce: 77 });
+            assert!(matches!(script.sent().2, Request::OpenSession { .. }));
         }
     }
 }
@@ -313,7 +358,7 @@ fn a_write_given_up_once_it_was_sent_takes_its_session_along() {
     script.client.cancel(script.now);
     assert_eq!(script.result(), Err(Failure::OutcomeUnknown));
     script.submit(PUSH);
-    assert_eq!(script.sent().2, Request::OpenSession { nonce: 77 });
+    assert!(matches!(script.sent().2, Request::OpenSession { .. }));
 }
 
 #[test]
@@ -341,7 +386,7 @@ fn replies_that_no_node_gives_are_ignored() {
     let (node, request, _) = script.sent();
     script
         .client
-        .receive(script.now, node, request, Reply::SessionOpened(SessionId(6)));
+        .receive(script.now, node, request, Reply::SessionOpened(session(6)));
     assert_eq!(
         (script.client.take_done(), script.client.take_requests()),
         (None, vec![])
@@ -360,9 +405,12 @@ fn clients_with_different_numbers_never_use_the_same_request_id() {
         client.take_requests()[0].1
     };
     assert_eq!(
-        (first(0), first(1)),
-        (RequestId(0), RequestId(1 << REQUEST_NUMBER_BITS))
+        first(0).0 ^ first(1).0,
+        1 << REQUEST_NUMBER_BITS,
+        "of one seed, they differ in their numbers"
     );
+    let last = RequestId(8 << REQUEST_NUMBER_BITS | (1 << REQUEST_NUMBER_BITS) - 1);
+    assert_eq!(after(last), RequestId(8 << REQUEST_NUMBER_BITS), "nor after very many");
     assert_eq!(first(u16::MAX).0 >> REQUEST_NUMBER_BITS, u64::from(u16::MAX));
 }
 
@@ -442,7 +490,7 @@ impl Cluster {
             replies: Vec::new(),
         };
         cluster.apply(&Command::OpenSession { nonce: 0 });
-        let (session, sequence) = (SessionId(1), Sequence(1));
+        let (session, sequence) = (SessionId { index: 1, nonce: 0 }, Sequence(1));
         cluster.apply(&Command::Write {
             session,
             sequence,

@@ -23,8 +23,8 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
     ];
     prop_oneof![
         any::<u64>().prop_map(|nonce| Command::OpenSession { nonce }),
-        (any::<u64>(), any::<u64>(), write).prop_map(|(session, sequence, write)| Command::Write {
-            session: SessionId(session),
+        (any::<[u64; 3]>(), write).prop_map(|([index, nonce, sequence], write)| Command::Write {
+            session: SessionId { index, nonce },
             sequence: Sequence(sequence),
             write
         }),

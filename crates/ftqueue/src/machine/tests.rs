@@ -19,7 +19,7 @@ struct Model {
 }
 
 struct ModelSession {
-    id: u64,
+    id: SessionId,
     last_used: u64,
     /// The answer of each of its writes, the first in front.
     answers: Vec<Result<Answer, QueueError>>,
@@ -27,24 +27,15 @@ struct ModelSession {
 
 impl Model {
     fn apply(&mut self, index: u64, command: &Command) -> Output {
-        let Command::Write {
-            session: id,
-            sequence,
-            write,
-        } = *command
-        else {
-            self.sessions.push(ModelSession {
-                id: index,
-                last_used: index,
-                answers: Vec::new(),
-            });
-            if self.sessions.len() > self.limits.sessions_max {
-                self.sessions.sort_by_key(|session| session.last_used);
-                self.sessions.remove(0);
-            }
-            return Output::SessionOpened(SessionId(index));
+        let (id, sequence, write) = match *command {
+            Command::OpenSession { nonce } => return self.open(SessionId { index, nonce }),
+            Command::Write {
+                session,
+                sequence,
+                write,
+            } => (session, sequence, write),
         };
-        let Some(place) = self.sessions.iter().position(|session| session.id == id.0) else {
+        let Some(place) = self.sessions.iter().position(|session| session.id == id) else {
             return Output::SessionExpired;
         };
         self.sessions[place].last_used = index;
@@ -60,6 +51,19 @@ impl Model {
         let answer = self.write(write);
         self.sessions[place].answers.push(answer);
         Output::Answered(answer)
+    }
+
+    fn open(&mut self, id: SessionId) -> Output {
+        self.sessions.push(ModelSession {
+            id,
+            last_used: id.index,
+            answers: Vec::new(),
+        });
+        if self.sessions.len() > self.limits.sessions_max {
+            self.sessions.sort_by_key(|session| session.last_used);
+            self.sessions.remove(0);
+        }
+        Output::SessionOpened(id)
     }
 
     fn write(&mut self, write: Write) -> Result<Answer, QueueError> {
@@ -218,8 +222,12 @@ impl Both {
         else {
             return Command::OpenSession { nonce: self.index };
         };
-        let session = self.opened.get(opened).copied().unwrap_or(SessionId(0));
-        let known = self.model.sessions.iter().find(|known| known.id == session.0);
+        let session = self
+            .opened
+            .get(opened)
+            .copied()
+            .unwrap_or(SessionId { index: 0, nonce: 0 });
+        let known = self.model.sessions.iter().find(|known| known.id == session);
         let answered = known.map_or(0, |known| known.answers.len() as u64);
         let sequence = Sequence(match sequence {
             Aim::Next => answered + 1,
@@ -334,7 +342,7 @@ impl Writer {
         machine.apply(1, &Command::OpenSession { nonce: 0 });
         Writer {
             machine,
-            session: SessionId(1),
+            session: SessionId { index: 1, nonce: 0 },
             index: 1,
         }
     }
@@ -382,6 +390,35 @@ fn an_error_is_an_answer_too() {
     );
 }
 
+/// The log was taken back behind the command that opened a session, and its place went to somebody else's.
+#[test]
+fn a_session_of_a_past_that_was_taken_back_is_not_taken_for_the_one_in_its_place() {
+    let push = |nonce, sequence, item| Command::Write {
+        session: SessionId { index: 2, nonce },
+        sequence: Sequence(sequence),
+        write: Write::Push { qid: QueueId(1), item },
+    };
+    let mut writer = Writer::new();
+    writer.write(1, CREATE);
+    let mut machine = writer.machine;
+    let (old, new) = (0xaaaa, 0xbbbb);
+    let opened = machine.apply(2, &Command::OpenSession { nonce: new });
+    assert_eq!(opened, Output::SessionOpened(SessionId { index: 2, nonce: new }));
+    let digest = machine.digest();
+    assert_eq!(machine.apply(3, &push(old, 1, 20)), Output::SessionExpired);
+    assert_eq!(machine.digest(), digest, "nor does it count as use of the other's");
+    assert_eq!(
+        machine.apply(4, &push(new, 1, 10)),
+        Output::Answered(Ok(Answer::Pushed))
+    );
+    assert_eq!(
+        machine.apply(5, &push(old, 1, 20)),
+        Output::SessionExpired,
+        "nor for a repeat of its write"
+    );
+    assert_eq!(machine.read(&Read::Qsize { qid: QueueId(1) }), Ok(Answer::Size(1)));
+}
+
 #[test]
 fn the_session_that_was_used_least_recently_makes_way() {
     let mut machine = FtQueue::default();
@@ -389,11 +426,14 @@ fn the_session_that_was_used_least_recently_makes_way() {
     for index in 1..=max {
         assert_eq!(
             machine.apply(index, &Command::OpenSession { nonce: 9 }),
-            Output::SessionOpened(SessionId(index))
+            Output::SessionOpened(SessionId { index, nonce: 9 })
         );
     }
     let write = |session, sequence| Command::Write {
-        session: SessionId(session),
+        session: SessionId {
+            index: session,
+            nonce: 9,
+        },
         sequence: Sequence(sequence),
         write: Write::Pop { qid: QueueId(1) },
     };
@@ -449,7 +489,10 @@ fn what_no_machine_could_hold_is_not_read() {
             last_used: 1,
             last: None,
         };
-        let sessions = sessions.iter().map(|id| (SessionId(*id), session)).collect::<Vec<_>>();
+        let sessions = sessions
+            .iter()
+            .map(|id| (SessionId { index: *id, nonce: 5 }, session))
+            .collect::<Vec<_>>();
         let bytes = postcard::to_allocvec(&(queues, sessions)).expect("plain data");
         postcard::from_bytes::<FtQueue>(&bytes).is_ok()
     };
@@ -472,7 +515,7 @@ fn queues_are_numbered_from_1_in_the_order_in_which_they_were_made() {
     for (sequence, label) in [(1, 30), (2, 10), (3, 20)] {
         let write = Write::CreateQueue { label: Label(label) };
         let command = Command::Write {
-            session: SessionId(1),
+            session: SessionId { index: 1, nonce: 0 },
             sequence: Sequence(sequence),
             write,
         };
@@ -491,7 +534,7 @@ fn digests_are_the_same_in_every_build() {
     let mut write = |machine: &mut FtQueue, write| {
         sequence += 1;
         let command = Command::Write {
-            session: SessionId(1),
+            session: SessionId { index: 1, nonce: 9 },
             sequence: Sequence(sequence),
             write,
         };

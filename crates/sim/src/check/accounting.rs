@@ -58,9 +58,9 @@ impl Accounts {
     /// Applies a committed command.
     pub fn apply(&mut self, index: LogIndex, command: &Command) {
         match *command {
-            Command::OpenSession { .. } => {
+            Command::OpenSession { nonce } => {
                 self.sessions.insert(
-                    SessionId(index.0),
+                    SessionId { index: index.0, nonce },
                     Session {
                         used: index,
                         next: Sequence(1),
@@ -72,7 +72,7 @@ impl Accounts {
                         .iter()
                         .min_by_key(|(_, session)| session.used)
                         .map(|(id, _)| *id);
-                    self.sessions.remove(&oldest.unwrap_or(SessionId(0)));
+                    oldest.map(|oldest| self.sessions.remove(&oldest));
                 }
             }
             Command::Write {

@@ -774,7 +774,7 @@ fn payload_hash(payload: &Payload<Command>) -> u64 {
                 Write::Push { qid, item } => (3, qid.0, item as u64),
                 Write::Pop { qid } => (4, qid.0, 0),
             };
-            hash::of_words(&[kind, session.0, sequence.0, first, second])
+            hash::of_words(&[kind, session.index, session.nonce, sequence.0, first, second])
         }
     }
 }
