@@ -145,6 +145,9 @@ rules! {
     ignore_late_fsync, IgnoreLateFsync, "figure 2";
     /// A read waits until a majority has confirmed the leader after the read arrived.
     confirm_leadership_before_read, ConfirmLeadershipBeforeRead, "§8";
+    /// Only an answer that accepts what its leader of this very term sent confirms that leader; a refusal for a term that has
+    /// passed confirms nothing.
+    only_acceptance_confirms, OnlyAcceptanceConfirms, "§8";
     /// A new leader serves no read before it has committed an entry of its own term.
     commit_before_read, CommitBeforeRead, "§8";
     /// A read waits until the machine has applied all that was committed when it arrived.

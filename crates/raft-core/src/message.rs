@@ -22,8 +22,10 @@ pub enum Payload<C> {
     Command(C),
 }
 
-/// A counter of rounds in which a leader asks whether it still leads, made by the leader itself (ReadIndex, §8).
-/// A reply carries back the greatest round the follower has seen from that leader in that term.
+/// A counter of rounds in which a leader asks whether it still leads, made by the leader itself (ReadIndex, §8). Each leadership
+/// counts from 0, so a round means something only together with the term of the message that carried it. A reply carries back
+/// the round of the message that it answers, and it confirms that round only if it accepts that message: then its own term is the
+/// message's term. A refusal for a stale term carries the term of the follower, which is another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReadRound(pub u64);
 
@@ -159,6 +161,21 @@ pub enum InstallOutcome {
     Installed,
     /// The part came from a leader of an older term.
     StaleTerm,
+}
+
+impl AppendOutcome {
+    /// Whether the follower recognised the append's sender as the leader of its term. It does so, too, where its log does not
+    /// fit.
+    pub fn accepts_leader(&self) -> bool {
+        !matches!(self, AppendOutcome::StaleTerm)
+    }
+}
+
+impl InstallOutcome {
+    /// Whether the follower recognised the part's sender as the leader of its term.
+    pub fn accepts_leader(&self) -> bool {
+        !matches!(self, InstallOutcome::StaleTerm)
+    }
 }
 
 impl<C> Message<C> {

@@ -18,7 +18,7 @@ use raft_core::{
     Timing,
 };
 use support::checker::Violation;
-use support::world::{Disk, World, entry_text};
+use support::world::{Disk, Packet, World, entry_text};
 
 #[test]
 fn scripts() {
@@ -42,6 +42,8 @@ type Outcome = Result<(), Box<dyn Error>>;
 #[derive(Default)]
 struct Script {
     world: Option<World>,
+    /// Messages that are late: put aside by `hold`, under way again with `release`.
+    held: Vec<Packet>,
     violations: usize,
 }
 
@@ -103,6 +105,12 @@ impl Script {
                     .collect();
                 world.network.extend(copies);
             }
+            "hold" => {
+                for place in select(world, &arguments)?.into_iter().rev() {
+                    self.held.extend(world.network.remove(place));
+                }
+            }
+            "release" => world.network.extend(self.held.drain(..).rev()),
             "network" => lines.extend(
                 world
                     .network

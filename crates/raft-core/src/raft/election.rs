@@ -211,7 +211,9 @@ impl<M: Machine> Raft<M> {
             );
         }
         let reason = match &self.role {
-            RoleState::Candidate(candidate) if candidate.has_heard(voter) => IgnoreReason::Outdated,
+            // A refusal may answer what this node asked in an earlier term, for it carries the voter's term. A vote is of this
+            // term, and takes the refusal's place.
+            RoleState::Candidate(candidate) if candidate.has_heard(voter, reply.granted) => IgnoreReason::Outdated,
             RoleState::Candidate(_) => return self.count_vote(voter, reply.granted, out),
             RoleState::Leader(_) => IgnoreReason::Outdated,
             RoleState::Follower => IgnoreReason::NotAsked,
@@ -223,7 +225,7 @@ impl<M: Machine> Raft<M> {
     pub(super) fn count_own_vote(&mut self, out: &mut Out<M>) {
         let own = self.config.id;
         if let RoleState::Candidate(candidate) = &self.role
-            && !candidate.has_heard(own)
+            && !candidate.has_heard(own, true)
             && self.hard_state_counts()
         {
             self.count_vote(own, true, out);
@@ -237,6 +239,7 @@ impl<M: Machine> Raft<M> {
             return;
         };
         let heard = if granted {
+            candidate.refusals.retain(|refused| *refused != voter);
             &mut candidate.votes
         } else {
             &mut candidate.refusals
@@ -270,7 +273,8 @@ impl<M: Machine> Raft<M> {
 }
 
 impl Candidate {
-    fn has_heard(&self, voter: NodeId) -> bool {
-        self.votes.contains(&voter) || self.refusals.contains(&voter)
+    /// Whether the voter has said as much or more: a vote outweighs a refusal.
+    fn has_heard(&self, voter: NodeId, granted: bool) -> bool {
+        self.votes.contains(&voter) || (!granted && self.refusals.contains(&voter))
     }
 }

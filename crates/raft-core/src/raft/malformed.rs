@@ -35,8 +35,8 @@ impl<M: Machine> Raft<M> {
         let RoleState::Leader(leader) = &self.role else {
             return Ok(());
         };
-        if reply.term != self.hard_state.term {
-            return Ok(()); // It speaks of another term's leader.
+        if reply.term != self.hard_state.term || !reply.outcome.accepts_leader() {
+            return Ok(()); // It answers another term's leader.
         }
         if reply.read_round > leader.round || reply.last_included_index > self.log.base() {
             return Err(Malformed::NeverAsked);
@@ -51,8 +51,8 @@ impl<M: Machine> Raft<M> {
         let RoleState::Leader(leader) = &self.role else {
             return Ok(());
         };
-        if reply.term != self.hard_state.term {
-            return Ok(()); // It speaks of another term's leader.
+        if reply.term != self.hard_state.term || !reply.outcome.accepts_leader() {
+            return Ok(()); // It answers another term's leader.
         }
         if reply.read_round > leader.round {
             return Err(Malformed::NeverAsked);

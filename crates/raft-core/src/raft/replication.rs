@@ -147,7 +147,8 @@ impl<M: Machine> Raft<M> {
     /// A follower has answered an append.
     pub(super) fn append_entries_reply(&mut self, from: NodeId, reply: &AppendEntriesReply, out: &mut Out<M>) {
         let match_index_never_falls = self.config.rules.match_index_never_falls;
-        let Some((place, newly_answered)) = self.answered(from, reply.term, reply.read_round, out) else {
+        let Some((place, newly_answered)) = self.answered(from, reply.term, reply.read_round, reply.outcome.accepts_leader(), out)
+        else {
             return;
         };
         let RoleState::Leader(leader) = &mut self.role else {
@@ -208,11 +209,15 @@ impl<M: Machine> Raft<M> {
 
     /// Notes that a follower has answered this leader. Says where it stands among the followers, and whether it had not answered
     /// this round before; nothing, if the answer is not for the leader of this term.
+    ///
+    /// An answer that does not accept the leader is of the follower's term, and answers something of an older one, perhaps of
+    /// this node's own earlier leadership, whose rounds were numbered alike. It confirms nothing.
     pub(super) fn answered(
         &mut self,
         from: NodeId,
         term: Term,
         read_round: ReadRound,
+        accepts_leader: bool,
         out: &mut Out<M>,
     ) -> Option<(usize, bool)> {
         let ours = self.hard_state.term;
@@ -226,6 +231,9 @@ impl<M: Machine> Raft<M> {
         };
         let place = leader.progress.iter().position(|progress| progress.id == from)?;
         let peer = &mut leader.peers[place];
+        if !accepts_leader && self.config.rules.only_acceptance_confirms {
+            return Some((place, false));
+        }
         let newly_answered = read_round > peer.answered_round;
         peer.answered_round = peer.answered_round.max(read_round);
         Some((place, newly_answered))

@@ -100,7 +100,7 @@ impl<M: Machine> Raft<M> {
             self.take_part(from, part, out)
         };
         let reply = InstallSnapshotReply {
-            term: ours,
+            term: if outcome.accepts_leader() { term } else { ours },
             last_included_index,
             outcome,
             read_round,
@@ -186,7 +186,8 @@ impl<M: Machine> Raft<M> {
 
     /// A follower says how far it has come with the snapshot.
     pub(super) fn install_snapshot_reply(&mut self, from: NodeId, reply: &InstallSnapshotReply, out: &mut Out<M>) {
-        let Some((place, _)) = self.answered(from, reply.term, reply.read_round, out) else {
+        let accepts_leader = reply.outcome.accepts_leader();
+        let Some((place, _)) = self.answered(from, reply.term, reply.read_round, accepts_leader, out) else {
             return;
         };
         let RoleState::Leader(leader) = &mut self.role else {
