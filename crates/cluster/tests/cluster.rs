@@ -6,7 +6,7 @@ use cluster::host::{Reply, Request};
 use cluster::node::{BootError, NodeInput};
 use cluster::wal::{Flaw, HEADER_BYTES};
 use ftqueue::{Answer, Label, QueueError, QueueId, Read, SessionId};
-use raft_core::{Duration, NodeId, Role};
+use raft_core::{Duration, NodeId, Role, Rule, Rules};
 use world::{Unflushed, World};
 
 /// A cluster whose nodes take a snapshot after so many entries.
@@ -55,6 +55,57 @@ fn one_leader_is_elected_and_followed() {
             assert_eq!(world.node(id).view().leader, Some(leader), "seed {seed}: {id}");
         }
     }
+}
+
+/// A refusal for a stale term answers what was asked in an earlier leadership, whose rounds were numbered alike. `top 1` is asked
+/// of a node that led twice and is deposed for the second time, after `pop 1` was answered by the new leader. Returns what it
+/// answers.
+fn top_at_a_deposed_leader(rules: Rules) -> Option<Reply> {
+    let [one, two, three] = [1, 2, 3].map(NodeId);
+    let read = Request::Read(Read::Top(QueueId(1)));
+    let mut world = World::new(3, 7);
+    world.rules = rules;
+    world.start_all();
+    world.elect(one);
+    let client = world.client();
+    world.answer(client, "create_queue 7");
+    world.answer(client, "push 1 42");
+    let four_reads = |world: &mut World| {
+        for _ in 0..4 {
+            let asked = world.ask(one, read);
+            world.run_until(world.now + SECOND, |world| world.reply(asked).is_some());
+            assert_eq!(world.reply(asked), Some(Reply::Answered(Ok(Answer::Item(42)))));
+        }
+    };
+    four_reads(&mut world);
+    world.late = Some((one, two)); // The append of round 5.
+    world.ask(one, read);
+    world.late = None;
+    world.elect(three);
+    world.elect(one);
+    world.late = Some((two, one)); // The refusal of that append, in node 1's second term.
+    world.release();
+    world.late = None;
+    four_reads(&mut world);
+    world.isolate(one);
+    world.elect(three);
+    assert_eq!(world.answer(client, "pop 1"), Answer::Item(42));
+    let stale = world.ask(one, read);
+    world.step(one, NodeInput::SetInbound { peer: two, cut: false });
+    world.release();
+    world.run_for(SECOND);
+    world.reply(stale)
+}
+
+#[test]
+fn a_late_refusal_of_another_term_confirms_no_read() {
+    assert_eq!(top_at_a_deposed_leader(Rules::default()), None);
+}
+
+#[test]
+fn a_late_refusal_would_confirm_a_stale_read_without_the_rule() {
+    let answered = top_at_a_deposed_leader(Rules::without(Rule::OnlyAcceptanceConfirms));
+    assert_eq!(answered, Some(Reply::Answered(Ok(Answer::Item(42)))));
 }
 
 #[test]

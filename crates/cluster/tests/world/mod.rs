@@ -54,6 +54,10 @@ pub(crate) struct World {
     /// Every leader of every term, as announced.
     pub(crate) leaders: Vec<(Term, NodeId)>,
     cut: Vec<(NodeId, NodeId)>,
+    /// The direction in which frames are late, if there is one: they are put aside until [`World::release`].
+    pub(crate) late: Option<(NodeId, NodeId)>,
+    late_frames: Vec<(NodeId, NodeId, Vec<u8>)>,
+    pub(crate) rules: Rules,
     pub(crate) link: LinkSettings,
     /// How long a flush takes.
     pub(crate) flush: Duration,
@@ -138,6 +142,9 @@ impl World {
             asked: 0,
             leaders: Vec::new(),
             cut: Vec::new(),
+            late: None,
+            late_frames: Vec::new(),
+            rules: Rules::default(),
             link: LINK,
             flush: Duration(700),
             compact_after: COMPACT_AFTER_ENTRIES,
@@ -208,7 +215,7 @@ impl World {
                 .seed
                 .wrapping_mul(1_000_003)
                 .wrapping_add(u64::from(id.0) * 1000 + u64::from(boot)),
-            rules: Rules::default(),
+            rules: self.rules,
             compact_after: self.compact_after,
         };
         let link = |peer| LinkSettings {
@@ -309,6 +316,23 @@ impl World {
     pub(crate) fn step(&mut self, id: NodeId, input: NodeInput) {
         self.inputs.push_back((id, input));
         self.settle();
+    }
+
+    /// The frames that were late arrive.
+    pub(crate) fn release(&mut self) {
+        let late = self.late_frames.drain(..);
+        self.inputs
+            .extend(late.map(|(from, to, bytes)| (to, NodeInput::Arrive { from, bytes })));
+        self.settle();
+    }
+
+    /// Has a node stand for election, and waits until it leads.
+    pub(crate) fn elect(&mut self, id: NodeId) {
+        self.step(id, NodeInput::FireTimer);
+        self.run_until(self.now + Duration::from_millis(140), |world| {
+            world.leader() == Some(id)
+        });
+        assert_eq!(self.leader(), Some(id), "{:?}", self.roles());
     }
 
     /// Adds a client.
@@ -514,6 +538,10 @@ impl World {
             });
         }
         for (to, bytes) in out.frames {
+            if self.late == Some((id, to)) {
+                self.late_frames.push((id, to, bytes));
+                continue;
+            }
             self.inputs.push_back((to, NodeInput::Arrive { from: id, bytes }));
         }
         for (request, reply) in out.replies {

@@ -147,7 +147,8 @@ impl<M: Machine> Raft<M> {
     /// A follower has answered an append.
     pub(super) fn append_entries_reply(&mut self, from: NodeId, reply: &AppendEntriesReply, out: &mut Out<M>) {
         let match_index_never_falls = self.config.rules.match_index_never_falls;
-        let Some((place, newly_answered)) = self.answered(from, reply.term, reply.read_round, reply.outcome.accepts_leader(), out)
+        let Some((place, newly_answered)) =
+            self.answered(from, reply.term, reply.read_round, reply.outcome.accepts_leader(), out)
         else {
             return;
         };
