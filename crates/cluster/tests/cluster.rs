@@ -62,7 +62,7 @@ fn one_leader_is_elected_and_followed() {
 /// answers.
 fn top_at_a_deposed_leader(rules: Rules) -> Option<Reply> {
     let [one, two, three] = [1, 2, 3].map(NodeId);
-    let read = Request::Read(Read::Top(QueueId(1)));
+    let read = Request::Read(Read::Top { qid: QueueId(1) });
     let mut world = World::new(3, 7);
     world.rules = rules;
     world.start_all();
@@ -82,6 +82,7 @@ fn top_at_a_deposed_leader(rules: Rules) -> Option<Reply> {
     world.ask(one, read);
     world.late = None;
     world.elect(three);
+    world.run_for(Duration::from_millis(100)); // So that node 1 has the entry with which that term began.
     world.elect(one);
     world.late = Some((two, one)); // The refusal of that append, in node 1's second term.
     world.release();
