@@ -55,6 +55,11 @@ fn running(id: NodeId, node: &Node) -> ShownNode {
     }
 }
 
+/// How two runs differ in a node that only one of them has.
+pub(crate) fn only_one_has(one: &str, other: &str) -> (String, String, String) {
+    ("membership".to_owned(), one.to_owned(), other.to_owned())
+}
+
 /// How two looks at one member differ: what, how it was, and how it is.
 pub(crate) fn differences(one: &ShownNode, other: &ShownNode) -> Vec<(String, String, String)> {
     let (one_status, other_status) = match (&one.status, &other.status) {

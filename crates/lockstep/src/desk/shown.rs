@@ -43,7 +43,7 @@ impl Desk {
             on_the_way: &on_the_way,
             grabbed: self.grabbed.map(|(_, message)| message),
             changed: &changed,
-            members: &self.members,
+            members: self.runs.get(&self.shown).map_or(&[], |run| run.record.members()),
         };
         let html = panel.html();
         if html != self.panel {
@@ -175,10 +175,20 @@ impl Desk {
         let run = self.run_at(other, at)?;
         let moment = run.chronicle.tape.moment(at.min(run.end()));
         let others = view::nodes(&moment, None);
-        let rows = nodes.iter().zip(&others).flat_map(|(here, there)| {
-            let rows = view::differences(here, there).into_iter();
-            rows.map(|(what, here_is, there_is)| (here.id, what, here_is, there_is))
+        let rows = nodes.iter().flat_map(|here| {
+            let there = others.iter().find(|there| there.id == here.id);
+            let differ = there.map(|there| view::differences(here, there));
+            let rows = differ.unwrap_or_else(|| vec![view::only_one_has("is a member", "is none")]);
+            rows.into_iter()
+                .map(|(what, here_is, there_is)| (here.id, what, here_is, there_is))
         });
+        let only_there = others
+            .iter()
+            .filter(|there| nodes.iter().all(|here| here.id != there.id));
+        let rows = rows.chain(only_there.map(|there| {
+            let (what, here_is, there_is) = view::only_one_has("is none", "is a member");
+            (there.id, what, here_is, there_is)
+        }));
         Some(Comparison {
             run: other,
             name: self.runs.get(&other)?.name.clone(),

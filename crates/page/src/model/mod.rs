@@ -173,7 +173,8 @@ impl Model {
 }
 
 impl Node {
-    fn new(id: NodeId) -> Node {
+    /// A node of which nothing is known: it counts as one that does not run.
+    pub fn new(id: NodeId) -> Node {
         Node {
             id,
             power: Power::Off,

@@ -40,6 +40,8 @@ pub(super) struct App {
     pub(super) recorder: RefCell<Recorder>,
     /// The instant that is shown, if it is not the present.
     pub(super) past: RefCell<Option<Past>>,
+    /// How many members that has which is shown: a run from a file or a link may have more or fewer than the page's own cluster.
+    pub(super) shown_members: RwSignal<usize>,
     /// From where nodes go on at their next start, if not from their disks.
     pub(super) resumes: RefCell<Vec<(NodeId, Resume)>>,
     /// Nodes that go on from the past and are not there yet: time waits for them.
@@ -127,6 +129,7 @@ async fn try_open() -> Result<(), String> {
         clients: RefCell::new(Clients::new(members.clone())),
         recorder: RefCell::default(),
         past: RefCell::new(None),
+        shown_members: RwSignal::new(members.len()),
         resumes: RefCell::default(),
         awaited: RefCell::default(),
         clock: RefCell::new(Clock::new(ClockSetting {
@@ -275,6 +278,24 @@ impl App {
             Ok(past) => past,
             Err(_) => self.model.borrow(),
         }
+    }
+
+    /// Shows an instant of some run; the present, without one.
+    pub(super) fn show(&self, past: Option<Past>) {
+        *self.past.borrow_mut() = past;
+        let count = self.members_shown().len();
+        if self.shown_members.get_untracked() != count {
+            self.shown_members.set(count);
+            if matches!(self.selected.get_untracked(), Selection::Node(id) if usize::from(id.0) > count) {
+                self.selected.set(Selection::Leader);
+            }
+        }
+        self.touch();
+    }
+
+    /// The members of what is shown, in rising order.
+    pub(super) fn members_shown(&self) -> Vec<NodeId> {
+        self.scene().nodes().map(|node| node.id).collect()
     }
 
     /// The instant that panels show.

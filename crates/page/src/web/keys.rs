@@ -129,8 +129,8 @@ fn pressed(event: &KeyboardEvent) -> bool {
 fn pressed_on_node(id: NodeId, key: &str) -> bool {
     let app = app();
     match key {
-        "p" if app.fleet.borrow().is_running(id) => {
-            let paused = app.fleet.borrow().is_paused(id);
+        "p" if app.runs(id) => {
+            let paused = app.is_paused(id);
             app.set_paused(id, !paused);
         }
         "i" => {
@@ -146,7 +146,7 @@ fn pressed_on_node(id: NodeId, key: &str) -> bool {
 }
 
 fn pressed_digit(id: NodeId, only_focus: bool) -> bool {
-    let known = app().members().contains(&id);
+    let known = app().members_shown().contains(&id);
     if known {
         focus(&format!("[data-node=\"{}\"]", id.0));
         if !only_focus {
@@ -157,7 +157,7 @@ fn pressed_digit(id: NodeId, only_focus: bool) -> bool {
 }
 
 fn focus_neighbour(id: NodeId, by: i32) {
-    let members = app().members();
+    let members = app().members_shown();
     let count = members.len() as i32;
     let place = members.iter().position(|&member| member == id).unwrap_or(0) as i32;
     let next = members[(place + by).rem_euclid(count) as usize];

@@ -18,12 +18,17 @@ pub(super) fn Queues() -> impl IntoView {
         chosen.set_value(event_target_value(&event).parse().unwrap_or(0));
         app().touch();
     });
+    let shown = app().shown_members;
+    let whose = view::text(move |app| {
+        shown.track();
+        node_options("leader", &app.members_shown())
+    });
     view! {
         <section class="panel queues-panel" aria-label="Queues">
             <h2>
                 "Queues" <span>{view::text(move |app| of(app, chosen.get_value()))}</span>
                 <span class="grow"></span>
-                <select aria-label="Whose queues" on:change=choose inner_html=node_options("leader", &app().members())></select>
+                <select aria-label="Whose queues" on:change=choose inner_html=whose></select>
             </h2>
             <div class="queues" tabindex="0" role="group" aria-label="Items of the queues"
                 inner_html=view::text(move |app| list(app, chosen.get_value()))></div>

@@ -145,8 +145,7 @@ impl App {
             FromLockstep::Ready { build } => self.recorder_is_ready(&build),
             FromLockstep::Shown(shown) => {
                 let past = shown.map(|shown| Past::new(*shown, &self.model.borrow()));
-                *self.past.borrow_mut() = past;
-                self.touch();
+                self.show(past);
             }
             FromLockstep::Panel(html) => timepanel::show(&html),
             FromLockstep::Made { name, mime, bytes } => self.take_product(&name, &mime, &bytes),
@@ -200,9 +199,8 @@ impl App {
         drop(recorder);
         // If it was a link that ended it, a reload is not to meet it again.
         let _ = wall::window().location().set_hash("");
-        *self.past.borrow_mut() = None;
+        self.show(None);
         self.notify("The recorder has stopped. The cluster runs on; reload the page to record it again.".to_owned());
-        self.touch();
     }
 
     /// A file to save; or a link, which goes to the address and the clipboard.
@@ -224,7 +222,7 @@ impl App {
 
     /// The Workers go on from states of the past: every one is ended, time is set back, and those that ran then are started.
     fn resume(&self, at: Instant, nodes: Vec<(NodeId, Resume)>) {
-        *self.past.borrow_mut() = None;
+        self.show(None);
         for (id, _) in &nodes {
             if self.fleet.borrow().is_running(*id) {
                 self.report(self.crash(*id));

@@ -12,7 +12,7 @@ use super::app::{App, Selection, app};
 use super::canvas::{self, Palette};
 use super::view::{act, flag, text};
 use super::{dialogs, view};
-use crate::model::{Flight, Power};
+use crate::model::{Flight, Node, Power};
 
 /// The stage's height as part of its width.
 const ASPECT: f64 = 400.0 / 430.0;
@@ -59,32 +59,36 @@ pub(super) fn Ring() -> impl IntoView {
             paint(&canvas);
         }
     });
-    let members = app().members();
-    let pairs: Vec<(NodeId, NodeId)> = members
-        .iter()
-        .flat_map(|&one| {
-            members
-                .iter()
-                .filter(move |&&other| other > one)
-                .map(move |&other| (one, other))
-        })
-        .collect();
-    let diameter = format!("--node:{}", 2.0 * node_radius(members.len()));
+    let shown = app().shown_members;
     view! {
         <section class="panel cluster" aria-label="Cluster">
             <h2>"Cluster" <span>"click a node to crash it; a link to cut it"</span></h2>
-            <div class="ring-space"><div class="ring-stage" style=diameter>
+            <div class="ring-space"><div class="ring-stage" style:--node=text(move |_| (2.0 * node_radius(shown.get())).to_string())>
                 <canvas node_ref=canvas aria-hidden="true"></canvas>
-                {pairs.into_iter().map(|(one, other)| view! { <LinkHandle one other /> }).collect_view()}
-                {members.into_iter().map(|id| view! { <NodeButton id /> }).collect_view()}
+                {move || seats(shown.get())}
             </div></div>
         </section>
     }
 }
 
+/// What a ring of so many nodes has to be clicked: its links, then its nodes, which lie above them.
+fn seats(count: usize) -> impl IntoView {
+    let members = || (1..=count as u8).map(NodeId);
+    let links = members().flat_map(|one| {
+        members()
+            .filter(move |other| *other > one)
+            .map(move |other| (one, other))
+    });
+    let links: Vec<_> = links
+        .map(|(one, other)| view! { <LinkHandle one other count /> })
+        .collect();
+    let nodes: Vec<_> = members().map(|id| view! { <NodeButton id count /> }).collect();
+    (links, nodes)
+}
+
 #[component]
-fn NodeButton(id: NodeId) -> impl IntoView {
-    let (x, y) = place(id, app().members().len());
+fn NodeButton(id: NodeId, count: usize) -> impl IntoView {
+    let (x, y) = place(id, count);
     let style = format!("left:{:.3}%;top:{:.3}%", x * 100.0, y / ASPECT * 100.0);
     let seen = move |show: fn(NodeLook) -> String| text(move |app| show(look(app, id)));
     let class = seen(|look| {
@@ -97,7 +101,7 @@ fn NodeButton(id: NodeId) -> impl IntoView {
         NodeLook { up: true, .. } => "Click to crash it: its Worker is terminated.".to_owned(),
         _ => "Click to start it: it recovers from its disk.".to_owned(),
     });
-    let description = seen(if app().members().len() > LARGE_MAX {
+    let description = seen(if count > LARGE_MAX {
         |look| if look.paused { "paused · " } else { "" }.to_owned()
     } else {
         |look| {
@@ -137,11 +141,7 @@ fn NodeMenu(id: NodeId, menu_id: String) -> impl IntoView {
     let items: [Item; 6] = [
         (
             |app, id| {
-                if app.fleet.borrow().is_running(id) {
-                    "Crash"
-                } else {
-                    "Restart"
-                }
+                if app.runs(id) { "Crash" } else { "Restart" }
             },
             |id| app().toggle(id),
             false,
@@ -172,7 +172,7 @@ fn NodeMenu(id: NodeId, menu_id: String) -> impl IntoView {
         <div id=menu_id popover="auto" role="menu" class="menu" aria-label=format!("Menu of {id}")
             on:toggle=view::on(|event| view::focus_menu(&event)) on:keydown=view::on(|event| view::move_in_menu(&event))>
             {items.into_iter().map(|(label, chosen, only_running)| view! {
-                <button role="menuitem" disabled=flag(move |app| only_running && !app.fleet.borrow().is_running(id))
+                <button role="menuitem" disabled=flag(move |app| only_running && !app.runs(id))
                     on:click=act(move || { view::hide_popover(&format!("menu-{}", id.0)); chosen(id); })>
                     {text(move |app| label(app, id).to_owned())}
                 </button>
@@ -182,8 +182,7 @@ fn NodeMenu(id: NodeId, menu_id: String) -> impl IntoView {
 }
 
 #[component]
-fn LinkHandle(one: NodeId, other: NodeId) -> impl IntoView {
-    let count = app().members().len();
+fn LinkHandle(one: NodeId, other: NodeId, count: usize) -> impl IntoView {
     let ((x0, y0), (x1, y1)) = (place(one, count), place(other, count));
     let (across, down) = (x1 - x0, y1 - y0);
     // As long as the line that can be seen between the nodes, and turned like it.
@@ -240,9 +239,9 @@ fn LinkHandle(one: NodeId, other: NodeId) -> impl IntoView {
 
 fn look(app: &App, id: NodeId) -> NodeLook {
     let model = app.scene();
-    let Some(node) = model.node(id) else {
-        unreachable!("every seat has a node");
-    };
+    // Another run may be shown since, of fewer nodes; this seat is taken away in a moment.
+    let nobody = Node::new(id);
+    let node = model.node(id).unwrap_or(&nobody);
     let up = matches!(node.power, Power::On | Power::Starting);
     let letter = match node.role() {
         Some(Role::Leader) => "L",
@@ -309,7 +308,7 @@ fn paint(canvas: &web_sys::HtmlCanvasElement) {
 fn paint_with(context: &web_sys::CanvasRenderingContext2d, width: f64, palette: &Palette) {
     let app = app();
     let now = app.shown_at();
-    let members = app.members();
+    let members = app.members_shown();
     let at = |id: NodeId| {
         let (x, y) = place(id, members.len());
         (x * width, y * width)

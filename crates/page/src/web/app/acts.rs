@@ -116,9 +116,17 @@ impl App {
         self.touch();
     }
 
+    /// Whether a node runs, at the instant that is shown; in the present also while it boots.
+    pub(in crate::web) fn runs(&self, id: NodeId) -> bool {
+        match self.past.borrow().as_ref() {
+            Some(past) => past.model.node(id).is_some_and(crate::model::Node::is_up),
+            None => self.fleet.borrow().is_running(id),
+        }
+    }
+
     /// Crashes a node that runs; starts one that does not.
     pub(in crate::web) fn toggle(&self, id: NodeId) {
-        let ran = self.scene().node(id).is_some_and(crate::model::Node::is_up);
+        let ran = self.runs(id);
         if self.acts_in_past(|| if ran { Act::Crash(id) } else { Act::Start(id) }) {
             return;
         }
@@ -147,20 +155,27 @@ impl App {
 
     /// Whether the node is cut off: by having been isolated, or by each of its links having been cut.
     pub(in crate::web) fn is_isolated(&self, id: NodeId) -> bool {
-        let fleet = self.fleet.borrow();
-        let members = fleet.members();
-        let cut = |from, to| fleet.link(from, to).is_some_and(|link| link.cut);
+        let members = self.members_shown();
         let peers = || members.iter().copied().filter(|&peer| peer != id);
-        let cut_by_hand =
-            || peers().all(|peer| cut(id, peer) && cut(peer, id)) && !peers().any(|peer| fleet.is_isolated(peer));
-        fleet.is_isolated(id) || (members.len() > 1 && cut_by_hand())
+        let cut_by_hand = || {
+            peers().all(|peer| self.is_cut(id, peer) && self.is_cut(peer, id))
+                && !peers().any(|peer| self.was_isolated(peer))
+        };
+        self.was_isolated(id) || (members.len() > 1 && cut_by_hand())
+    }
+
+    /// Whether a person has isolated this node of the live cluster: of the past only its links are known.
+    fn was_isolated(&self, id: NodeId) -> bool {
+        self.past.borrow().is_none() && self.fleet.borrow().is_isolated(id)
     }
 
     /// Cuts every link of a node, or mends them all but those to a node that is isolated itself.
     pub(in crate::web) fn set_isolated(&self, id: NodeId, isolated: bool) {
-        self.fleet.borrow_mut().set_isolated(id, isolated);
-        for peer in self.members() {
-            if peer != id && (isolated || !self.fleet.borrow().is_isolated(peer)) {
+        if self.past.borrow().is_none() {
+            self.fleet.borrow_mut().set_isolated(id, isolated);
+        }
+        for peer in self.members_shown() {
+            if peer != id && (isolated || !self.was_isolated(peer)) {
                 self.cut(id, peer, isolated);
                 self.cut(peer, id, isolated);
             }
@@ -193,7 +208,7 @@ impl App {
 
     /// Cuts one direction of a link, or mends it. With a link mended, neither end is isolated any more.
     pub(in crate::web) fn set_cut(&self, from: NodeId, to: NodeId, cut: bool) {
-        if !cut {
+        if !cut && self.past.borrow().is_none() {
             let mut fleet = self.fleet.borrow_mut();
             fleet.set_isolated(from, false);
             fleet.set_isolated(to, false);
