@@ -1,13 +1,15 @@
 //! Runs that are kept: in files, in links, in the formats of others.
 
+use std::collections::BTreeSet;
+
 use cluster::clock::Clock;
 use picture::{Scene, Svg};
 use raft_core::{Instant, NodeId};
 use sim::Scenario;
-use trace::Happening;
 use trace::export::Format;
 use trace::lockstep::{FromLockstep, LIVE, RunId};
 use trace::tape::{Piece, Told};
+use trace::{Happening, What};
 
 use super::{Desk, RUNS_MAX, cut};
 use crate::keep::{self, Kept, KeptBranch, LINK_LETTERS_MAX, Root};
@@ -295,7 +297,14 @@ impl Desk {
             Some((parent, left)) => {
                 let mut all = self.happenings(parent);
                 all.retain(|happening| happening.at <= left);
-                all.extend(run.happenings(left, Instant::NEVER));
+                // Who goes on in the branch has started before.
+                let started = |happening: &Happening| match happening.what {
+                    What::Started { node, boot, .. } => Some((node, boot)),
+                    _ => None,
+                };
+                let before: BTreeSet<_> = all.iter().filter_map(started).collect();
+                let after = run.happenings(left, Instant::NEVER).into_iter();
+                all.extend(after.filter(|happening| started(happening).is_none_or(|boot| !before.contains(&boot))));
                 all
             }
             None => run.happenings(Instant(0), Instant::NEVER),

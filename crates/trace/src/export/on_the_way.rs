@@ -171,3 +171,94 @@ pub(super) fn arrived(fact: &Fact) -> Option<MessageId> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NODE: NodeId = NodeId(2);
+
+    fn message(number: u64) -> MessageId {
+        MessageId {
+            from: NodeId(1),
+            boot: 1,
+            number,
+        }
+    }
+
+    fn arrives(at_us: u64) -> Fate {
+        Fate::Arrives {
+            at_us,
+            again_at_us: None,
+        }
+    }
+
+    #[test]
+    fn what_has_arrived_is_not_on_the_way() {
+        let mut way = OnTheWay::new();
+        for number in 0..1_000_000 {
+            way.send(message(number), NODE, arrives(number + 5), number);
+            if number >= 3 {
+                assert_eq!(way.arrive(message(number - 3)), Some(number - 3));
+            }
+        }
+        assert_eq!((way.messages.len(), way.by_arrival.len()), (3, 3));
+    }
+
+    #[test]
+    fn a_message_that_arrives_twice_is_known_twice() {
+        let mut way = OnTheWay::new();
+        let twice = Fate::Arrives {
+            at_us: 5,
+            again_at_us: Some(9),
+        };
+        way.send(message(1), NODE, twice, 'a');
+        way.send(message(2), NODE, arrives(5), 'b');
+        way.alter(message(2), Surgery::Duplicate, Instant(1));
+        for number in [1, 2] {
+            assert!(way.arrive(message(number)).is_some() && way.arrive(message(number)).is_some());
+            assert_eq!(way.arrive(message(number)), None);
+        }
+    }
+
+    #[test]
+    fn what_its_link_loses_never_was_on_the_way() {
+        let mut way = OnTheWay::new();
+        way.send(message(1), NODE, Fate::Lost, ());
+        way.send(message(2), NODE, Fate::Cut, ());
+        assert_eq!(way.messages.len(), 0);
+    }
+
+    #[test]
+    fn a_crash_takes_what_waits_at_the_door_and_not_what_comes_later() {
+        let mut way = OnTheWay::new();
+        way.send(message(1), NODE, arrives(10), ());
+        way.send(message(2), NodeId(3), arrives(10), ());
+        way.send(message(3), NODE, arrives(100), ());
+        way.send(message(4), NODE, arrives(20), ());
+        way.alter(message(4), Surgery::Hold, Instant(5));
+        let gone: Vec<u64> = way
+            .crash(NODE, Instant(50))
+            .iter()
+            .map(|missed| missed.message.number)
+            .collect();
+        assert_eq!(gone, [1, 4]);
+        assert!(way.arrive(message(2)).is_some() && way.arrive(message(3)).is_some());
+    }
+
+    #[test]
+    fn too_much_lets_go_of_what_is_overdue_for_longest_and_of_nothing_that_may_arrive_in_time() {
+        let mut way = OnTheWay::new();
+        way.overdue_max = 2;
+        // The least name is the last to arrive.
+        way.send(message(1), NODE, arrives(1_000), ());
+        way.send(message(2), NODE, arrives(30), ());
+        way.send(message(3), NODE, arrives(20), ());
+        assert_eq!(way.trim(Instant(100)).map(|missed| missed.message), Some(message(3)));
+        assert!(way.trim(Instant(100)).is_none());
+        way.send(message(4), NODE, arrives(1_000), ());
+        way.send(message(5), NODE, arrives(1_000), ());
+        assert_eq!(way.trim(Instant(100)).map(|missed| missed.message), Some(message(2)));
+        assert!(way.trim(Instant(100)).is_none(), "all that is left is still to come");
+    }
+}
