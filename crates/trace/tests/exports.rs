@@ -158,7 +158,10 @@ fn every_digit_of_great_numbers_is_kept() {
                 1,
                 Fact::Replied {
                     request: RequestId((1 << 53) - 1),
-                    reply: Reply::SessionOpened(SessionId(u64::MAX)),
+                    reply: Reply::SessionOpened(SessionId {
+                        index: 1,
+                        nonce: u64::MAX,
+                    }),
                 },
             ),
         ),
@@ -176,7 +179,7 @@ fn every_digit_of_great_numbers_is_kept() {
     let lines = exported(Format::JsonLines, &great);
     for exact in [
         "{\"Item\":\"-9223372036854775808\"}",
-        "{\"SessionOpened\":\"18446744073709551615\"}",
+        "{\"SessionOpened\":{\"index\":1,\"nonce\":\"18446744073709551615\"}}",
         "\"request\":9007199254740991,",
         "\"request\":\"9007199254740992\",",
     ] {
