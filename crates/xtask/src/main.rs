@@ -52,7 +52,7 @@ enum Task {
     Fuzz(Fuzz),
     /// Change the core and the queues in every small way, and say which changes no fast test notices. Takes hours
     Mutants(Mutants),
-    /// Measure how fast the simulator is, natively and in a browser
+    /// Measure how fast the simulator is: beside an earlier commit, natively, and in a browser
     Speed,
     /// Measure in a browser what the timeline costs: pictures, looks at the past, recording
     Bench,
