@@ -3,6 +3,7 @@
 
 pub mod corpus;
 
+use cluster::Epoch;
 use cluster::codec;
 use cluster::host::{FromNode, ToNode};
 use cluster::wal::{self, Identity};
@@ -15,6 +16,7 @@ use sim::file;
 pub const IDENTITY: Identity = Identity {
     node: NodeId(1),
     members: 3,
+    epoch: Epoch(0),
 };
 
 /// A thing that is fuzzed: its name, and what is called.

@@ -1,5 +1,6 @@
 //! What the fuzzer has found so far, once more.
 
+use cluster::Epoch;
 use cluster::client::Client;
 use cluster::clock::{Clock, ClockSetting};
 use cluster::host::ToNode;
@@ -124,6 +125,7 @@ fn frames() -> Vec<Vec<u8>> {
                 NodeConfig {
                     raft,
                     boot: 1,
+                    epoch: Epoch(0),
                     links: Vec::new(),
                 },
                 [&[], &[]],
@@ -186,6 +188,7 @@ fn snapshot_frames() -> [Vec<u8>; 2] {
                 boot: 1,
                 number: 7,
             },
+            epoch: Epoch(0),
             sent_at: Instant(1_000),
             deliver_at: Instant(2_000),
             frame,

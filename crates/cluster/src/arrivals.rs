@@ -50,6 +50,7 @@ impl Arrivals {
     pub(crate) fn keep(&mut self, envelope: Envelope, bytes: usize) -> Result<(), DropReason> {
         let Envelope {
             message,
+            epoch: _,
             sent_at,
             deliver_at,
             frame,

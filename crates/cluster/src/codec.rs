@@ -14,6 +14,7 @@ use raft_core::{Instant, Message};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::Epoch;
 use crate::host::{MessageId, PROTOCOL_VERSION};
 
 /// The longest message that is decoded, in bytes. The longest honest one describes a node with a full machine and a
@@ -29,6 +30,8 @@ pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 pub struct Envelope {
     /// Names the message. A duplicate has the same name.
     pub message: MessageId,
+    /// The sender's epoch. A node of another takes nothing of it.
+    pub epoch: Epoch,
     /// The sender's time when it was sent.
     pub sent_at: Instant,
     /// When it arrives.

@@ -8,10 +8,11 @@ use netem::{Fate, LinkSettings};
 use raft_core::{Duration, Entry, Event, HardState, Instant, LogIndex, NodeId, Progress, Role, Rules, Term, Timing};
 use serde::{Deserialize, Serialize};
 
+use crate::Epoch;
 use crate::clock::ClockSetting;
 
 /// The version of everything that travels between a page and a Worker, or between two Workers.
-pub const PROTOCOL_VERSION: u8 = 2;
+pub const PROTOCOL_VERSION: u8 = 3;
 
 /// From the page to a Worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,6 +136,8 @@ pub struct Boot {
     pub compact_after: u64,
     /// Counts the boots of this member in this tab, so that messages of two boots are told apart.
     pub boot: u32,
+    /// Which history of the cluster the node takes part in.
+    pub epoch: Epoch,
     /// Seeds the node's random numbers; fresh at every boot.
     pub seed: u64,
     /// How virtual time runs.
@@ -465,6 +468,8 @@ pub enum DropReason {
     BadFrame(String),
     /// It came from a node that is not a member, or is this node itself.
     NotAMember,
+    /// Its sender is in another history of the cluster: one of the two has yet to be brought over.
+    OtherEpoch,
     /// It says that another node than the one it came from sent it.
     WrongSender {
         /// That node.

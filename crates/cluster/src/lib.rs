@@ -11,6 +11,7 @@ pub mod client;
 pub mod clock;
 pub mod codec;
 pub mod command_line;
+mod epoch;
 pub mod host;
 mod journal;
 mod links;
@@ -23,6 +24,7 @@ mod text;
 pub mod wal;
 
 pub use arrivals::WAITING_BYTES_MAX;
+pub use epoch::Epoch;
 pub use journal::FACTS_BETWEEN_REPORTS_MAX;
 pub use replica::Replica;
 pub use text::ActivityLine;

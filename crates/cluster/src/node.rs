@@ -20,6 +20,7 @@ use raft_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::Epoch;
 use crate::arrivals::Arrivals;
 use crate::codec::{self, DecodeError, Envelope};
 use crate::host::{
@@ -41,6 +42,8 @@ pub struct NodeConfig {
     pub raft: Config,
     /// Counts the boots of this member, so that messages of two boots are told apart.
     pub boot: u32,
+    /// Which history of the cluster it takes part in: its log and its peers' frames must be of the same.
+    pub epoch: Epoch,
     /// How each direction from this node behaves. A direction that is not named is perfect.
     pub links: Vec<(NodeId, LinkSettings)>,
 }
@@ -226,12 +229,14 @@ impl Node {
         let NodeConfig {
             raft: config,
             boot,
+            epoch,
             links,
         } = config;
         let (id, members) = (config.id, config.members.clone());
         let identity = Identity {
             node: id,
             members: u8::try_from(members.len()).unwrap_or(u8::MAX),
+            epoch,
         };
         let rules = config.rules;
         let found = match wal::recover(identity, disk) {
@@ -455,10 +460,12 @@ impl Node {
             term: view.term,
             voted_for: view.voted_for,
         };
-        self.writer = Writer::new(self.writer.identity(), 0, 0);
         match view.snapshot {
             Some(snapshot) => self.writer.begin_anew(snapshot, hard_state, view.log, &mut file),
-            None => self.writer.batch(Some(hard_state), None, view.log, &mut file),
+            None => {
+                self.writer = Writer::new(self.writer.identity(), 0, 0);
+                self.writer.batch(Some(hard_state), None, view.log, &mut file);
+            }
         }
         let (generation, end) = (self.writer.generation(), self.writer.written());
         for write in &mut self.writes {
@@ -472,6 +479,17 @@ impl Node {
     pub fn begin_boot(&mut self, boot: u32) {
         self.boot = boot;
         self.messages_sent = 0;
+    }
+
+    /// It belongs to this history of the cluster from now on. Its log file is still of the old one until
+    /// [`Node::move_to_new_disk`] gives a file of the new.
+    pub fn begin_epoch(&mut self, epoch: Epoch) {
+        self.writer.set_epoch(epoch);
+    }
+
+    /// Which history of the cluster it takes part in.
+    pub fn epoch(&self) -> Epoch {
+        self.writer.identity().epoch
     }
 
     /// The peers to whom its direction of the link is cut.
@@ -498,6 +516,7 @@ impl Node {
         NodeConfig {
             raft,
             boot,
+            epoch: self.epoch(),
             links: self.links.settings().collect(),
         }
     }
@@ -578,6 +597,9 @@ impl Node {
         let message = envelope.message;
         if message.from != from {
             return self.drop_frame(Some(message), from, DropReason::WrongSender { claimed: message.from });
+        }
+        if envelope.epoch != self.epoch() {
+            return self.drop_frame(Some(message), from, DropReason::OtherEpoch);
         }
         out.witnessed = out.witnessed.max(Some(envelope.sent_at));
         if let Err(reason) = self.arrivals.keep(envelope, bytes.len()) {
@@ -752,6 +774,7 @@ impl Node {
         };
         let mut envelope = Envelope {
             message,
+            epoch: self.epoch(),
             sent_at: self.now,
             deliver_at: Instant(at_us),
             frame,
@@ -777,6 +800,7 @@ impl From<&Boot> for NodeConfig {
         NodeConfig {
             raft,
             boot: boot.boot,
+            epoch: boot.epoch,
             links: boot.links.clone(),
         }
     }

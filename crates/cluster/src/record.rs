@@ -60,9 +60,31 @@ pub enum Origin {
         config: NodeConfig,
         /// What its disk held: both files of its log.
         files: [Vec<u8>; 2],
+        /// What became of what the member's earlier boots had promised.
+        durability: Durability,
     },
     /// A state that was saved, of another life.
     State(Vec<u8>),
+}
+
+/// What a node's storage did with what its earlier boots had promised. Whoever judges a run must know it: a node that forgets by design
+/// or by a person's hand breaks no rule by that, and yet what it had promised is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Durability {
+    /// It is kept in files that outlive the node: all that was acknowledged is to be found again.
+    #[default]
+    Kept,
+    /// It was kept in memory, and is gone with the boot before: every boot begins with nothing, by design.
+    Memory,
+    /// The files were there for an earlier boot and are gone: the disk was wiped by hand, or the site's data was cleared.
+    Cleared,
+}
+
+impl Durability {
+    /// Whether this boot may lack what an earlier one had promised, with nobody at fault.
+    pub fn forgets(self) -> bool {
+        self != Durability::Kept
+    }
 }
 
 /// A piece, and whose.

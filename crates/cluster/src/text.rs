@@ -274,6 +274,7 @@ impl fmt::Display for DropReason {
             DropReason::Cut => write!(f, "the link was cut while it was on the way"),
             DropReason::BadFrame(how) => write!(f, "the frame does not decode: {how}"),
             DropReason::NotAMember => write!(f, "its sender is not another member"),
+            DropReason::OtherEpoch => write!(f, "its sender is in another epoch of the cluster"),
             DropReason::WrongSender { claimed } => write!(f, "it claims to come from {claimed}"),
             DropReason::Full => write!(f, "too much of that node's is on the way already"),
             DropReason::ByHand => write!(f, "somebody took it away"),

@@ -5,7 +5,7 @@
 //! there is always one whole file: a newer one without its seal counts for nothing. Which is the newer is said by the
 //! *generation* in its header.
 //!
-//! A file is a header, which says whose log it is, and then records. Each record is framed on its own:
+//! A file is a header, which stands there twice and says whose log it is, and then records. Each record is framed on its own:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -22,26 +22,39 @@
 //! That is how [`recover`] tells two kinds of damage apart. A broken record that no later record vouches for is the
 //! torn end of a write that was never acknowledged: nobody was told of it, and it is dropped. A broken record that a
 //! later one vouches for was acknowledged: this node may have voted or taken entries on its strength, so it must not
-//! take part as if it had not.
+//! take part as if it had not. The same holds for the header: one copy is enough; where both are damaged, the file is refused as
+//! long as anything says that it was in use; and the zeros or the torn beginning that a crash leaves of a first write are an
+//! empty file.
+//!
+//! What is whole and yet not vouched for may be what a cache shows of a flush that failed, for the operating system forgets
+//! such pages without another word. So a node that boots writes that part ([`Recovered::vouched_bytes`]) once more in its
+//! place before it flushes: pages that were written again are written out again. It is not cut off first: it may have been
+//! acknowledged, with the marker lost.
 //!
 //! Two things no log can tell from its own bytes: that a file was cut off after it had been flushed, and that the very
 //! last flush was damaged when its marker is lost as well. For both, the disk must have broken its word, and not merely
 //! crashed.
 
-use std::fmt;
-
 use ftqueue::Command;
 use raft_core::{Entry, HardState, LogIndex, NodeId, Snapshot, Term};
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{self, DecodeError};
+use crate::{Epoch, codec};
+use file::{Contents, Found};
+use header::Header;
+
+mod damage;
+mod file;
+mod header;
+
+pub use damage::{Damage, Flaw};
 
 /// The version of the file and of its records.
-pub const WAL_VERSION: u8 = 2;
+pub const WAL_VERSION: u8 = 3;
 /// What the file begins with.
 pub const FILE_MAGIC: [u8; 8] = *b"ftqueue\n";
-/// How long the file's header is.
-pub const HEADER_BYTES: usize = 16;
+/// How long the file's header is: both copies.
+pub const HEADER_BYTES: usize = 64;
 /// What a record begins with.
 pub const RECORD_MAGIC: [u8; 4] = *b"\nrec";
 /// How long a record's head is.
@@ -65,6 +78,8 @@ pub struct Identity {
     pub node: NodeId,
     /// How many members its cluster has.
     pub members: u8,
+    /// Which history of the cluster.
+    pub epoch: Epoch,
 }
 
 /// What a record says. `L` is a list of entries: a slice when written, a vector when read.
@@ -103,6 +118,10 @@ pub struct Writer {
     generation: u8,
     written: u64,
     acknowledged: u64,
+    /// Whether nothing was acknowledged in the file before this one.
+    alone: bool,
+    /// Whether anything was acknowledged, in this file or one before it.
+    promised: bool,
 }
 
 impl Writer {
@@ -114,7 +133,14 @@ impl Writer {
             generation,
             written: valid_bytes,
             acknowledged: 0,
+            alone: true,
+            promised: valid_bytes > 0,
         }
+    }
+
+    /// Whose log a file that is begun from now on is.
+    pub(crate) fn set_epoch(&mut self, epoch: Epoch) {
+        self.identity.epoch = epoch;
     }
 
     /// Begins the other file with all that is to be kept. `out` is to hold nothing of the first file.
@@ -125,7 +151,11 @@ impl Writer {
         append: &[Entry<Command>],
         out: &mut Vec<u8>,
     ) {
-        *self = Writer::new(self.identity, next_generation(self.generation), 0);
+        *self = Writer {
+            alone: !self.promised,
+            promised: self.promised,
+            ..Writer::new(self.identity, next_generation(self.generation), 0)
+        };
         let mut rest = &snapshot.data[..];
         loop {
             let (data, after) = rest.split_at(rest.len().min(RECORD_SNAPSHOT_BYTES_MAX));
@@ -179,6 +209,7 @@ impl Writer {
         let bytes = bytes.min(self.written);
         if bytes > self.acknowledged {
             self.acknowledged = bytes;
+            self.promised = true;
             self.record(&Record::Acknowledged, out);
         }
     }
@@ -200,7 +231,12 @@ impl Writer {
 
     fn record(&mut self, record: &Record<&[Entry<Command>]>, out: &mut Vec<u8>) {
         if self.written == 0 {
-            out.extend_from_slice(&header(self.identity, self.generation));
+            let header = Header {
+                identity: self.identity,
+                generation: self.generation,
+                alone: self.alone,
+            };
+            out.extend_from_slice(&header.bytes());
             self.written = HEADER_BYTES as u64;
         }
         let body = codec::encode_as(WAL_VERSION, record);
@@ -209,7 +245,7 @@ impl Writer {
         out.extend_from_slice(&RECORD_MAGIC);
         out.extend_from_slice(&length.to_le_bytes());
         out.extend_from_slice(&self.acknowledged.to_le_bytes());
-        out.extend_from_slice(&record_checksum(self.written, length, self.acknowledged, &body).to_le_bytes());
+        out.extend_from_slice(&file::record_checksum(self.written, length, self.acknowledged, &body).to_le_bytes());
         out.extend_from_slice(&body);
         self.written += (RECORD_HEAD_BYTES + body.len()) as u64;
     }
@@ -230,6 +266,9 @@ pub struct Recovered {
     pub generation: u8,
     /// How much of that file to keep: the rest is to be cut off before anything is appended.
     pub valid_bytes: u64,
+    /// How many of those were flushed beyond doubt, as a record in the file says. The rest is to be written once more in its place
+    /// before it is flushed.
+    pub vouched_bytes: u64,
     /// How much is dropped: the torn end of a write that was not acknowledged, be it in this file or the beginning of the
     /// other.
     pub dropped_bytes: u64,
@@ -246,117 +285,55 @@ impl Recovered {
     }
 }
 
-/// Why a log is refused. The node must not take part: it may have promised what it can no longer read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
-    /// In which file, 0 or 1.
-    pub file: usize,
-    /// Which record, counted from 1; 0 is the file's header.
-    pub record: u64,
-    /// Where it begins in the file.
-    pub offset: u64,
-    /// What is wrong with it.
-    pub what: Flaw,
-}
-
-/// What is wrong with a record, or with the header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// The file is not a log of this program.
-    NotALog,
-    /// The header's checksum is wrong.
-    HeaderChecksum,
-    /// Another version of this program wrote the file.
-    Version {
-        /// That version.
-        found: u8,
-    },
-    /// It is the log of another node.
-    OtherNode {
-        /// That node.
-        found: NodeId,
-        /// This node.
-        ours: NodeId,
-    },
-    /// It is the log of a cluster of another size.
-    OtherCluster {
-        /// How many members that cluster has.
-        members: u8,
-        /// How many this one has.
-        ours: u8,
-    },
-    /// No record begins where one should.
-    NoRecord,
-    /// The record is longer than records are.
-    TooLong {
-        /// How long it says it is.
-        bytes: u32,
-    },
-    /// The file ends before the record does.
-    Incomplete {
-        /// How many bytes are missing.
-        lacking: u64,
-    },
-    /// The record's checksum is wrong.
-    Checksum,
-    /// The record is whole and yet does not decode.
-    Undecodable(DecodeError),
-    /// The record vouches for bytes that come after it.
-    VouchesAhead {
-        /// How many it vouches for.
-        bytes: u64,
-    },
-    /// A snapshot, or a part of one, where none can be.
-    MisplacedSnapshot,
-    /// The record drops entries where there are none.
-    TruncatesBeyond {
-        /// The first it drops.
-        from: LogIndex,
-        /// Where the log ends.
-        last: LogIndex,
-    },
-}
-
 /// Reads the files, and chooses the one that counts.
 ///
 /// # Errors
 /// [`Damage`] names the record that was acknowledged and cannot be read, or says why a file is not this node's.
 pub fn recover(identity: Identity, files: Files<'_>) -> Result<Recovered, Damage> {
-    let newer = newer_of(files);
+    let contents = files.map(|file| file::read(identity, file));
+    let newer = newer_of(&contents);
     let older = 1 - newer;
-    let read = |file: usize| {
-        read_file(identity, files[file]).map_err(|(record, offset, what)| Damage {
-            file,
-            record,
-            offset,
-            what,
-        })
+    let bytes = files.map(|file| file.len() as u64);
+    let [first, second] = contents;
+    let (new, old) = if newer == 0 { (first, second) } else { (second, first) };
+    let refused = |file: usize, (record, offset, what): (u64, u64, Flaw)| Damage {
+        file,
+        record,
+        offset,
+        what,
     };
-    let (chosen, found) = match read(newer) {
-        Ok(found) if found.sealed => (newer, found),
+    let no_seal = |found: &Found| (found.records + 1, found.valid_bytes, Flaw::NoSeal);
+    // The file that counts, what it holds, and whether the other is the beginning of one that is dropped.
+    let (file, found, begun) = match (new, old) {
+        // The older was emptied before anything was promised on the strength of this, or is one that is being begun.
+        (Contents::Whole(_), Contents::Headless { flaw, vouched: true }) => return Err(refused(older, (0, 0, flaw))),
+        (Contents::Whole(found), other) => (newer, found, matches!(other, Contents::Headless { .. })),
         // It was being written, and nothing of it acknowledged.
-        Ok(_) => (older, read(older)?),
-        Err(damage) if damage.was_being_written() && !files[older].is_empty() => (older, read(older)?),
-        Err(damage) => return Err(damage),
+        (Contents::Begun(..), Contents::Whole(found)) => (older, found, true),
+        (Contents::Begun(header, _), Contents::Nothing) if header.alone => (older, Found::default(), true),
+        (Contents::Begun(_, found), Contents::Nothing) => return Err(refused(newer, no_seal(&found))),
+        (Contents::Begun(..), Contents::Begun(_, found)) => return Err(refused(older, no_seal(&found))),
+        (Contents::Begun(..), Contents::Bad(_, damage)) => return Err(refused(older, damage)),
+        (Contents::Begun(..), Contents::Headless { flaw, .. }) => return Err(refused(older, (0, 0, flaw))),
+        (Contents::Nothing, Contents::Nothing) => (newer, Found::default(), true),
+        (Contents::Bad(_, damage), _) => return Err(refused(newer, damage)),
+        (Contents::Headless { flaw, .. }, _) => return Err(refused(newer, (0, 0, flaw))),
+        (Contents::Nothing, Contents::Bad(_, damage)) => return Err(refused(older, damage)),
+        (Contents::Nothing, Contents::Headless { flaw, .. }) => return Err(refused(older, (0, 0, flaw))),
+        // Not reached: of two files the one with a header of this node's is the newer.
+        (Contents::Nothing, Contents::Whole(found)) => (older, found, true),
+        (Contents::Nothing, Contents::Begun(_, found)) => return Err(refused(older, no_seal(&found))),
     };
-    // Without a seal there is nothing: what there was before was not flushed either.
-    let found = if found.sealed { found } else { Found::default() };
-    // The other file is one that this has taken the place of, or one that was being begun.
-    let other = files[1 - chosen];
-    let begun = if chosen == older || read_header(other).is_err() {
-        other.len()
-    } else {
-        0
-    };
-    let dropped_bytes = (files[chosen].len() + begun) as u64 - found.valid_bytes;
+    let dropped = bytes[file] + if begun { bytes[1 - file] } else { 0 };
     Ok(Recovered {
         hard_state: found.hard_state,
         snapshot: found.snapshot,
         log: found.log,
-        file: chosen,
+        file,
         generation: found.generation,
         valid_bytes: found.valid_bytes,
-        dropped_bytes,
+        vouched_bytes: found.vouched_bytes,
+        dropped_bytes: dropped - found.valid_bytes,
         records: found.records,
     })
 }
@@ -379,27 +356,15 @@ pub(crate) fn recover_before(identity: Identity, files: Files<'_>, damage: &Dama
     })
 }
 
-/// What one file holds.
-#[derive(Debug, Default)]
-struct Found {
-    hard_state: HardState,
-    snapshot: Option<Snapshot>,
-    log: Vec<Entry<Command>>,
-    generation: u8,
-    /// Whether the other file is not needed for what this one holds.
-    sealed: bool,
-    valid_bytes: u64,
-    records: u64,
-}
-
 /// The file whose header says so; or the one that has one, for the other may be about to begin.
-fn newer_of(files: Files<'_>) -> usize {
-    let generation = |file: &[u8]| read_header(file).ok().map(|header| header.generation);
-    match (generation(files[0]), generation(files[1])) {
+fn newer_of(contents: &[Contents; 2]) -> usize {
+    match (contents[0].generation(), contents[1].generation()) {
         (Some(first), Some(second)) => usize::from(second == next_generation(first)),
         (None, Some(_)) => 1,
         (Some(_), None) => 0,
-        (None, None) => usize::from(files[0].is_empty() && !files[1].is_empty()),
+        (None, None) => {
+            usize::from(matches!(contents[0], Contents::Nothing) && !matches!(contents[1], Contents::Nothing))
+        }
     }
 }
 
@@ -407,293 +372,3 @@ fn newer_of(files: Files<'_>) -> usize {
 fn next_generation(generation: u8) -> u8 {
     generation.checked_add(1).unwrap_or(1)
 }
-
-impl Damage {
-    /// Whether the file may be one that was being begun, and was not read because of that.
-    fn was_being_written(&self) -> bool {
-        self.record == 0 && matches!(self.what, Flaw::NotALog | Flaw::HeaderChecksum)
-    }
-}
-
-/// Reads a file. What is wrong with it comes with the number of the record and its offset.
-fn read_file(identity: Identity, file: &[u8]) -> Result<Found, (u64, u64, Flaw)> {
-    let mut found = Found::default();
-    if file.len() < HEADER_BYTES && is_header_begun(identity, file) {
-        // Nothing, or a header that was being written: no record was ever flushed.
-        found.sealed = true;
-        return Ok(found);
-    }
-    found.generation = check_header(identity, file).map_err(|what| (0, 0, what))?;
-    found.sealed = found.generation == 0;
-    let mut begun = None;
-    let mut offset = HEADER_BYTES;
-    while offset < file.len() {
-        let record_number = found.records + 1;
-        let damage = |what| (record_number, offset as u64, what);
-        match read_record(file, offset) {
-            Ok(framed) => {
-                let record = decode_record(&framed).map_err(damage)?;
-                replay(record, &mut found, &mut begun).map_err(damage)?;
-                found.records += 1;
-                offset = framed.end;
-            }
-            Err(flaw) if is_vouched_for(file, offset) => return Err(damage(flaw)),
-            Err(_) => break,
-        }
-    }
-    found.valid_bytes = offset as u64;
-    Ok(found)
-}
-
-/// Whether these are the first bytes of a header of this node's, of any generation.
-fn is_header_begun(identity: Identity, bytes: &[u8]) -> bool {
-    let generation = bytes.get(GENERATION_AT).copied().unwrap_or(0);
-    header(identity, generation).starts_with(bytes)
-}
-
-/// What a header says.
-struct Header {
-    version: u8,
-    identity: Identity,
-    generation: u8,
-}
-
-/// Where in the header the generation is.
-const GENERATION_AT: usize = 11;
-
-fn header(identity: Identity, generation: u8) -> [u8; HEADER_BYTES] {
-    let mut header = [0; HEADER_BYTES];
-    header[..8].copy_from_slice(&FILE_MAGIC);
-    header[8] = WAL_VERSION;
-    header[9] = identity.node.0;
-    header[10] = identity.members;
-    header[GENERATION_AT] = generation;
-    let checksum = crc32fast::hash(&header[..12]);
-    header[12..].copy_from_slice(&checksum.to_le_bytes());
-    header
-}
-
-fn read_header(file: &[u8]) -> Result<Header, Flaw> {
-    let Some(header) = file.first_chunk::<HEADER_BYTES>() else {
-        return Err(Flaw::NotALog);
-    };
-    if header[..8] != FILE_MAGIC {
-        return Err(Flaw::NotALog);
-    }
-    if crc32fast::hash(&header[..12]).to_le_bytes() != header[12..] {
-        return Err(Flaw::HeaderChecksum);
-    }
-    Ok(Header {
-        version: header[8],
-        identity: Identity {
-            node: NodeId(header[9]),
-            members: header[10],
-        },
-        generation: header[GENERATION_AT],
-    })
-}
-
-/// Whether the file is this node's; gives its generation.
-fn check_header(identity: Identity, file: &[u8]) -> Result<u8, Flaw> {
-    let header = read_header(file)?;
-    let Identity { node, members } = header.identity;
-    if header.version != WAL_VERSION {
-        return Err(Flaw::Version { found: header.version });
-    }
-    if node != identity.node {
-        return Err(Flaw::OtherNode {
-            found: node,
-            ours: identity.node,
-        });
-    }
-    if members != identity.members {
-        return Err(Flaw::OtherCluster {
-            members,
-            ours: identity.members,
-        });
-    }
-    Ok(header.generation)
-}
-
-/// A record whose frame is sound.
-struct Framed<'a> {
-    offset: usize,
-    acknowledged: u64,
-    body: &'a [u8],
-    end: usize,
-}
-
-fn read_record(file: &[u8], offset: usize) -> Result<Framed<'_>, Flaw> {
-    let rest = &file[offset..];
-    let magic_bytes = rest.len().min(RECORD_MAGIC.len());
-    if rest[..magic_bytes] != RECORD_MAGIC[..magic_bytes] {
-        return Err(Flaw::NoRecord);
-    }
-    let Some((head, rest)) = rest.split_first_chunk::<RECORD_HEAD_BYTES>() else {
-        return Err(Flaw::Incomplete {
-            lacking: (RECORD_HEAD_BYTES - rest.len()) as u64,
-        });
-    };
-    let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-    let acknowledged = u64::from_le_bytes([
-        head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15],
-    ]);
-    if length as usize > RECORD_BODY_BYTES_MAX {
-        return Err(Flaw::TooLong { bytes: length });
-    }
-    let Some(body) = rest.get(..length as usize) else {
-        return Err(Flaw::Incomplete {
-            lacking: length as u64 - rest.len() as u64,
-        });
-    };
-    if record_checksum(offset as u64, length, acknowledged, body).to_le_bytes() != head[16..] {
-        return Err(Flaw::Checksum);
-    }
-    Ok(Framed {
-        offset,
-        acknowledged,
-        body,
-        end: offset + RECORD_HEAD_BYTES + body.len(),
-    })
-}
-
-/// The record's place is part of it, so that a copy of a record elsewhere in the file is none.
-fn record_checksum(offset: u64, length: u32, acknowledged: u64, body: &[u8]) -> u32 {
-    // One update for all three: a log has many records, and most are hardly longer than this.
-    let mut place = [0; 20];
-    place[..8].copy_from_slice(&offset.to_le_bytes());
-    place[8..12].copy_from_slice(&length.to_le_bytes());
-    place[12..].copy_from_slice(&acknowledged.to_le_bytes());
-    let mut checksum = crc32fast::Hasher::new();
-    checksum.update(&place);
-    checksum.update(body);
-    checksum.finalize()
-}
-
-fn decode_record(framed: &Framed<'_>) -> Result<Record<Vec<Entry<Command>>>, Flaw> {
-    if framed.acknowledged > framed.offset as u64 {
-        return Err(Flaw::VouchesAhead {
-            bytes: framed.acknowledged,
-        });
-    }
-    codec::decode_as(WAL_VERSION, RECORD_BODY_BYTES_MAX, framed.body).map_err(Flaw::Undecodable)
-}
-
-/// Adds what a record says. `begun` holds the parts of a snapshot that is not whole yet.
-fn replay(record: Record<Vec<Entry<Command>>>, found: &mut Found, begun: &mut Option<Snapshot>) -> Result<(), Flaw> {
-    match record {
-        Record::Acknowledged => Ok(()),
-        Record::Sealed => {
-            found.sealed = true;
-            Ok(())
-        }
-        Record::Snapshot {
-            last_included_index,
-            last_included_term,
-            data,
-            done,
-        } => {
-            let is_first = found.records == 0 && found.generation > 0;
-            let mut snapshot = match begun.take() {
-                Some(begun) => begun,
-                None if is_first => Snapshot {
-                    last_included_index,
-                    last_included_term,
-                    data: Vec::new(),
-                },
-                None => return Err(Flaw::MisplacedSnapshot),
-            };
-            snapshot.data.extend(data);
-            *if done { &mut found.snapshot } else { begun } = Some(snapshot);
-            Ok(())
-        }
-        Record::Batch {
-            hard_state,
-            truncate_from,
-            append,
-        } => {
-            let base = found
-                .snapshot
-                .as_ref()
-                .map_or(0, |snapshot| snapshot.last_included_index.0);
-            if let Some(from) = truncate_from {
-                let last = LogIndex(base.saturating_add(found.log.len() as u64));
-                if from.0 <= base || from > last.next() {
-                    return Err(Flaw::TruncatesBeyond { from, last });
-                }
-                found.log.truncate((from.0 - base - 1) as usize);
-            }
-            found.hard_state = hard_state.unwrap_or(found.hard_state);
-            found.log.extend(append);
-            Ok(())
-        }
-    }
-}
-
-/// Whether any sound record past `damaged` was written when the byte there had been flushed. The damaged record's
-/// length cannot be trusted, so records are looked for at every byte.
-fn is_vouched_for(file: &[u8], damaged: usize) -> bool {
-    let mut offset = damaged + 1;
-    while let Some(found) = file
-        .get(offset..)
-        .and_then(|rest| rest.iter().position(|byte| *byte == RECORD_MAGIC[0]))
-    {
-        offset += found;
-        match read_record(file, offset) {
-            Ok(framed) if framed.acknowledged > damaged as u64 => return true,
-            Ok(framed) => offset = framed.end,
-            Err(_) => offset += 1,
-        }
-    }
-    false
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.record {
-            0 => write!(f, "the write-ahead log cannot be used: {}", self.what),
-            record => {
-                write!(
-                    f,
-                    "the write-ahead log is damaged: record {record}, at byte {}, was acknowledged, but ",
-                    self.offset
-                )?;
-                write!(f, "{}", self.what)
-            }
-        }
-    }
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Flaw::NotALog => write!(f, "the file does not begin as a log of FTQueue does"),
-            Flaw::HeaderChecksum => write!(f, "the checksum of its header is wrong"),
-            Flaw::Version { found } => {
-                write!(
-                    f,
-                    "version {found} of FTQueue wrote it, and this one reads version {WAL_VERSION}"
-                )
-            }
-            Flaw::OtherNode { found, ours } => write!(f, "it belongs to {found}, and this is {ours}"),
-            Flaw::OtherCluster { members, ours } => {
-                write!(
-                    f,
-                    "it belongs to a cluster of {members}, and this is a cluster of {ours}"
-                )
-            }
-            Flaw::NoRecord => write!(f, "no record begins there"),
-            Flaw::TooLong { bytes } => write!(f, "it claims {bytes} bytes, more than a record has"),
-            Flaw::Incomplete { lacking } => write!(f, "the file ends {lacking} bytes before it does"),
-            Flaw::Checksum => write!(f, "its checksum is wrong"),
-            Flaw::Undecodable(error) => write!(f, "it does not decode: {error}"),
-            Flaw::VouchesAhead { bytes } => write!(f, "it vouches for {bytes} bytes, beyond its own place"),
-            Flaw::MisplacedSnapshot => write!(f, "it is a part of a snapshot, which only begins a file"),
-            Flaw::TruncatesBeyond { from, last } => {
-                write!(f, "it drops entries from index {from} on, where the log ends at {last}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for Damage {}

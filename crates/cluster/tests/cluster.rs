@@ -348,7 +348,7 @@ fn a_damaged_acknowledged_record_keeps_a_node_out_and_says_where() {
     );
     assert_eq!(
         error.to_string(),
-        "the write-ahead log is damaged: record 1, at byte 16, was acknowledged, but its checksum is wrong"
+        "the write-ahead log is damaged: record 1, at byte 64, was acknowledged, but its checksum is wrong"
     );
     // The others go on without it.
     assert_eq!(world.answer(client, "push 1 2"), Answer::Pushed);

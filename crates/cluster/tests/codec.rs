@@ -2,6 +2,7 @@
 
 mod strategies;
 
+use cluster::Epoch;
 use cluster::codec::{self, DecodeError, Envelope, FRAME_BYTES_MAX, MESSAGE_BYTES_MAX};
 use cluster::host::{MessageId, PROTOCOL_VERSION, Reply, Request, RequestId, ToNode};
 use ftqueue::{Answer, QueueError, QueueId, Read};
@@ -21,6 +22,7 @@ fn vote_request() -> Envelope {
             boot: 1,
             number: 300,
         },
+        epoch: Epoch(0),
         sent_at: Instant(1_000_000),
         deliver_at: Instant(1_008_000),
         frame: Message::RequestVote(vote),

@@ -2,6 +2,7 @@
 
 mod strategies;
 
+use cluster::Epoch;
 use cluster::codec::{self, Envelope};
 use cluster::host::{MessageId, Request, RequestId};
 use cluster::node::{Node, NodeConfig, NodeInput, NodeOutbox, WriteId};
@@ -80,6 +81,7 @@ fn input() -> impl Strategy<Value = NodeInput> {
             };
             let envelope = Envelope {
                 message,
+                epoch: Epoch(0),
                 sent_at: Instant(0),
                 deliver_at: Instant(deliver_us),
                 frame,
@@ -128,11 +130,11 @@ fn input() -> impl Strategy<Value = NodeInput> {
 proptest! {
     #[test]
     fn a_node_survives_anything(inputs in vec((0..400_000_u64, input()), 0..80)) {
-        let identity = Identity { node: NODE, members: MEMBERS };
+        let identity = Identity { node: NODE, members: MEMBERS, epoch: Epoch(0) };
         let members = (1..=MEMBERS).map(NodeId).collect();
         let raft = Config { id: NODE, members, timing: Timing::default(), seed: 1, rules: Rules::default(), compact_after: u64::MAX };
         let mut out = NodeOutbox::default();
-        let config = NodeConfig { raft, boot: 1, links: Vec::new() };
+        let config = NodeConfig { raft, boot: 1, epoch: Epoch(0), links: Vec::new() };
         let (mut node, _) = Node::boot(config, [&[], &[]], Instant(0), &mut out).expect("an empty disk boots");
         let mut now = Instant(0);
         for (pause_us, input) in inputs {

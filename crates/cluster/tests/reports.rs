@@ -2,6 +2,7 @@
 
 mod world;
 
+use cluster::Epoch;
 use cluster::codec::{self, Envelope};
 use cluster::host::{DropReason, Fact, LogPatch, MessageId, Reply, Request, Status};
 use cluster::node::NodeInput;
@@ -35,6 +36,7 @@ fn dropped(facts: Vec<Fact>) -> Vec<DropReason> {
 fn vote_request(from: NodeId, number: u64, deliver_at: Instant) -> Vec<u8> {
     codec::encode(&Envelope {
         message: MessageId { from, boot: 1, number },
+        epoch: Epoch::default(),
         sent_at: Instant(0),
         deliver_at,
         frame: Message::RequestVote(RequestVote {
@@ -52,6 +54,7 @@ fn append(deliver_at: Instant, entries: Vec<Entry<Command>>) -> Vec<u8> {
             boot: 1,
             number: 1,
         },
+        epoch: Epoch::default(),
         sent_at: Instant(0),
         deliver_at,
         frame: Message::AppendEntries(AppendEntries {

@@ -5,6 +5,7 @@
 
 mod strategies;
 
+use cluster::Epoch;
 use cluster::wal::{
     Damage, Flaw, HEADER_BYTES, Identity, RECORD_ENTRIES_MAX, RECORD_HEAD_BYTES, Recovered, WAL_VERSION, Writer,
 };
@@ -16,6 +17,7 @@ use raft_core::{Entry, HardState, LogIndex, NodeId, Payload, Snapshot, Term};
 const IDENTITY: Identity = Identity {
     node: NodeId(3),
     members: 5,
+    epoch: Epoch(0),
 };
 
 /// Reads a log that has never been begun anew: the other file is empty.
@@ -204,10 +206,11 @@ fn every_single_bit_flipped() {
             Err(_) => refused += 1,
         }
     }
-    // The last marker may go without loss; the last batch was never acknowledged; all before it is refused.
+    // The last marker may go without loss; the last batch was never acknowledged; of the header there are two; all between is
+    // refused.
     let unacknowledged = history.file.len() - history.acknowledged;
-    assert_eq!(same + shortened, unacknowledged * 8);
-    assert_eq!(refused, history.acknowledged * 8);
+    assert_eq!(same + shortened, (HEADER_BYTES + unacknowledged) * 8);
+    assert_eq!(refused, (history.acknowledged - HEADER_BYTES) * 8);
 }
 
 /// Flips one bit and checks what [`recover`] makes of it against the rule.
@@ -222,6 +225,7 @@ fn flip_and_recover(history: &History, bit: usize) -> Result<State, Damage> {
         .unwrap();
     let outcome = recover(IDENTITY, &file).map(state);
     match &outcome {
+        Ok(found) if bit / 8 < HEADER_BYTES => assert_eq!(found, history.state(), "bit {bit}"),
         Ok(found) => {
             assert!(
                 begin >= history.acknowledged,
@@ -329,11 +333,36 @@ fn a_foreign_log_is_refused() {
 }
 
 #[test]
+fn a_log_of_another_epoch_is_refused() {
+    let epoch = Epoch(1);
+    let refused = recover(Identity { epoch, ..IDENTITY }, &history().file).unwrap_err();
+    let (found, ours) = (Epoch(0), epoch);
+    assert_eq!(
+        (refused.record, refused.what.clone()),
+        (0, Flaw::OtherEpoch { found, ours })
+    );
+    assert_eq!(
+        refused.to_string(),
+        "the write-ahead log cannot be used: it belongs to epoch 0 of the cluster, and this is epoch 1"
+    );
+}
+
+/// Until version 2 the header was shorter.
+#[test]
+fn an_older_log_is_refused_by_its_version() {
+    let mut file = b"ftqueue\n\x01\x03\x05\x00".to_vec();
+    file.extend(crc32fast::hash(&file).to_le_bytes());
+    file.extend([7; 80]);
+    assert_eq!(recover(IDENTITY, &file).unwrap_err().what, Flaw::Version { found: 1 });
+}
+
+#[test]
 fn a_newer_log_is_refused() {
     let mut file = history().file;
     file[8] = WAL_VERSION + 1;
-    let checksum = crc32fast::hash(&file[..12]);
-    file[12..16].copy_from_slice(&checksum.to_le_bytes());
+    let (copy, checksum_at) = (HEADER_BYTES / 2, HEADER_BYTES / 2 - 4);
+    let checksum = crc32fast::hash(&file[..checksum_at]);
+    file[checksum_at..copy].copy_from_slice(&checksum.to_le_bytes());
     assert_eq!(
         recover(IDENTITY, &file).unwrap_err().to_string(),
         format!(
@@ -506,8 +535,15 @@ fn what_is_not_sealed_counts_for_nothing() {
             assert_eq!(state(found), *first.state(), "cut at {cut}");
         }
     }
+    // The first file is gone, and something had been acknowledged in it: it was emptied because the second was whole.
+    let damage = cluster::wal::recover(IDENTITY, [&[], &second[..sealed - 1]]).unwrap_err();
+    assert_eq!((damage.file, damage.what), (1, Flaw::NoSeal));
     // Nothing of the first file had been flushed, and it is gone: there is nothing.
-    let found = cluster::wal::recover(IDENTITY, [&[], &second[..sealed - 1]]).unwrap();
+    let (mut writer, mut second) = (Writer::new(IDENTITY, 0, 0), Vec::new());
+    writer.batch(voted(1, 3), None, &[], &mut second);
+    second.clear();
+    writer.begin_anew(&small, HardState::default(), &[], &mut second);
+    let found = cluster::wal::recover(IDENTITY, [&[], &second[..second.len() - 1]]).unwrap();
     assert_eq!((found.file, found.valid_bytes, found.generation), (0, 0, 0));
     assert_eq!(state(found), State::default());
 }
@@ -529,14 +565,16 @@ fn a_flipped_bit_in_a_new_file_is_noticed() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         // While it was being written, the first file is whole.
         let found = cluster::wal::recover(IDENTITY, [&first.file, &flipped]);
-        match found {
-            Ok(found) => assert_eq!(state(found), *first.state(), "bit {bit}"),
-            Err(damage) => assert_eq!(damage.record, 0, "bit {bit}: {damage}"),
+        let found = found.unwrap_or_else(|damage| panic!("bit {bit}: {damage}"));
+        let expected = if bit < HEADER_BYTES * 8 { 1 } else { 0 };
+        assert_eq!(found.file, expected, "bit {bit}");
+        if expected == 0 {
+            assert_eq!(state(found), *first.state(), "bit {bit}");
         }
     }
     // Once it is acknowledged, the first is emptied, and damage is damage.
     writer.acknowledge(writer.written(), &mut second);
-    for bit in 0..sealed * 8 {
+    for bit in HEADER_BYTES * 8..sealed * 8 {
         let mut flipped = second.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         let damage = cluster::wal::recover(IDENTITY, [&[], &flipped]).unwrap_err();
@@ -574,4 +612,208 @@ fn a_snapshot_stands_only_where_a_file_begins() {
     let forged = [&first.file[..HEADER_BYTES], &second[HEADER_BYTES..sealed]].concat();
     let damage = recover(IDENTITY, &forged).unwrap_err();
     assert_eq!((damage.record, damage.what), (1, Flaw::MisplacedSnapshot));
+}
+
+/// Two files as a node leaves them, and what it had acknowledged by then.
+struct Stage {
+    name: String,
+    files: [Vec<u8>; 2],
+    acknowledged: Held,
+    /// What else the files hold, unflushed or beyond: what a sound reader may give as well.
+    latest: Held,
+}
+
+/// What a node holds, its snapshot included.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Held {
+    hard_state: HardState,
+    snapshot: Option<Snapshot>,
+    log: Vec<Entry<Command>>,
+}
+
+impl Held {
+    fn of(found: &Recovered) -> Held {
+        Held {
+            hard_state: found.hard_state,
+            snapshot: found.snapshot.clone(),
+            log: found.log.clone(),
+        }
+    }
+}
+
+/// Every state that the two files pass through while a snapshot takes the place of the log's beginning.
+fn stages() -> Vec<Stage> {
+    let small = Snapshot {
+        data: vec![7; 40],
+        ..snapshot()
+    };
+    let mut first = history();
+    first.flushed();
+    let before = Held {
+        hard_state: first.state().hard_state,
+        snapshot: None,
+        log: first.state().log.clone(),
+    };
+    let mut writer = first.writer.clone();
+    let mut second = Vec::new();
+    writer.begin_anew(&small, before.hard_state, &before.log[2..], &mut second);
+    let sealed = second.len();
+    let mut after = Held {
+        snapshot: Some(small.clone()),
+        log: before.log[2..].to_vec(),
+        ..before.clone()
+    };
+    let stage = |name: String, files: [&[u8]; 2], acknowledged: &Held, latest: &Held| Stage {
+        name,
+        files: files.map(<[u8]>::to_vec),
+        acknowledged: acknowledged.clone(),
+        latest: latest.clone(),
+    };
+    let mut stages = vec![stage("one in use".into(), [&first.file, &[]], &before, &before)];
+    for begun in 1..=sealed {
+        let name = format!("the other begun with {begun} bytes of {sealed}");
+        let latest = if begun == sealed { &after } else { &before };
+        stages.push(stage(name, [&first.file, &second[..begun]], &before, latest));
+    }
+    writer.acknowledge(writer.written(), &mut second);
+    stages.push(stage("the first emptied".into(), [&[], &second], &after, &after));
+    writer.batch(voted(3, 1), None, &[push(3, 60)], &mut second);
+    writer.acknowledge(writer.written(), &mut second);
+    after.hard_state = voted(3, 1).unwrap_or_default();
+    after.log.push(push(3, 60));
+    stages.push(stage("going on".into(), [&[], &second], &after, &after));
+    let mut third = Vec::new();
+    writer.begin_anew(&small, after.hard_state, &after.log, &mut third);
+    stages.push(stage(
+        "the first begun again".into(),
+        [&third[..third.len() - 3], &second],
+        &after,
+        &after,
+    ));
+    writer.acknowledge(writer.written(), &mut third);
+    stages.push(stage("the second emptied".into(), [&third, &[]], &after, &after));
+    stages
+}
+
+fn recover_both(files: &[Vec<u8>; 2]) -> Result<Recovered, Damage> {
+    cluster::wal::recover(IDENTITY, [&files[0], &files[1]])
+}
+
+/// F3: a bit in a header made a node begin as new that had acknowledged a term, and another brought the older file back.
+#[test]
+fn no_flipped_bit_in_either_file_makes_a_node_forget() {
+    let (mut read, mut refused) = (0, 0);
+    for stage in stages() {
+        let Stage {
+            name,
+            files,
+            acknowledged,
+            latest,
+        } = stage;
+        assert_eq!(Held::of(&recover_both(&files).unwrap()), latest, "{name}");
+        for file in 0..2 {
+            for bit in 0..files[file].len() * 8 {
+                let mut flipped = files.clone();
+                flipped[file][bit / 8] ^= 1 << (bit % 8);
+                match recover_both(&flipped) {
+                    Ok(found) => {
+                        let held = Held::of(&found);
+                        assert!(
+                            held == latest || held == acknowledged,
+                            "{name}: bit {bit} of file {file} gives {held:?}"
+                        );
+                        read += 1;
+                    }
+                    Err(damage) => {
+                        assert!(bit / 8 >= HEADER_BYTES, "{name}: bit {bit} of file {file}: {damage}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(read > 10_000 && refused > 10_000, "{read} read, {refused} refused");
+}
+
+/// With both copies of a header damaged the file is refused by name, for something was promised on its strength.
+#[test]
+fn a_file_that_has_lost_both_headers_is_refused_by_name() {
+    for stage in stages() {
+        let in_use = recover_both(&stage.files).unwrap().file;
+        let mut files = stage.files.clone();
+        files[in_use][9] ^= 1;
+        files[in_use][HEADER_BYTES / 2 + 11] ^= 4;
+        match recover_both(&files) {
+            Ok(found) => {
+                // It was sealed a moment ago, and the older holds all that was acknowledged.
+                assert_ne!(found.file, in_use, "{}", stage.name);
+                assert_eq!(Held::of(&found), stage.acknowledged, "{}", stage.name);
+            }
+            Err(damage) => assert_eq!(
+                (damage.file, damage.record, damage.what),
+                (in_use, 0, Flaw::HeaderChecksum),
+                "{}",
+                stage.name
+            ),
+        }
+    }
+}
+
+/// The other side of F3: what a crash leaves of a first write that was never flushed is no reason to refuse for good.
+#[test]
+fn zeros_in_place_of_a_first_write_are_an_empty_file() {
+    let mut history = History::new();
+    history.batch(voted(1, 3), None, vec![push(1, 1)]);
+    let whole = history.file;
+    for written in 0..HEADER_BYTES {
+        for zeros in [0, 1, HEADER_BYTES - written, whole.len(), 5_000] {
+            let mut file = whole[..written].to_vec();
+            file.resize(written + zeros, 0);
+            let found = recover(IDENTITY, &file).unwrap_or_else(|damage| panic!("{written} and {zeros}: {damage}"));
+            // A copy of the header may be whole; what comes after is none.
+            assert_eq!(found.dropped_bytes + found.valid_bytes, file.len() as u64);
+            assert_eq!(
+                (found.records, state(found)),
+                (0, State::default()),
+                "{written} and {zeros}"
+            );
+        }
+    }
+}
+
+/// Zeros of every length in place of what was not flushed: the acknowledged part is there, and nothing else.
+#[test]
+fn zeros_in_place_of_an_unflushed_end_are_dropped() {
+    let mut history = history();
+    history.flushed();
+    let flushed = history.file.len();
+    let state_then = history.state().clone();
+    history.batch(None, None, vec![push(2, 60), push(2, 70)]);
+    for begin in flushed..history.file.len() {
+        for zeros in [1, history.file.len() - begin, 4096] {
+            let mut file = history.file[..begin].to_vec();
+            file.resize(begin + zeros, 0);
+            let found = recover(IDENTITY, &file).unwrap();
+            assert_eq!(state(found), state_then, "zeros from {begin}");
+        }
+    }
+    // The same for a file that was being begun: the one before it counts.
+    for Stage {
+        name,
+        files,
+        acknowledged,
+        ..
+    } in stages()
+    {
+        let (begun, whole) = (&files[1], &files[0]);
+        if !name.starts_with("the other begun") {
+            continue;
+        }
+        for kept in [0, 1, begun.len() / 2, begun.len().saturating_sub(1)] {
+            let mut torn = begun[..kept].to_vec();
+            torn.resize(begun.len(), 0);
+            let found = cluster::wal::recover(IDENTITY, [whole, &torn]).unwrap();
+            assert_eq!(Held::of(&found), acknowledged, "{name}, {kept} kept");
+        }
+    }
 }

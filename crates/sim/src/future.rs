@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use cluster::host::{Reply, Request, RequestId};
 use cluster::node::{Node, NodeInput, NodeOutbox, WriteId};
+use cluster::record::Durability;
 use netem::LinkSettings;
 use raft_core::{Duration, Instant, NodeId, Term};
 use trace::tape::{Origin, Piece, Tape, Told};
@@ -58,6 +59,8 @@ struct Seat {
     flushed: usize,
     /// A node that was of this member, for who boots it again.
     last: Option<Box<Node>>,
+    /// Whether its disk was emptied since its last boot.
+    wiped: bool,
 }
 
 #[derive(Debug)]
@@ -138,6 +141,7 @@ impl Future {
             files: Default::default(),
             current: 0,
             flushed: 0,
+            wiped: false,
             last: None,
         };
         let ran = node.is_some();
@@ -206,7 +210,7 @@ impl Future {
                 self.crash(id);
                 if let Some(seat) = self.seat_mut(id) {
                     seat.files = Default::default();
-                    (seat.current, seat.flushed) = (0, 0);
+                    (seat.current, seat.flushed, seat.wiped) = (0, 0, true);
                 }
                 self.see(What::Lost { node: id });
             }
@@ -413,6 +417,11 @@ impl Future {
         let origin = Origin::Disk {
             config: config.clone(),
             files: seat.files.clone(),
+            durability: if std::mem::take(&mut seat.wiped) {
+                Durability::Cleared
+            } else {
+                Durability::Kept
+            },
         };
         let mut outbox = NodeOutbox::default();
         let Ok((mut node, _)) = Node::boot(config, [&seat.files[0], &seat.files[1]], now, &mut outbox) else {

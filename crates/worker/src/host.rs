@@ -8,7 +8,7 @@ use cluster::clock::Clock;
 use cluster::codec;
 use cluster::host::{Boot, FromNode, Recovery, Remedy, Storage, ToNode};
 use cluster::node::{Node, NodeConfig, NodeOutbox};
-use cluster::record::{Origin, Piece};
+use cluster::record::{Durability, Origin, Piece};
 use raft_core::NodeId;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
@@ -164,7 +164,11 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
     let started = scope::wall_ms();
     let opened = storage::open(boot.directory.as_deref(), boot.id).await;
     let unreadable = |error: StorageError| (error.to_string(), Remedy::Restart);
-    let (mut disk, storage) = opened.map_err(unreadable)?;
+    let storage::Opened {
+        mut disk,
+        storage,
+        files_were_missing,
+    } = opened.map_err(unreadable)?;
     if let Some(resume) = &boot.resume {
         disk.replace(&resume.file).map_err(unreadable)?;
     }
@@ -179,9 +183,24 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
     let mut origin = Origin::Disk {
         config,
         files: [first, second],
+        durability: match &storage {
+            Storage::Memory { .. } => Durability::Memory,
+            Storage::Opfs if files_were_missing && boot.boot > 1 => Durability::Cleared,
+            Storage::Opfs => Durability::Kept,
+        },
     };
     if let Some(state) = boot.resume.as_ref().and_then(|resume| resume.state.as_ref()) {
         node = Node::load(state).map_err(|error| (error.to_string(), Remedy::Reload))?;
+        if node.epoch() != boot.epoch {
+            return Err((
+                format!(
+                    "the state it is to go on from belongs to {}, and this is {}",
+                    node.epoch(),
+                    boot.epoch
+                ),
+                Remedy::Reload,
+            ));
+        }
         node.begin_boot(boot.boot);
         origin = Origin::State(node.save());
         // The file is as the state wants it, and is flushed.

@@ -154,11 +154,35 @@ impl Disk {
 ///
 /// # Errors
 /// The place exists but a file cannot be opened, for instance because another tab holds it.
-pub async fn open(directory: Option<&str>, id: NodeId) -> Result<(Disk, Storage), StorageError> {
+pub async fn open(directory: Option<&str>, id: NodeId) -> Result<Opened, StorageError> {
     let [first, second] = file_names(id);
-    let (first, storage) = open_file(directory, &first).await?;
-    let (second, _) = open_file(directory, &second).await?;
-    Ok((Disk::new([first, second]), storage))
+    let first = open_file(directory, &first).await?;
+    let second = open_file(directory, &second).await?;
+    Ok(Opened {
+        disk: Disk::new([first.log, second.log]),
+        storage: first.storage,
+        files_were_missing: first.was_missing && second.was_missing,
+    })
+}
+
+/// A node's disk that was opened.
+pub struct Opened {
+    /// The disk.
+    pub disk: Disk,
+    /// Where it keeps what it is given.
+    pub storage: Storage,
+    /// Whether neither of its files was there before.
+    pub files_were_missing: bool,
+}
+
+/// A file that was opened.
+pub struct OpenedFile {
+    /// The file.
+    pub log: Box<dyn LogFile>,
+    /// Where it keeps what it is given.
+    pub storage: Storage,
+    /// Whether it was not there before.
+    pub was_missing: bool,
 }
 
 /// The names of a node's log files in its cluster's directory.
@@ -170,9 +194,12 @@ pub fn file_names(id: NodeId) -> [String; 2] {
 ///
 /// # Errors
 /// As [`open`].
-pub async fn open_file(directory: Option<&str>, name: &str) -> Result<(Box<dyn LogFile>, Storage), StorageError> {
-    let memory =
-        |why: String| -> (Box<dyn LogFile>, Storage) { (Box::new(MemoryLog::default()), Storage::Memory { why }) };
+pub async fn open_file(directory: Option<&str>, name: &str) -> Result<OpenedFile, StorageError> {
+    let memory = |why: String| OpenedFile {
+        log: Box::new(MemoryLog::default()),
+        storage: Storage::Memory { why },
+        was_missing: true,
+    };
     let Some(directory) = directory else {
         return Ok(memory("this cluster was asked to keep nothing".into()));
     };
@@ -180,12 +207,16 @@ pub async fn open_file(directory: Option<&str>, name: &str) -> Result<(Box<dyn L
         Ok(root) => root,
         Err(why) => return Ok(memory(why.0)),
     };
-    let file = file_handle(root, directory, name).await?;
+    let (file, was_missing) = file_handle(root, directory, name).await?;
     if !Reflect::has(&file, &"createSyncAccessHandle".into()).unwrap_or(false) {
         return Ok(memory("this browser has no synchronous access to private files".into()));
     }
     let log = OpfsLog::open(&file, &format!("{directory}/{name}")).await?;
-    Ok((Box::new(log), Storage::Opfs))
+    Ok(OpenedFile {
+        log: Box::new(log),
+        storage: Storage::Opfs,
+        was_missing,
+    })
 }
 
 /// A log in the Origin Private File System. The handle is released when this is dropped.
@@ -318,11 +349,12 @@ async fn root() -> Result<FileSystemDirectoryHandle, StorageError> {
         .map_err(|error| refused("open its private file system", &error))
 }
 
+/// The file, made if it is missing; and whether it was.
 async fn file_handle(
     root: FileSystemDirectoryHandle,
     directory: &str,
     name: &str,
-) -> Result<FileSystemFileHandle, StorageError> {
+) -> Result<(FileSystemFileHandle, bool), StorageError> {
     let create = FileSystemGetDirectoryOptions::new();
     create.set_create(true);
     let mut here = root;
@@ -332,10 +364,13 @@ async fn file_handle(
             .map_err(|error| refused(&format!("open the directory {directory}"), &error))?
             .unchecked_into();
     }
+    if let Ok(file) = JsFuture::from(here.get_file_handle(name)).await {
+        return Ok((file.unchecked_into(), false));
+    }
     let create = FileSystemGetFileOptions::new();
     create.set_create(true);
     let file = JsFuture::from(here.get_file_handle_with_options(name, &create)).await;
-    file.map(JsValue::unchecked_into)
+    file.map(|file| (file.unchecked_into(), true))
         .map_err(|error| refused(&format!("open the file {directory}/{name}"), &error))
 }
 

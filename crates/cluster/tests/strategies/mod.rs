@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+use cluster::Epoch;
 use cluster::codec::Envelope;
 use cluster::host::MessageId;
 use ftqueue::{Command, Label, QueueId, Sequence, SessionId, Write};
@@ -108,6 +109,7 @@ pub(crate) fn envelope() -> impl Strategy<Value = Envelope> {
                 boot,
                 number,
             },
+            epoch: Epoch(number % 3),
             sent_at: Instant(sent_us),
             deliver_at: Instant(deliver_us),
             frame,

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use cluster::Epoch;
 use cluster::client::{Client, Done, Failure};
 use cluster::host::{Recovery, Reply, Request, RequestId};
 use cluster::node::{BootError, Node, NodeConfig, NodeInput, NodeOutbox, WriteId};
@@ -224,7 +225,12 @@ impl World {
         };
         let links = self.members.iter().map(|peer| (*peer, link(*peer))).collect();
         let mut out = NodeOutbox::default();
-        let config = NodeConfig { raft, boot, links };
+        let config = NodeConfig {
+            raft,
+            boot,
+            epoch: Epoch::default(),
+            links,
+        };
         let disk = self.disks[&id].files();
         let (mut node, recovery) = Node::boot(config.clone(), disk, self.now, &mut out)?;
         if let Some(lives) = &mut self.lives {
@@ -424,6 +430,7 @@ impl World {
             let identity = Identity {
                 node: *id,
                 members: self.members.len() as u8,
+                epoch: Epoch::default(),
             };
             let found = recover(identity, self.disks[id].files()).unwrap_or_else(|damage| panic!("{id}: {damage}"));
             assert_eq!(found.dropped_bytes, 0, "{id}");

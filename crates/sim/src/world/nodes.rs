@@ -1,7 +1,9 @@
 //! Nodes: how they boot, what they are given, and how what they ask for is carried out.
 
+use cluster::Epoch;
 use cluster::host::Fact;
 use cluster::node::{Node, NodeConfig, NodeInput, NodeOutbox};
+use cluster::record::Durability;
 use netem::Fate;
 use raft_core::{Config, Duration, Instant, NodeId, Term};
 use rand::Rng;
@@ -39,6 +41,7 @@ impl World<'_> {
             NodeConfig {
                 raft,
                 boot,
+                epoch: Epoch::default(),
                 links: Vec::new(),
             },
             self.seats[place].disk.files(),
@@ -65,6 +68,8 @@ impl World<'_> {
             let origin = Origin::Disk {
                 config: node.config_for(boot, node_seed(seed, id, boot)),
                 files,
+                // A wiped disk never boots again: it is a lost member.
+                durability: Durability::Kept,
             };
             told.push(Told {
                 node: id,

@@ -62,7 +62,7 @@ impl Life {
     pub(super) fn begin(boot: u32, origin: Origin, at: Instant, store: &mut Store) -> Result<Life, BeginError> {
         let mut outbox = NodeOutbox::default();
         let (node, recovery) = match origin {
-            Origin::Disk { config, files } => {
+            Origin::Disk { config, files, .. } => {
                 let files = [&files[0][..], &files[1]];
                 let (node, recovery) = Node::boot(config, files, at, &mut outbox).map_err(BeginError::Boot)?;
                 (node, Some(recovery))

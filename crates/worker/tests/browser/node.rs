@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use cluster::Epoch;
 use cluster::codec::{self, Envelope};
 use cluster::host::{Fact, FromNode, MessageId, Reply, Request, RequestId, Storage, ToNode};
 use cluster::record::{Life, Origin, Piece};
@@ -74,7 +75,7 @@ async fn a_damaged_log_is_refused_with_the_place_of_the_damage() {
     node.write(session, 2, Write::Push { qid, item: 1 }).await;
     drop(node);
 
-    let (mut log, _) = storage::open_file(Some(&directory), "node-1.wal").await.unwrap();
+    let mut log = storage::open_file(Some(&directory), "node-1.wal").await.unwrap().log;
     let mut bytes = log.read_all().unwrap();
     bytes[cluster::wal::HEADER_BYTES + cluster::wal::RECORD_HEAD_BYTES] ^= 1;
     log.truncate(0).unwrap();
@@ -90,7 +91,7 @@ async fn a_damaged_log_is_refused_with_the_place_of_the_damage() {
     );
     scope::sleep(400).await;
     assert_eq!(node.forget().len(), 1, "a refused node says nothing more");
-    let (mut log, _) = storage::open_file(Some(&directory), "node-1.wal").await.unwrap();
+    let mut log = storage::open_file(Some(&directory), "node-1.wal").await.unwrap().log;
     assert_eq!(log.read_all().unwrap(), bytes, "and leaves its log as it was");
 }
 
@@ -100,7 +101,7 @@ async fn a_torn_end_is_dropped_and_said() {
     let node = Seat::boot(1, 1, Some(&directory));
     node.leading().await;
     drop(node);
-    let (mut log, _) = storage::open_file(Some(&directory), "node-1.wal").await.unwrap();
+    let mut log = storage::open_file(Some(&directory), "node-1.wal").await.unwrap().log;
     let whole = log.read_all().unwrap();
     log.append(b"\nrec and then the power went").unwrap();
     log.flush().unwrap();
@@ -111,7 +112,7 @@ async fn a_torn_end_is_dropped_and_said() {
     assert_eq!(recovery.dropped_bytes, 28);
     node.leading().await;
     drop(node);
-    let (mut log, _) = storage::open_file(Some(&directory), "node-1.wal").await.unwrap();
+    let mut log = storage::open_file(Some(&directory), "node-1.wal").await.unwrap().log;
     assert!(log.read_all().unwrap().starts_with(&whole));
     drop(log);
     assert_eq!(Seat::boot(1, 1, Some(&directory)).booted().await.1.dropped_bytes, 0);
@@ -312,7 +313,7 @@ async fn what_goes_into_a_node_is_recorded() {
     let again = || {
         let pieces = pieces.borrow();
         let Some(Piece::Began {
-            origin: Origin::Disk { config, files },
+            origin: Origin::Disk { config, files, .. },
             at,
         }) = pieces.first().cloned()
         else {
@@ -376,6 +377,7 @@ fn heartbeat(port: &MessagePort, number: u64, epoch_wall_ms: f64) {
     let frame = Message::AppendEntries(append);
     let envelope = Envelope {
         message: name(number),
+        epoch: Epoch::default(),
         sent_at: now,
         deliver_at: now,
         frame,

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use cluster::Epoch;
 use cluster::clock::ClockSetting;
 use cluster::codec;
 use cluster::host::{Boot, FromNode, Recovery, Reply, Report, Request, RequestId, Storage, ToNode};
@@ -177,6 +178,7 @@ pub(crate) fn boot(id: u8, members: u8, directory: Option<&str>) -> Boot {
         rules: Rules::default(),
         compact_after: COMPACT_AFTER_ENTRIES,
         boot: 1,
+        epoch: Epoch::default(),
         seed: u64::from(id),
         clock: clock(),
         directory: directory.map(String::from),

@@ -8,7 +8,7 @@ use worker::storage::{self, LogFile, MemoryLog, OPEN_WAIT_MS_MAX};
 use crate::seat::fresh;
 
 async fn open(directory: &str, id: u8) -> Box<dyn LogFile> {
-    let (log, storage) = storage::open_file(Some(directory), &format!("node-{id}.wal"))
+    let storage::OpenedFile { log, storage, .. } = storage::open_file(Some(directory), &format!("node-{id}.wal"))
         .await
         .expect("the log opens");
     assert_eq!(storage, Storage::Opfs, "this browser has private files");
@@ -120,7 +120,7 @@ async fn a_name_that_is_no_directory_is_an_error() {
 
 #[wasm_bindgen_test]
 async fn without_a_directory_the_log_is_in_memory_and_says_why() {
-    let (mut log, storage) = storage::open_file(None, "node-1.wal").await.unwrap();
+    let storage::OpenedFile { mut log, storage, .. } = storage::open_file(None, "node-1.wal").await.unwrap();
     let Storage::Memory { why } = storage else {
         panic!("{storage:?}")
     };
@@ -133,7 +133,10 @@ async fn without_a_directory_the_log_is_in_memory_and_says_why() {
 #[wasm_bindgen_test]
 async fn a_browser_without_private_files_keeps_the_log_in_memory() {
     let _browser = Without::given("undefined");
-    let (_, storage) = storage::open_file(Some("anywhere"), "node-1.wal").await.unwrap();
+    let storage = storage::open_file(Some("anywhere"), "node-1.wal")
+        .await
+        .unwrap()
+        .storage;
     let why = "this browser has no private file system here".into();
     assert_eq!(storage, Storage::Memory { why });
 }
@@ -141,7 +144,10 @@ async fn a_browser_without_private_files_keeps_the_log_in_memory() {
 #[wasm_bindgen_test]
 async fn a_window_that_is_refused_private_files_keeps_the_log_in_memory_and_says_why() {
     let _browser = Without::given("async () => { throw new DOMException('a private window', 'SecurityError'); }");
-    let (_, storage) = storage::open_file(Some("anywhere"), "node-1.wal").await.unwrap();
+    let storage = storage::open_file(Some("anywhere"), "node-1.wal")
+        .await
+        .unwrap()
+        .storage;
     let why = "the browser refused to open its private file system: SecurityError: a private window".into();
     assert_eq!(storage, Storage::Memory { why });
 }
