@@ -307,7 +307,10 @@ pub fn recover(identity: Identity, files: Files<'_>) -> Result<Recovered, Damage
     let (file, found, begun) = match (new, old) {
         // The older was emptied before anything was promised on the strength of this, or is one that is being begun.
         (Contents::Whole(_), Contents::Headless { flaw, vouched: true }) => return Err(refused(older, (0, 0, flaw))),
-        (Contents::Whole(found), other) => (newer, found, matches!(other, Contents::Headless { .. })),
+        (Contents::Whole(found), other) => {
+            let begun = matches!(other, Contents::Headless { .. } | Contents::Nothing);
+            (newer, found, begun)
+        }
         // It was being written, and nothing of it acknowledged.
         (Contents::Begun(..), Contents::Whole(found)) => (older, found, true),
         (Contents::Begun(header, _), Contents::Nothing) if header.alone => (older, Found::default(), true),

@@ -46,7 +46,13 @@ fn another_version_is_refused() {
             ours: PROTOCOL_VERSION
         }
     );
-    assert_eq!(refused.to_string(), "version 3, where 2 is understood");
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "version {}, where {PROTOCOL_VERSION} is understood",
+            PROTOCOL_VERSION + 1
+        )
+    );
 }
 
 #[test]

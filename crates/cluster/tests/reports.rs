@@ -4,7 +4,7 @@ mod world;
 
 use cluster::Epoch;
 use cluster::codec::{self, Envelope};
-use cluster::host::{DropReason, Fact, LogPatch, MessageId, Reply, Request, Status};
+use cluster::host::{DropReason, Fact, LogPatch, MessageId, PROTOCOL_VERSION, Reply, Request, Status};
 use cluster::node::NodeInput;
 use cluster::{ActivityLine, FACTS_BETWEEN_REPORTS_MAX, WAITING_BYTES_MAX};
 use ftqueue::{Command, QueueId, Read};
@@ -184,7 +184,7 @@ fn frames_of_garbage_change_nothing() {
     assert_eq!(reasons[0], "the frame does not decode: no bytes");
     assert_eq!(
         reasons[1],
-        "the frame does not decode: version 255, where 1 is understood"
+        format!("the frame does not decode: version 255, where {PROTOCOL_VERSION} is understood")
     );
     assert_eq!(
         reasons[3],

@@ -86,7 +86,7 @@ async fn a_damaged_log_is_refused_with_the_place_of_the_damage() {
     let node = Seat::boot(1, 1, Some(&directory));
     let why = node.refused().await;
     assert!(
-        why.contains("damaged") && why.contains("record 1") && why.contains("byte 16"),
+        why.contains("damaged") && why.contains("record 1") && why.contains("byte 64"),
         "{why}"
     );
     scope::sleep(400).await;
