@@ -59,7 +59,7 @@ pub enum DecodeError {
         /// The version that is understood.
         ours: u8,
     },
-    /// They do not spell a value; says where postcard stumbled.
+    /// They do not spell a value; holds where postcard stumbled, for who debugs it. People are not told in its words.
     Malformed(postcard::Error),
     /// They spell a value and go on.
     Trailing {
@@ -166,7 +166,7 @@ impl fmt::Display for DecodeError {
             DecodeError::Empty => write!(f, "no bytes"),
             DecodeError::TooLong { bytes, bytes_max } => write!(f, "{bytes} bytes, where {bytes_max} are the most"),
             DecodeError::Version { found, ours } => write!(f, "version {found}, where {ours} is understood"),
-            DecodeError::Malformed(reason) => write!(f, "not a message: {reason}"),
+            DecodeError::Malformed(_) => write!(f, "not a message of this program"),
             DecodeError::Trailing { bytes } => write!(f, "{bytes} bytes after the end of the message"),
             DecodeError::Unsound => write!(f, "its parts do not fit one another"),
         }

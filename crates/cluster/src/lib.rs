@@ -15,6 +15,7 @@ mod epoch;
 pub mod host;
 mod journal;
 mod links;
+pub mod metered;
 pub mod node;
 pub mod record;
 mod replica;

@@ -445,6 +445,11 @@ impl Node {
         }
     }
 
+    /// The cluster's members, in rising order.
+    pub fn members(&self) -> &[NodeId] {
+        &self.members
+    }
+
     /// Whether its parts fit one another.
     fn is_sound(&self) -> bool {
         let config = self.raft.config();

@@ -12,16 +12,13 @@ use js_sys::{Object, Reflect, Uint8Array};
 use raft_core::NodeId;
 use trace::lockstep::{FromLockstep, ToLockstep};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, MessagePort, OffscreenCanvas};
 
+use crate::BUILD;
 use crate::canvas::Canvas;
 use crate::desk::Desk;
 
-/// A hash of the sources that this was built from.
-const BUILD: &str = match option_env!("FTQUEUE_BUILD") {
-    Some(build) => build,
-    None => "unknown",
-};
 /// How long it works at once, in wall milliseconds, and how long it leaves the processor to others then.
 const WORK_MS: f64 = 4.0;
 const REST_MS: i32 = 8;
@@ -142,6 +139,7 @@ impl Host {
 
     fn tell(self: &Rc<Self>, message: ToLockstep) {
         self.with(|desk| desk.hear(message));
+        self.make_png();
         self.work();
         self.frame();
     }
@@ -215,9 +213,6 @@ impl Host {
         }
         let took_ms = self.wall_ms() - started;
         desk.took("paint", (took_ms * 1_000.0) as u64);
-        if let Some(name) = desk.take_wanted_png() {
-            self.make_png(canvas, name);
-        }
         if desk.wants_paint() {
             let host = Rc::clone(self);
             // Where a picture takes long, the nodes need the processor more.
@@ -225,23 +220,41 @@ impl Host {
         }
     }
 
-    /// The canvas as it is, as a file.
-    fn make_png(self: &Rc<Self>, canvas: &OffscreenCanvas, name: String) {
+    /// The timeline as a file, if one is wanted: drawn at once, on a canvas of its own. The page's is drawn anew only when something
+    /// changes on it, and never while the page is hidden.
+    fn make_png(self: &Rc<Self>) {
+        let Some(name) = self.desk.borrow_mut().as_mut().and_then(Desk::take_wanted_png) else {
+            return;
+        };
         let host = Rc::clone(self);
-        let Ok(blob) = canvas.convert_to_blob() else { return };
         wasm_bindgen_futures::spawn_local(async move {
-            let Ok(blob) = wasm_bindgen_futures::JsFuture::from(blob).await else {
-                return;
-            };
-            let blob: web_sys::Blob = blob.unchecked_into();
-            if let Ok(buffer) = wasm_bindgen_futures::JsFuture::from(blob.array_buffer()).await {
-                host.say(&FromLockstep::Made {
+            let said = match host.png().await {
+                Ok(bytes) => FromLockstep::Made {
                     name: format!("{name}.png"),
                     mime: "image/png".to_owned(),
-                    bytes: Uint8Array::new(&buffer).to_vec(),
-                });
-            }
+                    bytes,
+                },
+                Err(_) => FromLockstep::Notice(
+                    "The browser made no PNG of the timeline: it may be too large for it. Take the SVG.".to_owned(),
+                ),
+            };
+            host.say(&said);
         });
+    }
+
+    async fn png(&self) -> Result<Vec<u8>, JsValue> {
+        let blob = {
+            let desk = self.desk.borrow();
+            let desk = desk.as_ref().ok_or(JsValue::NULL)?;
+            let (width, height, ratio) = desk.picture_size();
+            let canvas = OffscreenCanvas::new((width * ratio) as u32, (height * ratio) as u32)?;
+            let mut surface = Canvas::ready(&canvas, (width, height, ratio)).ok_or(JsValue::NULL)?;
+            desk.paint_picture(&mut surface);
+            canvas.convert_to_blob()?
+        };
+        let blob: web_sys::Blob = JsFuture::from(blob).await?.unchecked_into();
+        let buffer = JsFuture::from(blob.array_buffer()).await?;
+        Ok(Uint8Array::new(&buffer).to_vec())
     }
 
     /// Notes how long something took that was started then.

@@ -13,7 +13,13 @@ mod timeline;
 mod view;
 
 pub use desk::{Desk, Repeated};
-pub use keep::{KeepError, RUN_BYTES_MAX, body_of, with_head};
+pub use keep::{FILE_BYTES_MAX, KeepError, RUN_BYTES_MAX, body_of, with_head};
+
+/// The build: a hash of the sources that this was built from.
+pub const BUILD: &str = match option_env!("FTQUEUE_BUILD") {
+    Some(build) => build,
+    None => "unknown",
+};
 
 #[cfg(target_arch = "wasm32")]
 mod canvas;

@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use netem::LinkSettings;
 use picture::Record;
-use raft_core::{Duration, Instant, NodeId};
+use raft_core::{Duration, Instant, MEMBERS_MAX, NodeId};
 use sim::Scenario;
 use sim::chronicle::Chronicle;
 use sim::future::Future;
 use trace::lockstep::RunId;
-use trace::tape::{TAPE_BYTES_MAX, Told};
+use trace::tape::{Piece, TAPE_BYTES_MAX, Told};
 use trace::{Act, Asked, Happening, What};
 
 /// How many events of a scenario are carried out: an hour of most.
 const EVENTS_MAX: u64 = 6_000_000;
 /// How much each branch keeps, in bytes.
 const BRANCH_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How many lives of an opened run may have begun without having come to their ends: some of each member.
+const LIVES_UNDER_WAY_MAX: usize = 4 * MEMBERS_MAX;
 /// How many things that are not told by nodes are kept of a run.
 const MARGIN_MAX: usize = 200_000;
 
@@ -72,22 +74,58 @@ impl Run {
         }
     }
 
-    /// A run that is made of what was told of another.
-    pub(crate) fn opened(members: &[NodeId], id: RunId, name: String, told: Vec<Told>) -> Run {
-        let mut run = Run::new(members, id, name, None, TAPE_BYTES_MAX);
-        run.take_all(told);
-        run
+    /// A run that is made of what is told of another: see [`Run::take_next`].
+    pub(crate) fn opened(members: &[NodeId], id: RunId, name: String) -> Run {
+        Run::new(members, id, name, None, TAPE_BYTES_MAX)
+    }
+
+    /// Takes what comes next of what was told, by time, and carries it out, so that no more waits than has to.
+    ///
+    /// # Errors
+    /// More of its nodes' lives have begun and do not come to their ends than there could be.
+    pub(crate) fn take_next(&mut self, told: Told) -> Result<(), &'static str> {
+        let Told { node, boot, piece } = told;
+        if !self.chronicle.has_opened() && !matches!(piece, Piece::Began { .. }) {
+            self.open();
+        }
+        // What cannot be made again is left out, and the instants at which it ran show nobody there.
+        let _ = self.chronicle.take(node, boot, piece);
+        while self.work(1 << 16) {}
+        if self.chronicle.tape.lives_under_way() > LIVES_UNDER_WAY_MAX {
+            return Err("nodes start and start, and what they wait for never comes");
+        }
+        Ok(())
+    }
+
+    /// Begins with those members that were told of.
+    pub(crate) fn open(&mut self) {
+        if !self.chronicle.has_opened() {
+            let (record, goes_on) = (&mut self.record, self.branch.is_some());
+            self.chronicle.open(&mut |happening| {
+                // Nodes of a branch go on: they do not start.
+                if !goes_on {
+                    record.happen(&happening);
+                }
+            });
+        }
     }
 
     /// The run of a scenario, with the judgement of the world in which it takes place.
     pub(crate) fn of_scenario(members: &[NodeId], id: RunId, name: String, scenario: Scenario) -> Run {
         let mut record = Record::new(members.to_vec());
-        let (told, violation) = sim::tell(&scenario, EVENTS_MAX, |happening| record.happen(&happening));
-        let mut run = Run::opened(members, id, name, told);
+        let mut run = Run::opened(members, id, name);
         run.is_judged_elsewhere = true;
+        let violation = sim::tell(
+            &scenario,
+            EVENTS_MAX,
+            |happening| record.happen(&happening),
+            |told| {
+                run.take_all(told);
+                while run.work(1 << 16) {}
+            },
+        );
         run.judged_elsewhere = violation.iter().map(|it| (it.at, it.to_string())).collect();
         run.scenario = Some(scenario);
-        while run.work(1 << 16) {}
         // What became of messages, the world has decided; its nodes take their links for perfect.
         run.record = record;
         run
@@ -115,15 +153,7 @@ impl Run {
             // What cannot be made again is left out, and the instants at which it ran show nobody there.
             let _ = self.chronicle.take(node, boot, piece);
         }
-        if !self.chronicle.has_opened() {
-            let (record, goes_on) = (&mut self.record, self.branch.is_some());
-            self.chronicle.open(&mut |happening| {
-                // Nodes of a branch go on: they do not start.
-                if !goes_on {
-                    record.happen(&happening);
-                }
-            });
-        }
+        self.open();
     }
 
     /// Carries out what has been told, up to so many steps. Says whether there is more.

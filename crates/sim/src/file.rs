@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use cluster::metered::{MeteredError, take_within};
 use raft_core::{Instant, MEMBERS_MAX, NodeId};
 
 use crate::plan::{Scenario, What};
@@ -13,6 +14,9 @@ pub const MAGIC: [u8; 8] = *b"ftqrun\r\n";
 pub const VERSION: u8 = 2;
 /// The longest file.
 pub const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How much memory its operations and faults may take, in bytes: they are a few bytes each in the file and dozens in memory.
+pub const MEMORY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// The magic, the version and the checksum of the rest.
 const HEAD_BYTES: usize = MAGIC.len() + 1 + 4;
@@ -32,6 +36,8 @@ pub enum FileError {
     Damaged,
     /// It is longer than files are.
     TooLong(usize),
+    /// It asks for more than a file holds.
+    TooMuch,
     /// It asks for what cannot be.
     Absurd(&'static str),
 }
@@ -41,6 +47,13 @@ pub enum FileError {
 /// # Errors
 /// It is too long for a file.
 pub fn write(scenario: &Scenario) -> Result<Vec<u8>, String> {
+    let memory = size_of_val(&scenario.operations[..]) + size_of_val(&scenario.faults[..]);
+    if memory > MEMORY_BYTES_MAX {
+        return Err(format!(
+            "the run has {} operations and faults, which is more than a file holds: make it shorter",
+            scenario.operations.len() + scenario.faults.len()
+        ));
+    }
     let body = postcard::to_allocvec(scenario).map_err(|error| error.to_string())?;
     if body.len() + HEAD_BYTES > FILE_BYTES_MAX {
         return Err(format!(
@@ -72,7 +85,13 @@ pub fn read(bytes: &[u8]) -> Result<Scenario, FileError> {
     if crc32fast::hash(body).to_le_bytes() != *checksum {
         return Err(FileError::Damaged);
     }
-    let scenario: Scenario = postcard::from_bytes(body).map_err(|_| FileError::Damaged)?;
+    let (scenario, rest) = take_within::<Scenario>(body, MEMORY_BYTES_MAX).map_err(|why| match why {
+        MeteredError::Spent => FileError::TooMuch,
+        MeteredError::Malformed => FileError::Damaged,
+    })?;
+    if !rest.is_empty() {
+        return Err(FileError::Damaged);
+    }
     check(&scenario)?;
     Ok(scenario)
 }
@@ -155,11 +174,22 @@ impl fmt::Display for FileError {
             ),
             FileError::Version(found) => write!(
                 f,
-                "version {found} of the format wrote it, and this program reads version {VERSION}: use a program as new as the file"
+                "it was written in version {found} of the format, and this program reads version {VERSION}: repeat it with the `ftq` \
+                 that wrote it, or write it anew, from its seed"
             ),
             FileError::Damaged => write!(f, "it is damaged or cut off: write it anew, from its seed"),
-            FileError::TooLong(bytes) => write!(f, "it has {bytes} bytes, and a run takes at most {FILE_BYTES_MAX}"),
-            FileError::Absurd(what) => write!(f, "it asks for {what}: write it anew, from its seed"),
+            FileError::TooLong(bytes) => write!(
+                f,
+                "it has {bytes} bytes, and a run has at most {FILE_BYTES_MAX}: if it is a run, write a shorter one"
+            ),
+            FileError::TooMuch => write!(
+                f,
+                "it asks for more operations and faults than a run holds that is kept: write a shorter one, from its seed"
+            ),
+            FileError::Absurd(what) => write!(
+                f,
+                "it asks for {what}, which cannot be carried out: write it anew, from its seed"
+            ),
         }
     }
 }

@@ -198,19 +198,26 @@ fn fails(world: &World<'_>, property: Property, detail: String) -> Result<(), Vi
     })
 }
 
-/// Carries out a scenario, tells what happens, and gives what went into its nodes, from which any instant is made again, and the
-/// promise that it broke, if it broke one.
+/// Carries out a scenario, tells what happens, and gives, second by second, what went into its nodes, from which any instant is made
+/// again. Says which promise it broke, if it broke one.
 ///
 /// It ends early where more than `events_max` events happen.
-pub fn tell(scenario: &Scenario, events_max: u64, see: impl FnMut(Happening)) -> (Vec<Told>, Option<Violation>) {
+pub fn tell(
+    scenario: &Scenario,
+    events_max: u64,
+    see: impl FnMut(Happening),
+    mut keep: impl FnMut(Vec<Told>),
+) -> Option<Violation> {
     let mut world = begun(World::watched(scenario));
     world.tell_all();
-    let mut told = Vec::new();
-    let keep = |world: &mut World<'_>| {
-        told.append(&mut world.take_told());
-        world.events() < events_max
-    };
-    let outcome = carry_out_in(&mut world, keep, see);
-    told.append(&mut world.take_told());
-    (told, outcome.violation)
+    let outcome = carry_out_in(
+        &mut world,
+        |world: &mut World<'_>| {
+            keep(world.take_told());
+            world.events() < events_max
+        },
+        see,
+    );
+    keep(world.take_told());
+    outcome.violation
 }

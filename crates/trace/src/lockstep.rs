@@ -20,6 +20,9 @@ pub const LIVE: RunId = RunId(0);
 /// How many entries of each log are shown of an instant that is past: the last ones.
 pub const ENTRIES_SHOWN_MAX: usize = 512;
 
+/// The longest file that is opened, in bytes: its size is looked at before it is read.
+pub const FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
 /// From the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToLockstep {

@@ -279,6 +279,11 @@ impl Tape {
         seat.lives.iter().rev().find_map(Life::head)
     }
 
+    /// How many lives have begun and are not carried out to their ends.
+    pub fn lives_under_way(&self) -> usize {
+        self.seats.iter().map(|seat| seat.lives.len() - seat.current).sum()
+    }
+
     /// The latest instant that was carried out.
     pub fn reached(&self) -> Instant {
         self.reached

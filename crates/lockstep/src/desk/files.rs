@@ -1,18 +1,18 @@
 //! Runs that are kept: in files, in links, in the formats of others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::clock::Clock;
-use picture::{Scene, Svg};
+use picture::{Pen, Scene, Surface, Svg};
 use raft_core::{Instant, NodeId};
 use sim::Scenario;
 use trace::export::Format;
 use trace::lockstep::{FromLockstep, LIVE, RunId};
-use trace::tape::{Piece, Told};
 use trace::{Happening, What};
 
 use super::{Desk, RUNS_MAX, cut};
-use crate::keep::{self, Kept, KeptBranch, LINK_LETTERS_MAX, Root};
+use crate::BUILD;
+use crate::keep::{self, Head, KeepError, Kept, KeptBranch, LINK_BYTES_MAX, LINK_LETTERS_MAX, Opened, Part, Root};
 use crate::panel::Product;
 use crate::run::Run;
 use crate::timeline::Timeline;
@@ -25,29 +25,38 @@ const BRANCH_EVENTS_MAX: u64 = 1_000_000;
 
 impl Desk {
     /// Opens what a link holds.
-    pub fn open_link(&mut self, letters: &str) {
-        let opened = match keep::from_letters(letters) {
-            Some(bytes) => keep::read(&bytes).map(|kept| self.open_kept(kept)),
-            None => Err(keep::KeepError::Damaged),
-        };
-        if let Err(why) = opened {
+    pub fn open_link(&mut self, link: &str) {
+        if let Err(why) = self.try_open_link(link) {
             self.say(format!(
                 "The link cannot be opened: {why}. The cluster of this page runs as if there were none."
             ));
         }
     }
 
+    fn try_open_link(&mut self, link: &str) -> Result<(), KeepError> {
+        if link.len() > LINK_BYTES_MAX {
+            return Err(KeepError::LongLink);
+        }
+        let mut why = KeepError::Damaged;
+        for bytes in keep::from_letters(link) {
+            match keep::read(&bytes) {
+                Ok(opened) => return self.open_kept("The link", &opened),
+                // Only one of its readings is what was sent: that which begins like a run says most.
+                Err(KeepError::Foreign | KeepError::Damaged) => {}
+                Err(said) => why = said,
+            }
+        }
+        Err(why)
+    }
+
     pub(super) fn open_file(&mut self, name: &str, bytes: &[u8]) {
         let opened = match keep::read(bytes) {
-            Err(keep::KeepError::Foreign) => match sim::file::read(bytes) {
-                Ok(scenario) => self.open_scenario(name, &scenario),
-                Err(sim::file::FileError::Foreign) => Err(keep::KeepError::Foreign),
-                Err(why) => Err(keep::KeepError::Scenario(why.to_string())),
+            Err(KeepError::Foreign) => match sim::file::read(bytes) {
+                Ok(scenario) => self.open_scenario(name, scenario),
+                Err(sim::file::FileError::Foreign) => Err(KeepError::Foreign),
+                Err(why) => Err(KeepError::Scenario(why)),
             },
-            Ok(kept) => {
-                self.open_kept(kept);
-                Ok(())
-            }
+            Ok(opened) => self.open_kept(name, &opened),
             Err(why) => Err(why),
         };
         if let Err(why) = opened {
@@ -56,17 +65,12 @@ impl Desk {
     }
 
     /// Carries out a scenario, and shows where it fails.
-    pub(super) fn open_scenario(&mut self, name: &str, scenario: &Scenario) -> Result<(), keep::KeepError> {
-        if self.runs.len() >= RUNS_MAX {
-            self.say(format!(
-                "There are {RUNS_MAX} runs, which is the most: delete one first."
-            ));
-            return Ok(());
-        }
+    pub(super) fn open_scenario(&mut self, name: &str, scenario: Scenario) -> Result<(), KeepError> {
+        self.make_room_for(1)?;
         let members: Vec<NodeId> = (1..=scenario.settings.nodes).map(NodeId).collect();
         let id = RunId(self.next_run);
+        let run = Run::of_scenario(&members, id, cut(name), scenario);
         self.next_run += 1;
-        let run = Run::of_scenario(&members, id, cut(name), scenario.clone());
         let failed = run.judged_elsewhere.first().map(|(at, _)| *at);
         self.runs.insert(id, run);
         (self.shown, self.at) = (id, Some(failed.unwrap_or(Instant(0))));
@@ -74,62 +78,52 @@ impl Desk {
         Ok(())
     }
 
-    pub(super) fn open_kept(&mut self, kept: Kept) {
-        if self.runs.len() + 1 + kept.branches.len() > RUNS_MAX {
-            return self.say(format!(
-                "There are {RUNS_MAX} runs, which is the most: delete some first."
-            ));
+    fn make_room_for(&self, runs: usize) -> Result<(), KeepError> {
+        if self.runs.len() + runs > RUNS_MAX {
+            return Err(KeepError::NoRoom { runs_max: RUNS_MAX });
         }
+        Ok(())
+    }
+
+    /// Makes a run again, and its branches, and shows the instant that was shown. Compares what comes of it with what was sent.
+    pub(super) fn open_kept(&mut self, what: &str, opened: &Opened<'_>) -> Result<(), KeepError> {
+        let head = &opened.head;
+        self.make_room_for(1 + head.branches.len())?;
         let first = RunId(self.next_run);
+        let run = first_run(first, opened)?;
         self.next_run += 1;
-        let mut run = match kept.root {
-            Root::Told(told) => Run::opened(&kept.members, first, cut(&kept.name), told),
-            Root::Scenario(bytes) => match sim::file::read(&bytes) {
-                Ok(scenario) => Run::of_scenario(&kept.members, first, cut(&kept.name), scenario),
-                Err(why) => return self.say(format!("The run cannot be opened: {why}. Everything is as it was.")),
-            },
-        };
-        while run.work(1 << 16) {}
-        for (at, client, asked) in kept.asked {
-            run.asked(at, client, asked);
-        }
-        for (at, key, text) in kept.faults {
-            run.fault(at, key, text);
-        }
-        run.judge();
-        run.notes = kept.notes.into_iter().map(|(at, note)| (at, cut(&note))).collect();
         self.runs.insert(first, run);
         let mut names = vec![first];
-        for branch in kept.branches {
-            let Some(parent) = names.get(branch.leaves.0 as usize) else {
-                self.say("One of its branches leaves a run that is not there; it was left out.".to_owned());
-                break;
-            };
-            let Some(parent) = self.runs.get(parent) else { break };
+        let mut events_left = BRANCH_EVENTS_MAX;
+        for branch in &head.branches {
+            let parent = names.get(branch.leaves.0 as usize).and_then(|name| self.runs.get(name));
+            let Some(parent) = parent else { break };
             let id = RunId(self.next_run);
             self.next_run += 1;
-            let mut run = Run::branch(parent, id, branch.at, branch.seed);
-            for (at, act) in &branch.acts {
-                if run.events() > BRANCH_EVENTS_MAX {
-                    self.out.push(FromLockstep::Notice(
-                        "More happens in its branches than is opened; what comes later is left out.".to_owned(),
-                    ));
-                    break;
-                }
-                run.extend(bounded(*at, branch.at));
-                run.act(act);
+            let (run, is_whole) = branch_again(parent, id, branch, events_left);
+            events_left = events_left.saturating_sub(run.events());
+            if !is_whole {
+                self.say("More happens in its branches than is opened; what comes later is left out.".to_owned());
             }
-            run.extend(bounded(branch.end, branch.at));
-            run.name = cut(&branch.name);
-            run.notes = branch.notes.into_iter().map(|(at, note)| (at, cut(&note))).collect();
             self.runs.insert(id, run);
             names.push(id);
         }
-        self.shown = names.get(kept.shown.0 as usize).copied().unwrap_or(first);
-        self.at = Some(kept.at);
+        self.shown = names.get(head.shown.0 as usize).copied().unwrap_or(first);
+        self.at = Some(head.at);
         self.stale = true;
-        let end = self.runs.get(&self.shown).map_or(kept.at, Run::end);
-        self.timeline.scene.set_look(kept.look, end);
+        let end = self.runs.get(&self.shown).map_or(head.at, Run::end);
+        self.timeline.scene.set_look(head.look.clone(), end);
+        if self.hash_shown() != Some(head.hash) {
+            self.say(differs(what, &opened.build));
+        }
+        Ok(())
+    }
+
+    /// The hash of all nodes at the instant that is shown.
+    fn hash_shown(&self) -> Option<u64> {
+        let (run, at) = self.place()?;
+        let knows = self.run_at(run.id, at)?;
+        Some(knows.chronicle.tape.moment(at).hash())
     }
 
     /// What reopens the run that is shown, and all it hangs from, between two instants.
@@ -160,60 +154,93 @@ impl Desk {
         });
         let inside = |at: Instant| (from..=until).contains(&at);
         let is_live = root.id == LIVE;
+        let scenario = root
+            .scenario
+            .as_ref()
+            .and_then(|scenario| sim::file::write(scenario).ok());
+        let faults = self.faults.iter().filter(|(at, ..)| is_live && inside(*at)).cloned();
+        let asked = self.asked.iter().filter(|(at, ..)| is_live && inside(*at)).copied();
         Some(Kept {
-            members: root.chronicle.tape.members().collect(),
-            name: root.name.clone(),
-            root: match root
-                .scenario
-                .as_ref()
-                .and_then(|scenario| sim::file::write(scenario).ok())
-            {
-                Some(bytes) => Root::Scenario(bytes),
-                None => Root::Told(root.chronicle.tape.told(from, until)),
+            head: Head {
+                members: root.chronicle.tape.members().count() as u8,
+                name: root.name.clone(),
+                faults: faults.collect(),
+                notes: root.notes.iter().map(|(at, note)| (*at, note.clone())).collect(),
+                branches: branches.collect(),
+                shown: RunId(place(shown.id, &chain)),
+                at,
+                hash: self.hash_shown()?,
+                look: self.timeline.scene.look(),
             },
-            asked: self
-                .asked
-                .iter()
-                .filter(|(at, ..)| is_live && inside(*at))
-                .copied()
-                .collect(),
-            faults: self
-                .faults
-                .iter()
-                .filter(|(at, ..)| is_live && inside(*at))
-                .cloned()
-                .collect(),
-            notes: root.notes.iter().map(|(at, note)| (*at, note.clone())).collect(),
-            branches: branches.collect(),
-            shown: RunId(place(shown.id, &chain)),
-            at,
-            look: self.timeline.scene.look(),
+            root: scenario.map_or_else(|| Root::Told(root.chronicle.tape.told(from, until)), Root::Scenario),
+            asked: asked.collect(),
         })
     }
 
+    /// The run that is shown as a file: all of it, or as much of its end as a file holds. Says from when on.
+    fn file(&self) -> Result<(Vec<u8>, Instant), String> {
+        const TRIES_MAX: usize = 8;
+        let (run, at) = self.place().ok_or("Nothing is shown.")?;
+        let root_at = self.root_at(run, at);
+        let mut from = Instant(0);
+        for _ in 0..TRIES_MAX {
+            let kept = self.kept(from, Instant::NEVER).ok_or("Nothing is shown.")?;
+            match keep::write(kept) {
+                Ok(bytes) => return Ok((bytes, from)),
+                // Half of what lies before the instant that is shown is left out, and half of the rest.
+                Err(KeepError::TooLarge) => from = Instant(from.0 + (root_at.0.saturating_sub(from.0)) / 2),
+                Err(why) => return Err(format!("The run cannot be saved: {why}.")),
+            }
+        }
+        Err("The run cannot be saved: its logs at this instant are longer than a file may be.".to_owned())
+    }
+
     pub(super) fn make(&mut self, product: Product) {
+        if product == Product::Png {
+            // The host has canvases.
+            self.wants_png = self.place().map(|(run, _)| file_name(&run.name));
+            return;
+        }
         match self.made(product) {
             Ok((name, mime, bytes)) => self.out.push(FromLockstep::Made {
                 name,
                 mime: mime.to_owned(),
                 bytes,
             }),
-            Err(why) if why.is_empty() => {
-                self.wants_png = Some(self.place().map_or(String::new(), |(run, _)| file_name(&run.name)))
-            }
             Err(why) => self.say(why),
         }
     }
 
-    /// The name under which a picture of the canvas is wanted, if one is.
+    /// The name under which a picture of the timeline is wanted, if one is.
     pub fn take_wanted_png(&mut self) -> Option<String> {
         self.wants_png.take()
     }
 
+    /// The size of a picture of the timeline, in pixels, and how many dots a pixel is.
+    pub fn picture_size(&self) -> (f64, f64, f64) {
+        const USUAL: (f64, f64) = (1_200.0, 1.0);
+        let (width, _, ratio) = self.timeline.size;
+        let (width, ratio) = if width > 0.0 { (width, ratio) } else { USUAL };
+        let members = self.runs.get(&self.shown).map_or(&[][..], |run| run.record.members());
+        (width, Timeline::height(members), ratio)
+    }
+
+    /// Paints the timeline as it is looked at, on a background: for a file. What the page shows, and when, is not touched.
+    pub fn paint_picture(&self, surface: &mut impl Surface) {
+        let Some((run, at)) = self.place() else { return };
+        let (width, height, _) = self.picture_size();
+        let palette = &self.timeline.palette;
+        let end = self.end_of(run);
+        let mut scene = Scene::new();
+        scene.set_look(self.timeline.scene.look(), end);
+        let is_past = run.id != LIVE || self.at.is_some();
+        (scene.playhead, scene.chosen) = (is_past.then_some(at), self.timeline.scene.chosen.clone());
+        surface.rectangle(Pen::new(&palette.panel), [0.0, 0.0, width, height]);
+        picture::paint(surface, palette, &run.record, &mut scene, width, end);
+    }
+
     pub(super) fn made(&self, product: Product) -> Result<(String, &'static str, Vec<u8>), String> {
         let (run, at) = self.place().ok_or("Nothing is shown.")?;
-        let (first, end) = (Instant(0), Instant::NEVER);
-        let end_of_view = self.end_of(run);
         let name = file_name(&run.name);
         let exported = |format: Format, suffix: &str, mime: &'static str| {
             let mut bytes = Vec::new();
@@ -232,7 +259,7 @@ impl Desk {
                 let until = Instant(root_at.0.saturating_add(500_000));
                 let letters = LINK_US.iter().find_map(|us| {
                     let kept = self.kept(Instant(root_at.0.saturating_sub(*us)), until)?;
-                    let letters = keep::to_letters(&keep::write(&kept));
+                    let letters = keep::to_letters(&keep::write(kept).ok()?);
                     (letters.len() <= LINK_LETTERS_MAX).then_some(letters)
                 });
                 let letters = letters
@@ -240,36 +267,22 @@ impl Desk {
                 Ok((String::new(), "text/plain", letters.into_bytes()))
             }
             Product::File => {
-                let kept = self.kept(first, end).ok_or("Nothing is shown.")?;
-                Ok((format!("{name}.ftqr"), "application/octet-stream", keep::write(&kept)))
+                let (bytes, _) = self.file()?;
+                Ok((format!("{name}.ftqr"), "application/octet-stream", bytes))
             }
             Product::JsonLines => exported(Format::JsonLines, "jsonl", "application/jsonl"),
             Product::Shiviz => exported(Format::Shiviz, "shiviz.txt", "text/plain"),
             Product::Chrome => exported(Format::Chrome, "chrome.json", "application/json"),
             Product::History => exported(Format::History, "edn", "application/edn"),
-            Product::Test => {
-                let kept = self.kept(first, end).ok_or("Nothing is shown.")?;
-                let file = format!("{name}.ftqr");
-                let knows = self.run_at(run.id, at).ok_or("Nothing is shown.")?;
-                let hash = knows.chronicle.tape.moment(at).hash();
-                let test = test_of(&file, &kept, at, hash);
-                Ok((format!("{name}.rs"), "text/rust", test.into_bytes()))
-            }
+            Product::Test => Ok((
+                format!("{name}.rs"),
+                "text/rust",
+                test_of(&format!("{name}.ftqr")).into_bytes(),
+            )),
             Product::Svg => {
-                let (width, _, _) = self.timeline.size;
-                let members = run.record.members();
-                let mut svg = Svg::new(width, Timeline::height(members), &self.timeline.palette.panel);
-                let mut scene = Scene::new();
-                scene.set_look(self.timeline.scene.look(), end_of_view);
-                (scene.playhead, scene.chosen) = (self.timeline.scene.playhead, self.timeline.scene.chosen.clone());
-                picture::paint(
-                    &mut svg,
-                    &self.timeline.palette,
-                    &run.record,
-                    &mut scene,
-                    width,
-                    end_of_view,
-                );
+                let (width, height, _) = self.picture_size();
+                let mut svg = Svg::new(width, height, &self.timeline.palette.panel);
+                self.paint_picture(&mut svg);
                 Ok((format!("{name}.svg"), "image/svg+xml", svg.finish().into_bytes()))
             }
             // The host has the canvas.
@@ -312,32 +325,89 @@ impl Desk {
     }
 }
 
-/// A Rust test that repeats what a file holds.
-fn test_of(file: &str, kept: &Kept, at: Instant, hash: u64) -> String {
-    let steps: usize = match &kept.root {
-        Root::Told(told) => told.iter().map(steps_of).sum(),
-        Root::Scenario(_) => 0,
-    };
+/// The first run of a file, whole.
+fn first_run(id: RunId, opened: &Opened<'_>) -> Result<Run, KeepError> {
+    let head = &opened.head;
+    let members: Vec<NodeId> = (1..=head.members).map(NodeId).collect();
+    let mut run = Run::opened(&members, id, cut(&head.name));
+    for part in opened.parts() {
+        match part {
+            Part::Scenario(bytes) => {
+                let scenario = sim::file::read(&bytes).map_err(KeepError::Scenario)?;
+                run = Run::of_scenario(&members, id, cut(&head.name), scenario);
+            }
+            Part::Told(told) => run.take_next(told).map_err(KeepError::Wrong)?,
+            Part::Asked(some) => {
+                run.open();
+                for (at, client, asked) in some {
+                    run.asked(at, client, asked);
+                }
+            }
+        }
+    }
+    run.open();
+    while run.work(1 << 16) {}
+    for (at, key, text) in &head.faults {
+        run.fault(*at, key.clone(), text.clone());
+    }
+    run.judge();
+    run.notes = notes(&head.notes);
+    Ok(run)
+}
+
+/// A branch of a file, made again with no more events than that. Says whether it is whole.
+fn branch_again(parent: &Run, id: RunId, kept: &KeptBranch, events_max: u64) -> (Run, bool) {
+    let mut run = Run::branch(parent, id, kept.at, kept.seed);
+    let mut is_whole = true;
+    for (at, act) in &kept.acts {
+        is_whole = run.events() < events_max;
+        if !is_whole {
+            break;
+        }
+        run.extend(bounded(*at, kept.at));
+        run.act(act);
+    }
+    if is_whole {
+        run.extend(bounded(kept.end, kept.at));
+    }
+    run.name = cut(&kept.name);
+    run.notes = notes(&kept.notes);
+    (run, is_whole)
+}
+
+fn notes(kept: &[(Instant, String)]) -> BTreeMap<Instant, String> {
+    kept.iter().map(|(at, note)| (*at, cut(note))).collect()
+}
+
+/// What to say where this build makes another state of a run than the one that was sent.
+fn differs(what: &str, build: &str) -> String {
+    if build == BUILD {
+        format!(
+            "{what} opens on another state than the one that was sent, though this very build made it: what you see may differ from \
+             what was sent."
+        )
+    } else {
+        format!(
+            "{what} was made by build {build}, which this is not (this is build {BUILD}), and another state comes out here: what you \
+             see may differ from what was sent. Open it with that build to see the same."
+        )
+    }
+}
+
+/// A Rust test that repeats what a file holds, whenever that was saved: the instant and the hash are the file's own.
+fn test_of(file: &str) -> String {
     format!(
-        "//! Repeats a run that was kept from the page: {} nodes, {steps} steps, {} branches.\n\
+        "//! Repeats a run that was saved from the page. The file holds an instant and the hash of every node at it, as the build that\n\
+         //! saved it made them.\n\
+         //!\n\
          //! Save the run as `{file}` beside this file, in `crates/lockstep/tests`.\n\n\
          use lockstep::Repeated;\n\n\
          #[test]\n\
          fn the_run_is_the_same_again() {{\n\
          \x20   let run = Repeated::of(include_bytes!(\"{file}\")).unwrap();\n\
-         \x20   assert_eq!(run.hash_at({}), {hash:#018x});\n\
+         \x20   assert_eq!(run.hash(), run.kept_hash(), \"{{}} µs, saved by build {{}}\", run.at_us(), run.build());\n\
          }}\n",
-        kept.members.len(),
-        kept.branches.len(),
-        at.0,
     )
-}
-
-fn steps_of(told: &Told) -> usize {
-    match &told.piece {
-        Piece::Steps(steps) => steps.len(),
-        _ => 0,
-    }
 }
 
 /// An instant of a branch that somebody else wrote down: no earlier than where it leaves, and no later than a run lasts.
@@ -361,6 +431,8 @@ fn file_name(name: &str) -> String {
 /// A kept run, made again: what a test of it looks at.
 pub struct Repeated {
     desk: Desk,
+    head: Head,
+    build: String,
 }
 
 impl Repeated {
@@ -368,12 +440,17 @@ impl Repeated {
     ///
     /// # Errors
     /// The file holds none.
-    pub fn of(bytes: &[u8]) -> Result<Repeated, keep::KeepError> {
-        let kept = keep::read(bytes)?;
+    pub fn of(bytes: &[u8]) -> Result<Repeated, KeepError> {
+        let opened = keep::read(bytes)?;
         let clock = Clock::new(cluster::clock::ClockSetting::starting_at(0.0));
-        let mut desk = Desk::new(kept.members.clone(), clock);
-        desk.open_kept(kept);
-        Ok(Repeated { desk })
+        let members = (1..=opened.head.members).map(NodeId).collect();
+        let mut desk = Desk::new(members, clock);
+        desk.open_kept("The file", &opened)?;
+        Ok(Repeated {
+            desk,
+            build: opened.build,
+            head: opened.head,
+        })
     }
 
     /// A fingerprint of every node at an instant, in microseconds, of the run that the file shows.
@@ -381,6 +458,26 @@ impl Repeated {
         let at = Instant(at_us);
         let run = self.desk.run_at(self.desk.shown, at);
         run.map_or(0, |run| run.chronicle.tape.moment(at).hash())
+    }
+
+    /// The same at the instant that the file shows.
+    pub fn hash(&self) -> u64 {
+        self.hash_at(self.head.at.0)
+    }
+
+    /// The same as the build that wrote the file made it.
+    pub fn kept_hash(&self) -> u64 {
+        self.head.hash
+    }
+
+    /// The instant that the file shows, in virtual microseconds.
+    pub fn at_us(&self) -> u64 {
+        self.head.at.0
+    }
+
+    /// The build that wrote the file.
+    pub fn build(&self) -> &str {
+        &self.build
     }
 
     /// What it breaks, if it breaks a promise.

@@ -244,8 +244,9 @@ impl App {
 /// What stands before a run in an address.
 const LINK: &str = "run=";
 
-/// The run that the page's address holds, if it holds one.
+/// The run that the page's address holds, if it holds one. What chats did to it, the recorder mends.
 fn link() -> Option<String> {
     let hash = wall::window().location().hash().ok()?;
-    Some(hash.strip_prefix('#')?.strip_prefix(LINK)?.to_owned())
+    let link = hash.strip_prefix('#')?;
+    Some(link.strip_prefix(LINK).or(link.strip_prefix("run%3D"))?.to_owned())
 }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use js_sys::{Function, Promise};
 use leptos::html::Div;
 use leptos::prelude::*;
-use trace::lockstep::ToLockstep;
+use trace::lockstep::{FILE_BYTES_MAX, ToLockstep};
 use wasm_bindgen::prelude::*;
 use web_sys::{DragEvent, Element, Event, HtmlElement, HtmlInputElement, HtmlSelectElement, MouseEvent};
 
@@ -145,8 +145,17 @@ pub(super) fn take_drops() {
     }
 }
 
-/// Reads a file and gives it to the host.
+/// Reads a file and gives it to the host; not one that is larger than any run.
 fn read(file: web_sys::File) {
+    const MEGABYTE: f64 = 1024.0 * 1024.0;
+    if file.size() > FILE_BYTES_MAX as f64 {
+        return app().notify(format!(
+            "{} cannot be opened: it has {} MB, and no run that is opened has more than {}. Everything is as it was.",
+            file.name(),
+            (file.size() / MEGABYTE).ceil(),
+            FILE_BYTES_MAX as f64 / MEGABYTE,
+        ));
+    }
     wall::spawn(async move {
         match wasm_bindgen_futures::JsFuture::from(file.array_buffer()).await {
             Ok(buffer) => app().tell_recorder(&ToLockstep::OpenFile {
