@@ -374,8 +374,9 @@ fn what_is_no_run_is_refused() {
         page.value_of("create_queue 7");
         for (name, bytes, says) in [
             ("notes.txt", &b"hello, this is text"[..], "it is no run"),
-            ("half.ftqr", b"FTQR\x01\x00\x00\x00\x00\x01\x02", "damaged"),
-            ("newer.ftqr", b"FTQR\x09\x00\x00\x00\x00", "another version"),
+            ("half.ftqr", b"FTQR\x02\x00\x00\x00\x00\x00\x01\x02", "damaged"),
+            ("older.ftqr", b"FTQR\x01\x00\x00\x00\x00\x01\x02", "another version"),
+            ("newer.ftqr", b"FTQR\x09\x06c0ffee\x00", "build c0ffee"),
             ("half.ftq", b"ftqrun\r\n\x02\x00\x00\x00\x00\x01", "cannot be opened"),
         ] {
             opens(page, name, bytes);
