@@ -17,6 +17,12 @@ pub enum Event {
         /// How long it ran.
         timeout: Duration,
     },
+    /// The election timer ran out while a write was under way. The node stands for election when that is done, unless it hears
+    /// from a leader first.
+    ElectionPutOff {
+        /// How long the timer ran.
+        timeout: Duration,
+    },
     /// The node became a follower, or followed another leader or term.
     BecameFollower {
         /// Its term from now on.
@@ -185,6 +191,14 @@ pub enum Event {
     PersistStale {
         /// Its number.
         sequence: u64,
+    },
+    /// A write took as long as the shortest election timeout, or longer. Where a majority's do, nobody may be elected: timers
+    /// must be long beside what a vote takes to be written and sent.
+    WriteOutlastedTimeout {
+        /// Its number.
+        sequence: u64,
+        /// How long it took, from when it was asked for.
+        took: Duration,
     },
     /// A read waits for a majority to confirm this leader.
     ReadStarted {

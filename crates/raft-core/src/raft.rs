@@ -72,7 +72,10 @@ pub struct Raft<M: Machine> {
     commit_index: LogIndex,
     last_applied: LogIndex,
     disk: Disk,
+    /// Messages that wait for the disk.
     withheld: Vec<Withheld<M::Command>>,
+    /// Messages that wait for nothing any more, and leave with the next flush.
+    released: Vec<(NodeId, Message<M::Command>)>,
     /// Proposals of this node's clients, in the order of their places in the log.
     proposals: VecDeque<Proposal>,
 }
@@ -158,6 +161,7 @@ impl<M: Machine> Raft<M> {
             incoming: None,
             disk: Disk::new(recovered.hard_state, log.last_index()),
             withheld: Vec::new(),
+            released: Vec::new(),
             proposals: VecDeque::new(),
             log,
             config,
@@ -245,6 +249,8 @@ impl<M: Machine> Raft<M> {
             durable_hard_state: self.disk.durable_hard_state,
             deadline: self.timer.deadline,
             timeout: self.timer.timeout,
+            writing_since: self.disk.writing_since(),
+            last_write_took: self.disk.last_took,
             votes: match &self.role {
                 RoleState::Follower => &[],
                 RoleState::Candidate(candidate) => &candidate.votes,
@@ -284,12 +290,7 @@ impl<M: Machine> Raft<M> {
                 leader.heartbeat_due = true;
                 self.start_heartbeat_timer();
             }
-            _ => {
-                out.events.push(Event::ElectionTimedOut {
-                    timeout: self.timer.timeout,
-                });
-                self.campaign(out);
-            }
+            _ => self.election_timed_out(out),
         }
     }
 

@@ -237,6 +237,10 @@ impl Display for Event {
                     "Election timer ran out: no leader was heard and no vote given for {timeout}"
                 )
             }
+            Event::ElectionPutOff { timeout } => write!(
+                f,
+                "Election timer ran out after {timeout}, while a write is under way: waits for the disk"
+            ),
             Event::BecameFollower { term, leader, reason } => {
                 match leader {
                     Some(leader) => write!(f, "Follows {leader} in {term}: ")?,
@@ -354,6 +358,9 @@ impl Display for Event {
                     f,
                     "Write {sequence} is done, but what it wrote was overwritten since and does not count"
                 )
+            }
+            Event::WriteOutlastedTimeout { sequence, took } => {
+                write!(f, "Write {sequence} took {took}, longer than an election timer may run")
             }
             Event::ReadStarted { round, read_index } => {
                 write!(f, "A read waits for {round}, and for entry {read_index} to be applied")
@@ -478,6 +485,7 @@ impl Event {
     pub fn paper(&self) -> &'static str {
         match self {
             Event::ElectionTimerSet { .. } | Event::ElectionTimedOut { .. } => "§5.2",
+            Event::ElectionPutOff { .. } | Event::WriteOutlastedTimeout { .. } => "§5.6",
             Event::BecameFollower {
                 reason: FollowReason::NewerTerm { .. },
                 ..

@@ -108,7 +108,7 @@ fn ablations_are_caught() {
     ];
     for (rule, size) in soon {
         assert!(
-            caught(rule, size, 200).is_some(),
+            caught(rule, size, 600).is_some(),
             "{} is off, and nobody notices",
             rule.name()
         );

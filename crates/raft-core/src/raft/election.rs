@@ -14,6 +14,8 @@ use crate::{
 pub(super) struct Timer {
     pub(super) deadline: Instant,
     pub(super) timeout: Duration,
+    /// An election timer has run out once already, and the election waits for the disk.
+    put_off: bool,
 }
 
 /// What a candidate has heard.
@@ -41,6 +43,7 @@ impl<M: Machine> Raft<M> {
         self.timer = Timer {
             deadline: self.now + timeout,
             timeout,
+            put_off: false,
         };
     }
 
@@ -50,7 +53,41 @@ impl<M: Machine> Raft<M> {
         self.timer = Timer {
             deadline: self.now + timeout,
             timeout,
+            put_off: false,
         };
+    }
+
+    /// The election timer has run out.
+    ///
+    /// While a write is under way no term is opened. The vote for oneself would have to wait behind that write; and a
+    /// candidate whose own vote takes longer to write than its timer runs would throw away, again and again, the requests
+    /// that wait for it, and ask nobody ever.
+    pub(super) fn election_timed_out(&mut self, out: &mut Out<M>) {
+        let timeout = self.timer.timeout;
+        if self.waits_for_disk() {
+            out.events.push(Event::ElectionPutOff { timeout });
+            self.timer.deadline = self.now + timeout;
+            self.timer.put_off = true;
+            return;
+        }
+        out.events.push(Event::ElectionTimedOut { timeout });
+        self.campaign(out);
+    }
+
+    /// A write is done, and the node does not lead.
+    ///
+    /// If a vote has become durable, its own or another's, it leaves only now, and the wait for what comes of it begins now.
+    /// If the timer ran out meanwhile and the host, busy with the write, did not say so, it did not listen either: whoever
+    /// spoke is yet to be heard. If it said so, nobody spoke, and the election is held.
+    pub(super) fn go_on_waiting(&mut self, hard_state_is_new: bool) {
+        let voted = hard_state_is_new && self.hard_state.voted_for.is_some() && self.hard_state_counts();
+        let missed = !self.timer.put_off && self.now >= self.timer.deadline;
+        if voted || missed {
+            self.timer.deadline = self.now + self.timer.timeout;
+            self.timer.put_off = false;
+        } else if self.timer.put_off && !self.waits_for_disk() {
+            self.timer.deadline = self.now;
+        }
     }
 
     /// Stands for election in a new term.
@@ -116,12 +153,11 @@ impl<M: Machine> Raft<M> {
         self.restart_election_timer();
     }
 
-    /// Moves to a newer term. What was to be said in the old one is of no use any more, and its votes and
-    /// acknowledgements may rest on entries that will be overwritten.
+    /// Moves to a newer term.
     fn enter_term(&mut self, term: Term, voted_for: Option<NodeId>) {
+        self.drop_withheld();
         self.hard_state = HardState { term, voted_for };
         self.leader = None;
-        self.withheld.clear();
     }
 
     fn become_follower(&mut self, out: &mut Out<M>) {

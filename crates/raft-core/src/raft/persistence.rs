@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Out, Raft, RoleState};
 use crate::{
-    AppendOutcome, Event, HardState, IgnoreReason, InstallOutcome, LogIndex, Machine, Malformed, Message, NodeId,
-    Persist, PersistId,
+    AppendOutcome, Duration, Event, HardState, IgnoreReason, InstallOutcome, Instant, LogIndex, Machine, Malformed,
+    Message, NodeId, Persist, PersistId,
 };
 
 /// How many writes may be under way. More changes wait, and become one write when there is room.
@@ -35,11 +35,15 @@ pub(super) struct Disk {
     writes: VecDeque<Write>,
     /// The number of the last write that was asked for.
     last_sequence: u64,
+    /// How long the write that was done last took.
+    pub(super) last_took: Duration,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Write {
     id: PersistId,
+    /// When it was asked for.
+    asked: Instant,
     hard_state: HardState,
     /// Whether it puts a snapshot in the place of what was there.
     is_snapshot: bool,
@@ -66,6 +70,7 @@ impl Disk {
             changed_from: None,
             writes: VecDeque::new(),
             last_sequence: 0,
+            last_took: Duration::default(),
         }
     }
 
@@ -73,6 +78,11 @@ impl Disk {
     pub(super) fn log_changed(&mut self, from: LogIndex) {
         self.durable_index = self.durable_index.min(from.prev());
         self.changed_from = Some(self.changed_from.map_or(from, |earlier| earlier.min(from)));
+    }
+
+    /// Since when the oldest write under way is, if one is.
+    pub(super) fn writing_since(&self) -> Option<Instant> {
+        self.writes.front().map(|write| write.asked)
     }
 
     /// The last place that neither a write under way nor an unwritten change touches.
@@ -118,6 +128,7 @@ impl<M: Machine> Raft<M> {
         self.disk.requested_last_index = id.last_index;
         self.disk.writes.push_back(Write {
             id,
+            asked: self.now,
             hard_state,
             is_snapshot,
             changes_from,
@@ -155,8 +166,14 @@ impl<M: Machine> Raft<M> {
                 out,
             );
         }
+        let took = self
+            .disk
+            .writing_since()
+            .map_or(Duration(0), |since| self.now.since(since));
+        let hard_state_is_new = self.disk.durable_hard_state != self.disk.writes[place].hard_state;
         self.disk.durable_hard_state = self.disk.writes[place].hard_state;
         self.disk.writes.drain(..=place);
+        self.disk.last_took = took;
 
         // The disk now holds the log as it was when the write was asked for. What has been overwritten in memory since
         // is not durable, however much the disk holds in its place.
@@ -175,9 +192,22 @@ impl<M: Machine> Raft<M> {
                 durable_index,
             });
         }
-        if let RoleState::Leader(leader) = &mut self.role {
-            leader.recount = true;
+        if took >= self.config.timing.election_min {
+            out.events.push(Event::WriteOutlastedTimeout {
+                sequence: id.sequence,
+                took,
+            });
         }
+        match &mut self.role {
+            RoleState::Leader(leader) => leader.recount = true,
+            _ => self.go_on_waiting(hard_state_is_new),
+        }
+    }
+
+    /// Whether the disk keeps this node from standing for election: what it would write now stands behind a write under way,
+    /// and what it has to say waits for that.
+    pub(super) fn waits_for_disk(&self) -> bool {
+        self.config.rules.wait_for_fsync && (!self.disk.writes.is_empty() || !self.hard_state_counts())
     }
 
     /// Sends `message` once the term and vote are durable, and the log up to `rests_on`.
@@ -197,12 +227,33 @@ impl<M: Machine> Raft<M> {
 
     /// Sends the messages that rest on nothing that is not durable.
     pub(super) fn release_withheld(&mut self, out: &mut Out<M>) {
+        out.messages.append(&mut self.released);
         if self.withheld.is_empty() || !self.hard_state_counts() {
             return;
         }
         let durable = self.counted_index();
         let ready = self.withheld.extract_if(.., |waiting| waiting.rests_on <= durable);
         out.messages.extend(ready.map(|waiting| (waiting.to, waiting.message)));
+    }
+
+    /// The node is about to leave its term. What waits is of no use any more, and may rest on entries that will be overwritten;
+    /// but an answer whose bytes have become durable since the last flush is as true as if it had left then, and somebody
+    /// counts on it.
+    pub(super) fn drop_withheld(&mut self) {
+        if self.withheld.is_empty() {
+            return;
+        }
+        let durable = if self.hard_state_counts() {
+            Some(self.counted_index())
+        } else {
+            None
+        };
+        let waiting = std::mem::take(&mut self.withheld).into_iter();
+        let ready = waiting.filter(|waiting| {
+            let asks = matches!(waiting.message, Message::RequestVote(_));
+            !asks && durable.is_some_and(|durable| waiting.rests_on <= durable)
+        });
+        self.released.extend(ready.map(|waiting| (waiting.to, waiting.message)));
     }
 
     /// Whether the present term and vote are durable, or need not be.
