@@ -185,11 +185,6 @@ fn help_teaches() {
         let output = ftq(arguments);
         assert!(output.status.success() && !output.stdout.is_empty(), "{arguments:?}");
     }
-    let formats = String::from_utf8(ftq(&["export", "--help"]).stdout).unwrap();
-    for format in ["jsonl", "shiviz", "chrome", "perfetto", "history"] {
-        let taught = |line: &str| line.trim_start().starts_with(&format!("{format} "));
-        assert!(formats.lines().any(taught), "{format}: {formats}");
-    }
     let rules = String::from_utf8(ftq(&["ablations", "--help"]).stdout).unwrap();
     assert!(
         rules.contains("commit_own_term_only") && rules.contains("§5.4.2"),

@@ -153,8 +153,8 @@ pub struct Boot {
 /// Where a node goes on from, in place of what its directory holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
-    /// What its disk holds: one log file.
-    pub file: Vec<u8>,
+    /// What its disk is to hold: one log file. None, if that is written already.
+    pub file: Option<Vec<u8>>,
     /// The state that it was in, as [`crate::node::Node::save`] wrote it; none for one that did not run, and boots.
     pub state: Option<Vec<u8>>,
 }

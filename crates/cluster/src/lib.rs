@@ -20,6 +20,7 @@ pub mod node;
 pub mod record;
 mod replica;
 mod requests;
+pub mod standing;
 mod state;
 mod text;
 pub mod wal;

@@ -497,6 +497,11 @@ impl Node {
         self.writer.identity().epoch
     }
 
+    /// Whether it has been made to stand still.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// The peers to whom its direction of the link is cut.
     pub fn cut_off(&self) -> Vec<NodeId> {
         self.links

@@ -1,10 +1,14 @@
 //! All runs, and what is shown of them.
 
+mod back;
 mod branches;
 mod files;
 mod shown;
 mod timeline;
 
+#[cfg(target_arch = "wasm32")]
+pub(crate) use back::BESIDE_PREFIX;
+pub use back::{Beside, Order, carry_over};
 pub use files::Repeated;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -67,6 +71,8 @@ pub struct Desk {
     took: BTreeMap<&'static str, VecDeque<u64>>,
     /// The message that a person has hold of, and its receiver.
     grabbed: Option<(NodeId, MessageId)>,
+    /// Going back in time, live.
+    back: back::Back,
     out: Vec<FromLockstep>,
 }
 
@@ -100,6 +106,7 @@ impl Desk {
             checks: Vec::new(),
             took: BTreeMap::new(),
             grabbed: None,
+            back: back::Back::default(),
             out: Vec::new(),
         }
     }
@@ -126,16 +133,16 @@ impl Desk {
 
     /// A node's host has posted this.
     pub fn piece(&mut self, node: NodeId, boot: u32, piece: Piece) {
-        let Some(live) = self.runs.get_mut(&LIVE) else { return };
-        if let Err(why) = live.chronicle.take(node, boot, piece) {
+        let Some(run) = self.run_of(node, boot) else { return };
+        if let Err(why) = run.chronicle.take(node, boot, piece) {
             self.say(format!("What {node} does cannot be recorded: {why}"));
         }
     }
 
     /// The same, as bytes.
     pub fn piece_bytes(&mut self, node: NodeId, boot: u32, bytes: &[u8]) {
-        let Some(live) = self.runs.get_mut(&LIVE) else { return };
-        if let Err(why) = live.chronicle.read(node, boot, bytes) {
+        let Some(run) = self.run_of(node, boot) else { return };
+        if let Err(why) = run.chronicle.read(node, boot, bytes) {
             self.say(format!("What {node} does cannot be recorded: {why}"));
         }
     }
@@ -164,7 +171,9 @@ impl Desk {
             ToLockstep::Begin { .. } | ToLockstep::Attach { .. } => {}
             ToLockstep::Timeline(gesture) => self.gesture(gesture),
             ToLockstep::Ended { node, boot, at } => self.piece(node, boot, Piece::Ended { at }),
+            ToLockstep::Stopped { boots } => self.stopped(boots),
             ToLockstep::Wiped { node, .. } => {
+                self.forget_disk(node);
                 if let Some(live) = self.runs.get_mut(&LIVE) {
                     live.chronicle.wiped(node);
                 }
@@ -231,7 +240,16 @@ impl Desk {
                 self.stale = true;
             }
             Request::Extend => self.extend(),
-            Request::GoLive => self.go_live(),
+            Request::GoLive { sure: false } => self.ask_go_live(),
+            Request::GoLive { sure: true } => self.go_live(),
+            Request::Undo => self.undo(),
+            Request::Unask => {
+                self.back.question = None;
+                self.panel_stale = true;
+            }
+            Request::Cluster(name) => self.open_cluster(&name),
+            Request::DeleteCluster { name, sure: false } => self.ask_delete(&name),
+            Request::DeleteCluster { name, sure: true } => self.delete_cluster(&name),
             Request::Now => self.look(None),
             Request::At(at) => self.look(Some(at)),
             Request::Step { later } => self.step(later),
@@ -273,6 +291,8 @@ impl Desk {
 
     fn look(&mut self, at: Option<Instant>) {
         self.at = at;
+        // What was asked was about another instant.
+        self.back.question = None;
         self.stale = true;
     }
 
@@ -288,6 +308,7 @@ impl Desk {
     fn show(&mut self, run: RunId) {
         if self.runs.contains_key(&run) {
             self.shown = run;
+            self.back.question = None;
             self.compared = self.compared.filter(|other| *other != run);
             self.stale = true;
         }

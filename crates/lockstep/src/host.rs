@@ -4,6 +4,7 @@
 //! to the nodes in between: it may fall behind, and says so.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use cluster::clock::Clock;
@@ -17,7 +18,8 @@ use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, MessagePort, OffscreenCa
 
 use crate::BUILD;
 use crate::canvas::Canvas;
-use crate::desk::Desk;
+use crate::clusters;
+use crate::desk::{Desk, Order};
 
 /// How long it works at once, in wall milliseconds, and how long it leaves the processor to others then.
 const WORK_MS: f64 = 4.0;
@@ -44,6 +46,8 @@ pub fn start_lockstep() {
     let host = Rc::new(Host {
         scope: js_sys::global().unchecked_into(),
         desk: RefCell::new(None),
+        orders: RefCell::default(),
+        obeying: Cell::new(false),
         working: Cell::new(false),
         framed: Cell::new(false),
         canvas: RefCell::new(None),
@@ -61,6 +65,9 @@ pub fn start_lockstep() {
 struct Host {
     scope: DedicatedWorkerGlobalScope,
     desk: RefCell<Option<Desk>>,
+    /// What is to be done with files yet.
+    orders: RefCell<VecDeque<Order>>,
+    obeying: Cell<bool>,
     working: Cell<bool>,
     framed: Cell<bool>,
     canvas: RefCell<Option<OffscreenCanvas>>,
@@ -79,10 +86,16 @@ impl Host {
             }
         };
         match message {
-            ToLockstep::Begin { members, clock, link } => {
+            ToLockstep::Begin {
+                members,
+                clock,
+                home,
+                link,
+            } => {
                 let canvas = Reflect::get(data, &"canvas".into()).ok();
                 *self.canvas.borrow_mut() = canvas.and_then(|canvas| canvas.dyn_into().ok());
                 self.begin(members, Clock::new(clock), link);
+                self.find(home);
             }
             ToLockstep::Attach { node, boot } => {
                 let port = Reflect::get(data, &"port".into())
@@ -115,6 +128,65 @@ impl Host {
         self.frame();
     }
 
+    /// Finds out what stands of the page's cluster, and which there are beside.
+    fn find(self: &Rc<Self>, home: Option<String>) {
+        self.with(|desk| desk.live_at(home.clone()));
+        let Some(home) = home else { return };
+        let host = Rc::clone(self);
+        wasm_bindgen_futures::spawn_local(async move {
+            let standing = clusters::standing(&home).await;
+            let beside = clusters::beside().await;
+            host.with(|desk| desk.found(standing, beside));
+            host.frame();
+        });
+    }
+
+    /// Carries out what the desk has ordered, one after the other.
+    fn obey(self: &Rc<Self>, orders: Vec<Order>) {
+        self.orders.borrow_mut().extend(orders);
+        if self.obeying.replace(true) {
+            return;
+        }
+        let host = Rc::clone(self);
+        wasm_bindgen_futures::spawn_local(async move {
+            loop {
+                let next = host.orders.borrow_mut().pop_front();
+                let Some(order) = next else { break };
+                host.carry_out(order).await;
+            }
+            host.obeying.set(false);
+            host.frame();
+        });
+    }
+
+    async fn carry_out(self: &Rc<Self>, order: Order) {
+        match order {
+            Order::Prepare {
+                home,
+                standing,
+                epoch,
+                logs,
+            } => {
+                let outcome = clusters::prepare(&home, standing, epoch, logs).await;
+                self.with(|desk| desk.prepared(outcome));
+            }
+            Order::Commit { home, from, to } => {
+                let outcome = clusters::commit(&home, from, to).await;
+                self.with(|desk| desk.committed(outcome));
+            }
+            Order::Begin { title, standing, logs } => {
+                let outcome = clusters::begin(&title, standing, logs).await;
+                self.with(|desk| desk.begun(outcome));
+            }
+            Order::Delete { cluster } => {
+                let outcome = clusters::delete(&cluster).await;
+                let beside = clusters::beside().await;
+                self.with(|desk| desk.deleted(outcome, beside));
+            }
+            Order::Tidy { home, standing } => clusters::tidy(&home, standing).await,
+        }
+    }
+
     /// Judges now, and again and again.
     fn judge(self: &Rc<Self>) {
         self.with(Desk::judge);
@@ -144,11 +216,16 @@ impl Host {
         self.frame();
     }
 
-    fn with(&self, act: impl FnOnce(&mut Desk)) {
+    fn with(self: &Rc<Self>, act: impl FnOnce(&mut Desk)) {
+        let mut orders = Vec::new();
         if let Some(desk) = self.desk.borrow_mut().as_mut() {
             act(desk);
+            orders = desk.take_orders();
         }
         self.speak();
+        if !orders.is_empty() {
+            self.obey(orders);
+        }
     }
 
     /// Carries out what nodes did, a little at a time.

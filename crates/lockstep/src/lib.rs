@@ -12,7 +12,7 @@ mod run;
 mod timeline;
 mod view;
 
-pub use desk::{Desk, Repeated};
+pub use desk::{Beside, Desk, Order, Repeated, carry_over};
 pub use keep::{FILE_BYTES_MAX, KeepError, RUN_BYTES_MAX, body_of, with_head};
 
 /// The build: a hash of the sources that this was built from.
@@ -23,5 +23,7 @@ pub const BUILD: &str = match option_env!("FTQUEUE_BUILD") {
 
 #[cfg(target_arch = "wasm32")]
 mod canvas;
+#[cfg(target_arch = "wasm32")]
+mod clusters;
 #[cfg(target_arch = "wasm32")]
 mod host;

@@ -93,7 +93,23 @@ pub(crate) enum Request {
     /// Let the branch that is shown go on.
     Extend,
     /// Have the Workers go on from here.
-    GoLive,
+    GoLive {
+        /// Whether it was said what that takes back.
+        sure: bool,
+    },
+    /// Take the last step back.
+    Undo,
+    /// Do not do what was asked for.
+    Unask,
+    /// Open the page on a cluster; on its own, without a name.
+    Cluster(String),
+    /// Delete a cluster that was begun beside.
+    DeleteCluster {
+        /// Which.
+        name: String,
+        /// Whether it was said what that does.
+        sure: bool,
+    },
     /// Show the present.
     Now,
     /// Show the instant before at which anything happened, or the one after.
@@ -127,7 +143,14 @@ impl Request {
             "delete" => Request::Delete(run()?),
             "compare" => Request::Compare(run()),
             "extend" => Request::Extend,
-            "go-live" => Request::GoLive,
+            "go-live" => Request::GoLive { sure: rest == "now" },
+            "undo" => Request::Undo,
+            "unask" => Request::Unask,
+            "cluster" => Request::Cluster(rest.to_owned()),
+            "drop-cluster" | "delete-cluster" => Request::DeleteCluster {
+                name: rest.to_owned(),
+                sure: word == "delete-cluster",
+            },
             "now" => Request::Now,
             "before" => Request::Step { later: false },
             "after" => Request::Step { later: true },
@@ -177,8 +200,22 @@ const OPERATIONS: [(Surgery, &str, &str); 5] = [
 /// How many messages on their way are named.
 const ON_THE_WAY_MAX: usize = 14;
 
+/// The clusters of this browser.
+#[derive(Clone, Copy)]
+pub(crate) struct Clusters<'a> {
+    /// The name of the one that the page is opened on, if it is not its own.
+    pub(crate) beside: Option<&'a str>,
+    /// Those that were begun beside: name and title.
+    pub(crate) all: &'a [crate::desk::Beside],
+}
+
 /// All that the panel says.
 pub(crate) struct Panel<'a> {
+    pub(crate) clusters: Clusters<'a>,
+    /// What a person is asked, and what says yes.
+    pub(crate) question: Option<(&'a str, &'a str)>,
+    /// Whether the last step back can be undone.
+    pub(crate) undoes: bool,
     pub(crate) runs: &'a [RunInfo],
     pub(crate) members: &'a [NodeId],
     /// The instant that is shown, if it is not the present; and the note that is pinned there.
@@ -201,7 +238,9 @@ impl Panel<'_> {
             html.run(run);
         }
         html.raw("</div>");
+        self.clusters(&mut html);
         self.instant(&mut html);
+        self.question(&mut html);
         self.verdict(&mut html);
         self.files(&mut html);
         self.surgery(&mut html);
@@ -209,6 +248,64 @@ impl Panel<'_> {
             html.comparison(comparison);
         }
         html.0
+    }
+
+    /// The choice between the page's own cluster and those beside it, if there are any.
+    fn clusters(&self, html: &mut Html) {
+        let Clusters { beside, all } = self.clusters;
+        if all.is_empty() && beside.is_none() {
+            return;
+        }
+        html.raw("<div class=\"runs clusters\" role=\"group\" aria-label=\"Clusters\">");
+        html.choice(
+            "cluster",
+            "Your cluster",
+            "Open the page on its own cluster",
+            beside.is_none(),
+        );
+        for cluster in all {
+            let is_open = beside == Some(cluster.name.as_str());
+            let label = format!("Beside: {}", cluster.title);
+            html.choice(
+                &format!("cluster {}", cluster.name),
+                &label,
+                "Open the page on this cluster",
+                is_open,
+            );
+            if !is_open {
+                html.button(
+                    &format!("drop-cluster {}", cluster.name),
+                    "×",
+                    &format!("Delete {}", cluster.title),
+                );
+            }
+        }
+        html.raw("</div>");
+    }
+
+    /// What will be done, said before it is.
+    fn question(&self, html: &mut Html) {
+        if let Some((yes, text)) = self.question {
+            html.raw("<div class=\"instant question\" role=\"alert\"><span>");
+            html.text(text);
+            html.raw("</span>");
+            let label = if yes.starts_with("delete") {
+                "Delete"
+            } else {
+                "Go on live"
+            };
+            html.button(yes, label, "");
+            html.button("unask", "Cancel", "Leave everything as it is");
+            html.raw("</div>");
+        } else if self.undoes && self.at.is_none() {
+            html.raw("<div class=\"instant\"><span>The cluster has gone back in time.</span>");
+            html.button(
+                "undo",
+                "Undo",
+                "Let what was taken back stand again, and drop what came since",
+            );
+            html.raw("</div>");
+        }
     }
 
     fn instant(&self, html: &mut Html) {
@@ -254,7 +351,7 @@ impl Panel<'_> {
         html.button(
             "go-live",
             "Go on live",
-            "Start the five Workers from the states of this instant",
+            "Have the Workers go on from the states of this instant",
         );
         html.raw("</div>");
         if !run.notes.is_empty() {
@@ -455,6 +552,16 @@ impl Html {
         if !title.is_empty() {
             self.attribute("title", title);
         }
+        self.raw(">");
+        self.text(label);
+        self.raw("</button>");
+    }
+
+    fn choice(&mut self, does: &str, label: &str, title: &str, is_chosen: bool) {
+        self.raw("<button");
+        self.attribute("data-do", does);
+        self.attribute("aria-pressed", if is_chosen { "true" } else { "false" });
+        self.attribute("title", title);
         self.raw(">");
         self.text(label);
         self.raw("</button>");

@@ -25,6 +25,8 @@ const MARGIN_MAX: usize = 200_000;
 pub(crate) struct Run {
     pub(crate) id: RunId,
     pub(crate) name: String,
+    /// Whether it is a part of the page's own cluster's history, or goes on from one; not so for what a file or a link holds.
+    pub(crate) is_own: bool,
     /// The run it leaves, and where.
     pub(crate) leaves: Option<(RunId, Instant)>,
     pub(crate) chronicle: Chronicle,
@@ -53,13 +55,17 @@ pub(crate) struct Branch {
 
 impl Run {
     pub(crate) fn live(members: &[NodeId], id: RunId) -> Run {
-        Run::new(members, id, "Live".to_owned(), None, TAPE_BYTES_MAX)
+        Run {
+            is_own: true,
+            ..Run::new(members, id, "Live".to_owned(), None, TAPE_BYTES_MAX)
+        }
     }
 
     fn new(members: &[NodeId], id: RunId, name: String, leaves: Option<(RunId, Instant)>, bytes_max: usize) -> Run {
         Run {
             id,
             name,
+            is_own: false,
             leaves,
             chronicle: Chronicle::new(members, bytes_max),
             record: Record::new(members.to_vec()),
@@ -137,6 +143,7 @@ impl Run {
         let members: Vec<NodeId> = tape.members().collect();
         let name = format!("Branch {}", id.0);
         let mut run = Run::new(&members, id, name, Some((parent.id, at)), BRANCH_BYTES_MAX);
+        run.is_own = parent.is_own;
         run.record = parent.record.until(at);
         run.record.forget_before(Instant(at.0.saturating_sub(REMEMBERED_US)));
         run.branch = Some(Branch {

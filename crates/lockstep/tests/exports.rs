@@ -15,7 +15,7 @@ use readers::chrome::Chrome;
 use readers::history::Processes;
 use readers::json_lines::JsonLines;
 use readers::shiviz::Shiviz;
-use readers::{Counts, Reader, read};
+use readers::{Counts, read};
 
 /// A page that has seen six seconds of three nodes, and of two clients of whom one gave up.
 fn seen() -> Desk {
@@ -75,10 +75,10 @@ fn made(desk: &mut Desk, what: &str) -> String {
 fn is_read(desk: &mut Desk) -> Counts {
     let lines = made(desk, "jsonl");
     let counts = Counts::of_lines(&lines);
-    read::<JsonLines>(&lines).end(&counts);
-    read::<Shiviz>(&made(desk, "shiviz")).end(&counts);
-    read::<Chrome>(&made(desk, "chrome")).end(&counts);
-    read::<Processes>(&made(desk, "history")).end(&counts);
+    read::<JsonLines>(&lines, &counts);
+    read::<Shiviz>(&made(desk, "shiviz"), &counts);
+    read::<Chrome>(&made(desk, "chrome"), &counts);
+    read::<Processes>(&made(desk, "history"), &counts);
     counts
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Both directions are bytes of [`cluster::codec`]. A port or a canvas that goes with a message is transferred beside them.
 
+use cluster::Epoch;
 use cluster::clock::ClockSetting;
 use cluster::host::{Arriving, LogPatch, QueuesSummary, Recorded, Resume, Status, ToNode};
 use raft_core::{Instant, NodeId};
@@ -32,6 +33,8 @@ pub enum ToLockstep {
         members: Vec<NodeId>,
         /// How virtual time runs.
         clock: ClockSetting,
+        /// The directory of the cluster's files in the private file system; none, if the cluster is in memory only.
+        home: Option<String>,
         /// What the address of the page holds of a run that is to be opened, if anything.
         link: Option<String>,
     },
@@ -50,6 +53,11 @@ pub enum ToLockstep {
         boot: u32,
         /// When.
         at: Instant,
+    },
+    /// Every Worker is ended and every client has its answer, as [`FromLockstep::Stop`] asked: the step back can be made.
+    Stopped {
+        /// The latest boot of each member: what is still told of these belongs to the history that is taken back.
+        boots: Vec<(NodeId, u32)>,
     },
     /// A node's disk was emptied.
     Wiped {
@@ -213,13 +221,48 @@ pub enum FromLockstep {
     },
     /// Tell a node of the live cluster this.
     Tell(NodeId, ToNode),
-    /// Start the Workers from here.
+    /// The cluster goes back in time, and all that it takes is written but the record that makes it so. End every Worker, answer
+    /// every client, tell all that they did, and then say [`ToLockstep::Stopped`].
+    Stop {
+        /// What is gone back to.
+        to: Instant,
+    },
+    /// The step is made, and the record says so. Start the Workers from here.
     Resume {
         /// When this is.
         at: Instant,
-        /// Every member: what it goes on from, and whether it ran.
-        nodes: Vec<(NodeId, Resume)>,
+        /// The epoch that stands from now on.
+        epoch: Epoch,
+        /// Every member.
+        nodes: Vec<Resumed>,
     },
+    /// The step was not made. The epoch that stood stands: start the Workers again that were ended.
+    Stays {
+        /// What failed, in words.
+        why: String,
+    },
+    /// Open the page anew on another of the browser's clusters.
+    Open {
+        /// Its name; nothing for this tab's own.
+        cluster: String,
+        /// Members that are not to be started yet.
+        down: Vec<NodeId>,
+    },
+}
+
+/// How a member goes on where its cluster went back in time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// Which.
+    pub id: NodeId,
+    /// Whether it ran at that instant, and is to be started.
+    pub runs: bool,
+    /// Whether it stood still then.
+    pub paused: bool,
+    /// To whom its direction of the link was cut.
+    pub cut: Vec<NodeId>,
+    /// What it goes on from; none, if that is what its disk holds.
+    pub from: Option<Resume>,
 }
 
 /// What is under the pointer.

@@ -329,11 +329,14 @@ impl Tape {
         all
     }
 
-    /// The node of a member's last life before `at`, as that life ended.
+    /// The node of a member's last life before `at`, as that life ended. Where there is none, but a later one, the node as the
+    /// first of these began: what it found on its disk had been there since before `at`.
     pub fn last_of(&self, id: NodeId, at: Instant) -> Option<Node> {
         let seat = self.seats.iter().find(|seat| seat.id == id)?;
-        let life = seat.lives.iter().rev().find(|life| life.started() <= at)?;
-        life.node_after(usize::MAX)
+        match seat.lives.iter().rev().find(|life| life.started() <= at) {
+            Some(life) => life.node_after(usize::MAX),
+            None => seat.lives.first()?.node_after(0),
+        }
     }
 
     /// One node as it was after so many steps of a life.

@@ -169,8 +169,8 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
         storage,
         files_were_missing,
     } = opened.map_err(unreadable)?;
-    if let Some(resume) = &boot.resume {
-        disk.replace(&resume.file).map_err(unreadable)?;
+    if let Some(file) = boot.resume.as_ref().and_then(|resume| resume.file.as_ref()) {
+        disk.replace(file).map_err(unreadable)?;
     }
     let [first, second] = disk.read_all().map_err(unreadable)?;
     let mut clock = Clock::new(boot.clock);

@@ -5,8 +5,6 @@ mod controls;
 mod elections;
 mod input;
 mod looks;
-#[path = "../../../crates/sim/tests/readers/mod.rs"]
-mod readers;
 mod site;
 mod storage;
 mod time;

@@ -12,12 +12,6 @@ use tests::{Page, drive, eventually};
 use trace::Act;
 use trace::lockstep::{FromLockstep, Shown, ShownNode, ToLockstep};
 
-use crate::readers::chrome::Chrome;
-use crate::readers::history::Processes;
-use crate::readers::json_lines::JsonLines;
-use crate::readers::read;
-use crate::readers::shiviz::Shiviz;
-
 /// What is shown, if it is not the present.
 fn past(page: &Page) -> Value {
     page.eval("return await ftqueue.past()")
@@ -447,6 +441,7 @@ fn the_workers_go_on_from_the_past() {
         assert_eq!(page.value_of("qsize 1"), 3);
         look(page, shown["at_us"].as_u64().unwrap());
         presses(page, "go-live");
+        presses(page, "go-live now");
         eventually(10.0, "the present", || past(page).is_null().then_some(()));
         let leader = page.leader_within(5.0);
         assert_eq!(
@@ -536,24 +531,6 @@ fn the_timeline_is_a_slider() {
     });
 }
 
-/// What Workers did at once is what the programs for which it is exported read: every arrow has both ends, every receive its cause.
-fn is_read(does: &str, text: &str) {
-    match does {
-        "make jsonl" => drop(read::<JsonLines>(text)),
-        "make shiviz" => {
-            let shiviz = read::<Shiviz>(text);
-            shiviz.knows_its_events();
-            assert!(shiviz.received > 20, "{text}");
-        }
-        "make chrome" => {
-            let (arrows, taken) = read::<Chrome>(text).follow();
-            assert!(arrows >= taken && taken > 20, "{taken} of {arrows} arrows");
-        }
-        "make history" => assert!(read::<Processes>(text).kinds["ok"] >= 2, "{text}"),
-        _ => {}
-    }
-}
-
 /// Every export is made, of a run and of its picture.
 #[test]
 fn runs_are_saved_opened_and_exported() {
@@ -577,7 +554,6 @@ fn runs_are_saved_opened_and_exported() {
             presses(page, does);
             let text = String::from_utf8(downloaded(&folder, suffix)).unwrap();
             assert!(text.starts_with(begins) && text.len() > 200, "{does}: {text:.200}");
-            is_read(does, &text);
         }
         presses(page, "make png");
         assert!(downloaded(&folder, ".png").starts_with(b"\x89PNG"));

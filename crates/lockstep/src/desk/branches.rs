@@ -1,6 +1,6 @@
 //! What is done in the past: branches, and what becomes of them.
 
-use cluster::host::{Resume, ToNode};
+use cluster::host::ToNode;
 use raft_core::{Instant, NodeId};
 use trace::Act;
 use trace::lockstep::{FromLockstep, LIVE, RunId};
@@ -142,67 +142,5 @@ impl Desk {
             }
             self.stale = true;
         }
-    }
-
-    /// Has the Workers go on from the instant that is shown. What they did so far is kept as a run of its own.
-    pub(super) fn go_live(&mut self) {
-        let Some((run, at)) = self.place() else { return };
-        let (id, name) = (run.id, run.name.clone());
-        if self.runs.len() >= RUNS_MAX {
-            return self.say(format!(
-                "There are {RUNS_MAX} runs, which is the most: delete one first."
-            ));
-        }
-        let Some(knows) = self.run_at(id, at) else { return };
-        let tape = &knows.chronicle.tape;
-        let moment = tape.moment(at);
-        let resume = |(id, node): (NodeId, Option<cluster::node::Node>)| {
-            let ran = node.is_some();
-            let mut node: cluster::node::Node = match node {
-                Some(node) => node,
-                None => match tape.last_of(id, at) {
-                    Some(node) => node,
-                    None => {
-                        return (
-                            id,
-                            Resume {
-                                file: Vec::new(),
-                                state: None,
-                            },
-                        );
-                    }
-                },
-            };
-            let file = node.move_to_new_disk();
-            let state = ran.then(|| node.save());
-            (id, Resume { file, state })
-        };
-        let record = Some(knows.record.until(at));
-        let nodes: Vec<(NodeId, Resume)> = moment.nodes.into_iter().map(resume).collect();
-        let before = RunId(self.next_run);
-        self.next_run += 1;
-        if let Some(mut live) = self.runs.remove(&LIVE) {
-            live.id = before;
-            live.name = "Live, before".to_owned();
-            for run in self.runs.values_mut() {
-                if let Some((parent, _)) = run.leaves.as_mut().filter(|(parent, _)| *parent == LIVE) {
-                    *parent = before;
-                }
-            }
-            self.runs.insert(before, live);
-        }
-        let mut live = Run::live(&self.members, LIVE);
-        live.leaves = Some((if id == LIVE { before } else { id }, at));
-        live.name = format!("Live, from {name}");
-        if let Some(record) = record {
-            live.record = record;
-        }
-        self.runs.insert(LIVE, live);
-        (self.shown, self.at, self.compared) = (LIVE, None, None);
-        self.asked.clear();
-        self.faults.clear();
-        self.judged = 0;
-        self.stale = true;
-        self.out.push(FromLockstep::Resume { at, nodes });
     }
 }

@@ -6,7 +6,7 @@ use trace::Act;
 use trace::lockstep::{FromLockstep, LIVE, RunId, Shown, ShownNode};
 
 use super::Desk;
-use crate::panel::{Comparison, Panel, RunInfo, Verdict};
+use crate::panel::{Clusters, Comparison, Panel, RunInfo, Verdict};
 use crate::run::Run;
 use crate::timeline::Timeline;
 use crate::view;
@@ -35,7 +35,14 @@ impl Desk {
                 let at = at.min(run.end());
                 Some((at, run.notes.get(&at).cloned().unwrap_or_default()))
             });
+        let question = self.back.question.as_ref();
         let panel = Panel {
+            clusters: Clusters {
+                beside: self.is_beside(),
+                all: &self.back.clusters,
+            },
+            question: question.map(|question| (question.yes.as_str(), question.text.as_str())),
+            undoes: self.back.standing.previous.is_some(),
             runs: &runs,
             at,
             verdict: &verdict,

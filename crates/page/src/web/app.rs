@@ -2,6 +2,7 @@
 //! ([`acts`]), what becomes of operations ([`operations`]), what nodes say ([`hearing`]).
 
 mod acts;
+mod back;
 mod hearing;
 mod operations;
 
@@ -44,6 +45,8 @@ pub(super) struct App {
     pub(super) shown_members: RwSignal<usize>,
     /// From where nodes go on at their next start, if not from their disks.
     pub(super) resumes: RefCell<Vec<(NodeId, Resume)>>,
+    /// The nodes that ran when the Workers were ended to go back, until they are started again.
+    pub(super) going_back: RefCell<Option<Vec<NodeId>>>,
     /// Nodes that go on from the past and are not there yet: time waits for them.
     pub(super) awaited: RefCell<Vec<NodeId>>,
     pub(super) clock: RefCell<Clock>,
@@ -118,8 +121,12 @@ pub(super) async fn open() {
 }
 
 async fn try_open() -> Result<(), String> {
-    let home = Home::take().await;
-    let settings = Settings::load(home.slot);
+    let (home, refused) = Home::take().await;
+    let mut settings = Settings::load(&home.settings_key());
+    if let Some((_, nodes)) = home.beside {
+        settings.nodes = nodes;
+    }
+    let found = home.find_epoch(settings.nodes).await;
     let members: Vec<NodeId> = (1..=settings.nodes as u8).map(NodeId).collect();
     let fleet = Fleet::new(&members, settings.link());
     let app = Rc::new(App {
@@ -131,6 +138,7 @@ async fn try_open() -> Result<(), String> {
         past: RefCell::new(None),
         shown_members: RwSignal::new(members.len()),
         resumes: RefCell::default(),
+        going_back: RefCell::default(),
         awaited: RefCell::default(),
         clock: RefCell::new(Clock::new(ClockSetting {
             rate: settings.rate,
@@ -165,8 +173,14 @@ async fn try_open() -> Result<(), String> {
         app.refuse_recorder();
     }
     app.start_recorder_soon();
-    if settings.start_all {
-        app.start_all();
+    if let Some(why) = refused {
+        app.notify(why);
+    }
+    match found {
+        // Nodes that would be started now might begin with nothing and forget what they promised.
+        Err(why) => app.notify(format!("No node is started: {why}.")),
+        Ok(()) if settings.start_all => app.start_those_not_down(),
+        Ok(()) => {}
     }
     Ok(())
 }

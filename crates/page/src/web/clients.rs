@@ -46,6 +46,8 @@ pub(super) struct Returned {
     pub(super) done: Done,
     /// How long it took, in wall milliseconds, with the time in line.
     pub(super) wall_ms: f64,
+    /// The instant that the cluster went back to, if that is why it came to its end.
+    pub(super) went_back: Option<Instant>,
 }
 
 /// What is to be done after a change: requests to send, answers to give.
@@ -142,7 +144,15 @@ impl Clients {
                     Err(Failure::OutcomeUnknown) => Asked::GaveUp,
                 };
                 self.asked.push((now, number as u16, asked));
-                work.answers.push((job.answer, Returned { done, wall_ms }));
+                let went_back = None;
+                work.answers.push((
+                    job.answer,
+                    Returned {
+                        done,
+                        wall_ms,
+                        went_back,
+                    },
+                ));
             }
         }
         while !self.waiting.is_empty() && self.take_job(now) {}
@@ -190,10 +200,28 @@ impl Clients {
                 Returned {
                     done,
                     wall_ms: wall::wall_ms() - job.submitted_wall_ms,
+                    went_back: None,
                 },
             )
         });
         in_line.collect()
+    }
+
+    /// The cluster goes back in time, to `to`: these clients are done with, and what they had to do comes to its end. Those who
+    /// come after them know nothing of their sessions.
+    pub(super) fn renew(&mut self, now: Instant, to: Instant) -> Work {
+        let in_line = self.cancel(now);
+        let mut work = self.work(now);
+        work.answers.extend(in_line);
+        for (_, returned) in &mut work.answers {
+            // An answer that was there already stays one.
+            if returned.done.result.is_err() {
+                returned.went_back = Some(to);
+            }
+        }
+        work.requests.clear();
+        *self = Clients::new(std::mem::take(&mut self.members));
+        work
     }
 
     fn take_job(&mut self, now: Instant) -> bool {

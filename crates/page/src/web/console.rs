@@ -117,6 +117,7 @@ fn status() -> JsValue {
     };
     object([
         ("cluster", app.home.cluster(model.nodes().count()).into()),
+        ("epoch", number(app.home.epoch.get().0)),
         ("now_ms", now_ms.into()),
         ("rate", rate.into()),
         ("leader", or_null(model.leader(), |leader| leader.id.0.into())),

@@ -1,9 +1,14 @@
 //! Where this tab's cluster lives: two tabs never share one.
 
+use std::cell::Cell;
+
+use cluster::Epoch;
+use cluster::standing::{STANDING_FILE, Standing, directory_of};
 use js_sys::{Function, Object, Promise, Reflect};
-use raft_core::NodeId;
+use raft_core::{MEMBERS_MAX, NodeId};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
+use web_sys::FileSystemDirectoryHandle;
 use worker::storage::file_names;
 
 use super::wall;
@@ -15,56 +20,154 @@ const SLOTS_MAX: u32 = 32;
 const FIRST_SLOT_PATIENCE_MS: i32 = 600;
 
 /// Where this tab's cluster lives.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Home {
     /// The slot whose Web Lock this tab holds, from 0.
     pub(super) slot: u32,
+    /// The cluster that the address names, if it is one that was begun beside, and how many nodes it has.
+    pub(super) beside: Option<(String, usize)>,
     /// Whether the browser has locks and a file system to go with them.
-    pub(super) durable: bool,
+    durable: bool,
+    /// The epoch of the cluster that stands.
+    pub(super) epoch: Cell<Epoch>,
 }
 
 impl Home {
-    /// Takes the first slot that no other tab has.
-    pub(super) async fn take() -> Home {
+    /// Takes the cluster that the address names, or the first slot that no other tab has. Says why, where it does not take what is named.
+    pub(super) async fn take() -> (Home, Option<String>) {
+        let home = |slot, durable| Home {
+            slot,
+            beside: None,
+            durable,
+            epoch: Cell::new(Epoch(0)),
+        };
         let navigator = wall::window().navigator();
         if wall::get(&navigator, "locks").is_undefined() {
-            return Home {
-                slot: 0,
-                durable: false,
-            };
+            return (home(0, false), None);
         }
-        let mut waited_ms = 0;
-        while waited_ms < FIRST_SLOT_PATIENCE_MS {
-            if lock(0).await {
-                return Home { slot: 0, durable: true };
+        let mut refused = None;
+        if let Some(beside) = named() {
+            match take_beside(&beside.0).await {
+                Ok(()) => {
+                    let beside = Some(beside);
+                    return (
+                        Home {
+                            beside,
+                            ..home(0, true)
+                        },
+                        None,
+                    );
+                }
+                Err(why) => refused = Some(why),
             }
-            wall::sleep(50).await;
-            waited_ms += 50;
+        }
+        if take_soon("cluster-0").await {
+            return (home(0, true), refused);
         }
         for slot in 1..SLOTS_MAX {
-            if lock(slot).await {
-                return Home { slot, durable: true };
+            if lock(&format!("cluster-{slot}")).await {
+                return (home(slot, true), refused);
             }
         }
-        Home {
-            slot: SLOTS_MAX,
-            durable: false,
+        (home(SLOTS_MAX, false), refused)
+    }
+
+    /// Under which name its settings are kept.
+    pub(super) fn settings_key(&self) -> String {
+        match &self.beside {
+            Some((name, _)) => format!("ftqueue-settings-{name}"),
+            None => Home::own_settings_key(self.slot),
         }
+    }
+
+    /// Under which name the settings of a slot's own cluster are kept.
+    pub(super) fn own_settings_key(slot: u32) -> String {
+        format!("ftqueue-settings-{slot}")
     }
 
     /// The cluster's name.
     pub(super) fn cluster(&self, nodes: usize) -> String {
-        format!("cluster-{}-n{nodes}", self.slot)
+        match &self.beside {
+            Some((name, _)) => name.clone(),
+            None => format!("cluster-{}-n{nodes}", self.slot),
+        }
     }
 
-    /// The directory of its files, if they may be kept.
-    pub(super) fn directory(&self, nodes: usize) -> Option<String> {
+    /// The directory of the cluster's files, if they may be kept: its record, and the logs of each epoch.
+    pub(super) fn root(&self, nodes: usize) -> Option<String> {
         self.durable.then(|| format!("ftqueue/{}", self.cluster(nodes)))
+    }
+
+    /// The directory of the logs of the epoch that stands, if they may be kept.
+    pub(super) fn directory(&self, nodes: usize) -> Option<String> {
+        Some(directory_of(&self.root(nodes)?, self.epoch.get()))
+    }
+
+    /// Finds out which epoch of the cluster stands.
+    ///
+    /// # Errors
+    /// The record is damaged, so that this cannot be known.
+    pub(super) async fn find_epoch(&self, nodes: usize) -> Result<(), String> {
+        if let Some(root) = self.root(nodes) {
+            let standing = standing(&root).await?.unwrap_or_default();
+            self.epoch.set(standing.present);
+        }
+        Ok(())
     }
 }
 
-/// Takes a slot's lock, if nobody has it, for as long as this page lives.
-async fn lock(slot: u32) -> bool {
+/// The cluster beside that the address names, and how many nodes it has.
+fn named() -> Option<(String, usize)> {
+    let search = wall::window().location().search().ok()?;
+    let name = web_sys::UrlSearchParams::new_with_str(&search).ok()?.get("cluster")?;
+    let (number, nodes) = name.strip_prefix("beside-")?.split_once("-n")?;
+    let is_number = |text: &str| !text.is_empty() && text.len() < 9 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let nodes = (is_number(number) && is_number(nodes)).then(|| nodes.parse().ok())??;
+    (1..=MEMBERS_MAX).contains(&nodes).then_some((name, nodes))
+}
+
+async fn take_beside(name: &str) -> Result<(), String> {
+    match standing(&format!("ftqueue/{name}")).await? {
+        None => Err(format!(
+            "There is no cluster {name} here any more, so the page shows its own."
+        )),
+        Some(_) if take_soon(name).await => Ok(()),
+        Some(_) => Err(format!(
+            "The cluster {name} is open in another tab, so the page shows its own."
+        )),
+    }
+}
+
+/// What stands of a cluster, if its record was ever written.
+async fn standing(root: &str) -> Result<Option<Standing>, String> {
+    let read = async {
+        let file = JsFuture::from(directory(root).await?.get_file_handle(STANDING_FILE)).await?;
+        let file: web_sys::FileSystemFileHandle = file.unchecked_into();
+        let file: web_sys::File = JsFuture::from(file.get_file()).await?.unchecked_into();
+        JsFuture::from(file.array_buffer()).await
+    };
+    match read.await {
+        Ok(bytes) => Standing::read(&js_sys::Uint8Array::new(&bytes).to_vec()).map_err(|damage| damage.to_string()),
+        // It is not there, or there are no files at all: then the nodes have none, either.
+        Err(_) => Ok(None),
+    }
+}
+
+/// Takes a lock that the page that was here before may not have given up yet.
+async fn take_soon(name: &str) -> bool {
+    let mut waited_ms = 0;
+    while waited_ms < FIRST_SLOT_PATIENCE_MS {
+        if lock(name).await {
+            return true;
+        }
+        wall::sleep(50).await;
+        waited_ms += 50;
+    }
+    false
+}
+
+/// Takes a cluster's lock, if nobody has it, for as long as this page lives.
+async fn lock(name: &str) -> bool {
     // Not in web-sys yet, but in every browser.
     let locks = wall::get(&wall::window().navigator(), "locks");
     let options = Object::new();
@@ -81,7 +184,7 @@ async fn lock(slot: u32) -> bool {
             // A promise that never settles holds the lock until the page is gone.
             Promise::new(&mut |_, _| {}).into()
         });
-        let _ = request.call3(&locks, &format!("ftqueue-cluster-{slot}").into(), &options, &callback);
+        let _ = request.call3(&locks, &format!("ftqueue-{name}").into(), &options, &callback);
     });
     JsFuture::from(granted).await.is_ok_and(|granted| granted.is_truthy())
 }
@@ -109,11 +212,18 @@ pub(super) async fn wipe(directory: &str, node: u8) -> Result<(), String> {
     Err(format!("the files of node {node} could not be removed: {last}"))
 }
 
-async fn remove(directory: &str, name: &str) -> Result<(), JsValue> {
-    let storage = wall::window().navigator().storage();
-    let mut place: web_sys::FileSystemDirectoryHandle = JsFuture::from(storage.get_directory()).await?.unchecked_into();
-    for part in directory.split('/') {
+async fn remove(path: &str, name: &str) -> Result<(), JsValue> {
+    JsFuture::from(directory(path).await?.remove_entry(name))
+        .await
+        .map(|_| ())
+}
+
+/// A directory that is there.
+async fn directory(path: &str) -> Result<FileSystemDirectoryHandle, JsValue> {
+    let storage = wall::get(&wall::window().navigator(), "storage").dyn_into::<web_sys::StorageManager>()?;
+    let mut place: FileSystemDirectoryHandle = JsFuture::from(storage.get_directory()).await?.unchecked_into();
+    for part in path.split('/') {
         place = JsFuture::from(place.get_directory_handle(part)).await?.unchecked_into();
     }
-    JsFuture::from(place.remove_entry(name)).await.map(|_| ())
+    Ok(place)
 }

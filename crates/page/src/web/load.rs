@@ -1,6 +1,6 @@
 //! The load generator: so many operations a second on a queue of its own, and how fast they come back.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use cluster::client::Failure;
@@ -85,6 +85,8 @@ struct Run {
 
 thread_local! {
     static RUN: RefCell<Run> = RefCell::default();
+    /// What the panel's owner set, once the load was started.
+    static PANEL: Cell<Option<Panel>> = const { Cell::new(None) };
 }
 
 /// What a person has set and what they are shown.
@@ -179,9 +181,29 @@ fn start(panel: Panel) {
         };
         run.number
     });
+    PANEL.set(Some(panel));
+    find_queue(panel, number);
+    tick(panel, number);
+}
+
+/// The cluster has gone back in time: the queue may not be there any more, and its id may be another's.
+pub(super) fn went_back() {
+    let number = RUN.with_borrow_mut(|run| {
+        run.qid = None;
+        run.running.then_some(run.number)
+    });
+    if let (Some(panel), Some(number)) = (PANEL.get(), number) {
+        find_queue(panel, number);
+    }
+}
+
+/// Makes the queue of the load, or finds it.
+fn find_queue(panel: Panel, number: u64) {
     app().submit(Operation::Write(Write::CreateQueue { label: LABEL }), move |returned| {
         let qid = match returned.done.result {
             Ok(Answer::Qid(qid)) | Err(Failure::Queue(QueueError::LabelTaken { qid })) => qid,
+            // Then it is asked for anew.
+            _ if returned.went_back.is_some() => return,
             other => {
                 panel.running.set(false);
                 let why = other.map_or_else(|failure| failure.to_string(), |answer| answer.to_string());
@@ -195,7 +217,6 @@ fn start(panel: Panel) {
             }
         });
     });
-    tick(panel, number);
 }
 
 /// Submits what is due, and comes back until the run is stopped.

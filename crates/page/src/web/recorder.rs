@@ -2,7 +2,6 @@
 //! branches. It is fetched when the cluster runs; what is said to it before that waits.
 
 use cluster::codec;
-use cluster::host::Resume;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use leptos::prelude::Set;
 use raft_core::{Instant, NodeId};
@@ -115,12 +114,16 @@ impl App {
         let was_empty = recorder.asked.is_empty();
         recorder.asked.extend(asked);
         if was_empty && !recorder.asked.is_empty() {
-            wall::after(COLLECTED_MS, || {
-                let app = app();
-                let mut recorder = app.recorder.borrow_mut();
-                let asked = std::mem::take(&mut recorder.asked);
-                recorder.tell(&ToLockstep::Asked(asked), None);
-            });
+            wall::after(COLLECTED_MS, || app().tell_asked_now());
+        }
+    }
+
+    /// Tells the host now what clients did and it was not told yet.
+    pub(super) fn tell_asked_now(&self) {
+        let mut recorder = self.recorder.borrow_mut();
+        let asked = std::mem::take(&mut recorder.asked);
+        if !asked.is_empty() {
+            recorder.tell(&ToLockstep::Asked(asked), None);
         }
     }
 
@@ -151,7 +154,10 @@ impl App {
             FromLockstep::Made { name, mime, bytes } => self.take_product(&name, &mime, &bytes),
             FromLockstep::Notice(text) => self.notify(text),
             FromLockstep::Tell(node, message) => self.fleet.borrow().send(node, &message),
-            FromLockstep::Resume { at, nodes } => self.resume(at, nodes),
+            FromLockstep::Stop { to } => self.stop_to_go_back(to),
+            FromLockstep::Resume { at, epoch, nodes } => self.resume(at, epoch, nodes),
+            FromLockstep::Stays { why } => self.stay(why),
+            FromLockstep::Open { cluster, down } => self.open_cluster(&cluster, &down),
             FromLockstep::Spoken { first, last, at, text } => timeline::speak(first, last, at, &text),
             FromLockstep::Tip(tip) => timeline::show_tip(tip),
             FromLockstep::Chosen(chosen) => self.selected.set(match chosen {
@@ -173,6 +179,7 @@ impl App {
         let begin = ToLockstep::Begin {
             members: self.members(),
             clock: self.clock.borrow_mut().setting(wall::wall_ms()),
+            home: self.home.root(self.members().len()),
             link: link(),
         };
         let canvas = timeline::offscreen();
@@ -200,6 +207,7 @@ impl App {
         // If it was a link that ended it, a reload is not to meet it again.
         let _ = wall::window().location().set_hash("");
         self.show(None);
+        self.stay_or_go();
         self.notify("The recorder has stopped. The cluster runs on; reload the page to record it again.".to_owned());
     }
 
@@ -218,26 +226,6 @@ impl App {
         let href = location.href().unwrap_or_default();
         let _ = wall::window().navigator().clipboard().write_text(&href);
         self.notify("The link is in the address line and on the clipboard.".to_owned());
-    }
-
-    /// The Workers go on from states of the past: every one is ended, time is set back, and those that ran then are started.
-    fn resume(&self, at: Instant, nodes: Vec<(NodeId, Resume)>) {
-        self.show(None);
-        for (id, _) in &nodes {
-            if self.fleet.borrow().is_running(*id) {
-                self.report(self.crash(*id));
-            }
-        }
-        self.set_time(at);
-        for (id, resume) in nodes {
-            let runs = resume.state.is_some();
-            self.resumes.borrow_mut().push((id, resume));
-            if runs {
-                self.awaited.borrow_mut().push(id);
-                self.report(self.start(id));
-            }
-        }
-        self.touch();
     }
 }
 

@@ -51,8 +51,8 @@ impl Default for Settings {
 
 impl Settings {
     /// What was set at the last visit, with what the address says laid over it.
-    pub(super) fn load(slot: u32) -> Settings {
-        let stored = storage().and_then(|storage| storage.get_item(&key(slot)).ok().flatten());
+    pub(super) fn load(key: &str) -> Settings {
+        let stored = storage().and_then(|storage| storage.get_item(key).ok().flatten());
         let mut settings = Settings::default();
         for text in [stored, wall::window().location().search().ok()].into_iter().flatten() {
             if let Ok(fields) = UrlSearchParams::new_with_str(&text) {
@@ -64,7 +64,7 @@ impl Settings {
 
     /// Keeps them for the next visit; silently not, where the browser keeps nothing. They are kept as they could stand in the
     /// address.
-    pub(super) fn store(&self, slot: u32) {
+    pub(super) fn store(&self, key: &str) {
         let text = format!(
             "nodes={}&start={}&election_min={}&election_max={}&heartbeat={}&snapshot={}&delay={}&jitter={}&loss={}&speed={}",
             self.nodes,
@@ -79,7 +79,7 @@ impl Settings {
             self.rate,
         );
         if let Some(storage) = storage() {
-            let _ = storage.set_item(&key(slot), &text);
+            let _ = storage.set_item(key, &text);
         }
     }
 
@@ -174,8 +174,4 @@ impl Settings {
 /// The browser's store, if it has one that may be used.
 pub(super) fn storage() -> Option<web_sys::Storage> {
     wall::window().local_storage().ok().flatten()
-}
-
-fn key(slot: u32) -> String {
-    format!("ftqueue-settings-{slot}")
 }

@@ -93,26 +93,6 @@ impl Reader for Chrome {
     }
 
     fn end(&self, counts: &Counts) {
-        let (arrows, taken) = self.follow();
-        assert_eq!(arrows, counts.arrivals);
-        assert_eq!(taken, counts.received + counts.dropped);
-        let lost = self.about.values().filter(|(_, fate)| {
-            let fate = fate.as_deref();
-            fate == Some("lost") || fate == Some("cut")
-        });
-        assert_eq!(
-            lost.count() as u64,
-            counts.lost,
-            "what is lost has a slice, and is marked"
-        );
-        let nodes = self.named.values().filter(|name| name.ends_with(", messages"));
-        assert_eq!(nodes.count(), counts.nodes.len());
-    }
-}
-
-impl Chrome {
-    /// Takes the events as the program does, and follows every arrow. Counts them, and those that end where their message was taken.
-    pub(crate) fn follow(&self) -> (u64, u64) {
         let mut threads = BTreeSet::new();
         for (process, thread) in self.named.keys() {
             assert!(self.processes.contains(process));
@@ -166,6 +146,18 @@ impl Chrome {
             }
         }
         assert_eq!(begun.len(), 0, "every arrow ends");
-        (arrows, taken)
+        assert_eq!(arrows, counts.arrivals);
+        assert_eq!(taken, counts.received + counts.dropped);
+        let lost = self.about.values().filter(|(_, fate)| {
+            let fate = fate.as_deref();
+            fate == Some("lost") || fate == Some("cut")
+        });
+        assert_eq!(
+            lost.count() as u64,
+            counts.lost,
+            "what is lost has a slice, and is marked"
+        );
+        let nodes = self.named.values().filter(|name| name.ends_with(", messages"));
+        assert_eq!(nodes.count(), counts.nodes.len());
     }
 }

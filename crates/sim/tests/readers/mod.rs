@@ -1,5 +1,5 @@
 //! Readers of exports that share nothing with those who write them: the rules of the programs for which they are made, as those publish
-//! them. For the exports of `sim`, and for those of the page with and without a browser.
+//! them. For the exports of `sim` and for those of the page.
 
 #![allow(dead_code, reason = "each test takes the readers that it needs")]
 
@@ -94,10 +94,11 @@ impl Counts {
     }
 }
 
-/// Has a reader read every line of an export.
-pub(crate) fn read<R: Reader>(text: &str) -> R {
+/// Has a reader read a whole export.
+pub(crate) fn read<R: Reader>(text: &str, counts: &Counts) -> R {
     let mut reader = R::default();
     text.lines().for_each(|line| reader.line(line));
+    reader.end(counts);
     reader
 }
 

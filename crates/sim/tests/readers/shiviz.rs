@@ -13,7 +13,7 @@ pub(crate) struct Shiviz {
     hosts: BTreeMap<String, Clock>,
     sent: BTreeMap<String, Clock>,
     greatest: Clock,
-    pub(crate) received: u64,
+    received: u64,
     without_cause: u64,
 }
 
@@ -75,22 +75,15 @@ impl Reader for Shiviz {
     }
 
     fn end(&self, counts: &Counts) {
-        self.knows_its_events();
-        assert_eq!(self.hosts.len(), counts.nodes.len());
-        assert_eq!(self.sent.len() as u64, counts.sent);
-        assert_eq!(self.received, counts.received + counts.dropped);
-    }
-}
-
-impl Shiviz {
-    /// What can be said only of the whole.
-    pub(crate) fn knows_its_events(&self) {
         assert_eq!(self.first, None);
         let mut events = Clock::default();
         for (host, clock) in &self.hosts {
             events[place(host)] = clock[place(host)];
         }
         assert_eq!(self.greatest, events, "no clock tells of an event that there is not");
+        assert_eq!(self.hosts.len(), counts.nodes.len());
+        assert_eq!(self.sent.len() as u64, counts.sent);
+        assert_eq!(self.received, counts.received + counts.dropped);
         assert_eq!(self.without_cause, 0, "of {} receives", self.received);
     }
 }

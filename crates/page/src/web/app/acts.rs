@@ -12,6 +12,7 @@ use trace::lockstep::ToLockstep;
 
 use super::App;
 use crate::web::fleet::no_such_node;
+use crate::web::home::Home;
 use crate::web::settings::Settings;
 use crate::web::{announce, home, wall};
 
@@ -32,6 +33,7 @@ impl App {
 
     /// Starts a node that does not run.
     pub(in crate::web) fn start(&self, id: NodeId) -> Result<(), String> {
+        self.is_settled()?;
         let boot = self.fleet.borrow_mut().start(id)?;
         let now = self.now();
         let mut model = self.model.borrow_mut();
@@ -259,6 +261,9 @@ impl App {
         if self.fleet.borrow().is_running(id) {
             self.report(self.crash(id));
         }
+        if let Err(why) = self.is_settled() {
+            return self.notify(why);
+        }
         let directory = self.home.directory(self.members().len());
         let app = self.clone();
         wall::spawn(async move {
@@ -299,13 +304,14 @@ impl App {
             ..self.settings.get_untracked()
         }
         .clamped()
-        .store(self.home.slot);
+        .store(&Home::own_settings_key(self.home.slot));
         // The address may name a number too, and would have the last word.
         let location = wall::window().location();
         let search = location.search().unwrap_or_default();
         let moved = match web_sys::UrlSearchParams::new_with_str(&search) {
-            Ok(query) if query.has("nodes") => {
+            Ok(query) if query.has("nodes") || query.has("cluster") => {
                 query.delete("nodes");
+                query.delete("cluster");
                 location.set_search(&query.to_string().as_string().unwrap_or_default())
             }
             _ => location.reload(),
@@ -323,7 +329,7 @@ impl App {
             return;
         }
         self.settings.set(settings);
-        settings.store(self.home.slot);
+        settings.store(&self.home.settings_key());
         if settings.timing() != before.timing() {
             self.fleet.borrow().broadcast(&ToNode::SetTiming(settings.timing()));
         }

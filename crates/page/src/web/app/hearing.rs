@@ -1,6 +1,5 @@
 //! What nodes say.
 
-use cluster::Epoch;
 use cluster::host::{Boot, Fact, FromNode, Recovery, Remedy, Report, Resume, Storage};
 use leptos::prelude::*;
 use raft_core::{Event, NodeId, Rules};
@@ -78,7 +77,7 @@ impl App {
             rules: Rules::default(),
             compact_after: settings.snapshot_entries,
             boot: 0,
-            epoch: Epoch::default(),
+            epoch: self.home.epoch.get(),
             seed: wall::seed(),
             clock: self.clock.borrow_mut().setting(wall_ms()),
             directory: self.home.directory(settings.nodes),

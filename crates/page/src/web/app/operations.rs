@@ -139,6 +139,10 @@ impl App {
 
     /// Posts what clients have to say, and gives the answers they have got.
     pub(in crate::web) fn serve_clients(&self) {
+        if self.is_settled().is_err() {
+            // What is asked now is asked of the cluster as it will be then.
+            return;
+        }
         let now = self.now();
         let work = self.clients.borrow_mut().work(now);
         self.tell_asked(work.asked);
@@ -195,7 +199,15 @@ fn outcome_of(returned: &Returned) -> ResultOutcome {
     };
     ResultOutcome {
         ok: done.result.is_ok(),
-        text: answer_text(&done.result),
+        text: match (&returned.went_back, &done.result) {
+            (Some(to), Err(Failure::Cancelled)) => {
+                format!("not sent: the cluster went back in time, to {to}, before it could have any effect")
+            }
+            (Some(to), _) => {
+                format!("outcome unknown: the cluster went back in time, to {to}, while this was under way")
+            }
+            _ => answer_text(&done.result),
+        },
         value,
         tries: done.tries,
         leaders: done.leaders.iter().map(|leader| leader.0).collect(),

@@ -1,0 +1,352 @@
+//! Going back live, without a browser: what the recorder orders to be written, and what it tells the page.
+
+use cluster::Epoch;
+use cluster::clock::{Clock, ClockSetting};
+use cluster::node::Node;
+use cluster::record::{Durability, Origin, Piece};
+use cluster::standing::Standing;
+use cluster::wal::{self, Identity};
+use ftqueue::{Answer, Operation, Write};
+use lockstep::{Desk, Order};
+use raft_core::{Instant, LogIndex, NodeId};
+use sim::{Scenario, Wanted, World, file};
+use trace::Asked;
+use trace::lockstep::{FromLockstep, Resumed, ToLockstep};
+use trace::tape::Told;
+
+const HOME: &str = "ftqueue/cluster-0-n3";
+
+fn members() -> Vec<NodeId> {
+    (1..=3).map(NodeId).collect()
+}
+
+fn scenario(nodes: u8) -> Scenario {
+    let wanted = Wanted {
+        nodes: Some(nodes),
+        seconds: Some(6),
+        rate: Some(40),
+        faults: Some([].into_iter().collect()),
+        ..Wanted::default()
+    };
+    Scenario::drawn(3, wanted)
+}
+
+/// Six seconds of three nodes: what was told of them, and the nodes as they are then.
+fn six_seconds() -> (Vec<Told>, Vec<Node>) {
+    let scenario = scenario(3);
+    let mut world = World::new(&scenario).unwrap();
+    world.tell_all();
+    world.run_until(Instant(6_000_000), |_| false).unwrap();
+    let told = world.take_told();
+    (
+        told,
+        world.nodes().map(|node| Node::load(&node.save()).unwrap()).collect(),
+    )
+}
+
+/// A recorder that was told what these members did; its cluster is in files.
+fn recorder(told: Vec<Told>, of: impl Fn(NodeId) -> bool) -> Desk {
+    let setting = ClockSetting {
+        virtual_now: Instant(6_000_000),
+        ..ClockSetting::starting_at(0.0)
+    };
+    let mut desk = Desk::new(members(), Clock::new(setting));
+    desk.live_at(Some(HOME.to_owned()));
+    desk.found(Ok(Standing::default()), Vec::new());
+    for Told { node, boot, piece } in told {
+        if of(node) {
+            desk.piece(node, boot, piece);
+        }
+    }
+    desk.open();
+    while desk.work(1 << 16) {}
+    desk.take_orders();
+    desk
+}
+
+fn says(desk: &mut Desk, what: &str) -> Vec<FromLockstep> {
+    desk.hear(ToLockstep::Do(what.to_owned()));
+    frame(desk)
+}
+
+fn frame(desk: &mut Desk) -> Vec<FromLockstep> {
+    desk.frame(1.0);
+    desk.take_out()
+}
+
+fn look(desk: &mut Desk, us: u64) {
+    desk.hear(ToLockstep::Look(Some(Instant(us))));
+    frame(desk);
+}
+
+/// Asks to go on from an instant, and gives what is ordered to be written.
+fn prepares(desk: &mut Desk, us: u64) -> Vec<(NodeId, Option<Vec<u8>>)> {
+    look(desk, us);
+    says(desk, "go-live now");
+    let orders = desk.take_orders();
+    match orders.as_slice() {
+        [.., Order::Prepare { logs, home, .. }] if home == HOME => logs.clone(),
+        other => panic!("logs are to be written, not {other:?}"),
+    }
+}
+
+fn stopped(desk: &mut Desk) {
+    let boots = members().into_iter().map(|id| (id, 1)).collect();
+    desk.hear(ToLockstep::Stopped { boots });
+}
+
+fn resumed(said: &[FromLockstep]) -> Option<(Epoch, &[Resumed])> {
+    said.iter().find_map(|message| match message {
+        FromLockstep::Resume { epoch, nodes, .. } => Some((*epoch, nodes.as_slice())),
+        _ => None,
+    })
+}
+
+fn last_index(id: NodeId, log: &[u8], epoch: Epoch) -> LogIndex {
+    let identity = Identity {
+        node: id,
+        members: 3,
+        epoch,
+    };
+    let recovered = wal::recover(identity, [log, &[]]).unwrap_or_else(|damage| panic!("{id}: {damage}"));
+    LogIndex(recovered.snapshot_index().0 + recovered.log.len() as u64)
+}
+
+/// R2: what is taken back is taken back on every disk. A node that had crashed has a log of the new epoch, too; and the page starts
+/// only those that ran.
+#[test]
+fn every_member_gets_a_log_of_the_new_epoch_also_one_that_is_down() {
+    let (told, _) = six_seconds();
+    let mut desk = recorder(told, |_| true);
+    desk.hear(ToLockstep::Ended {
+        node: NodeId(3),
+        boot: 1,
+        at: Instant(6_000_000),
+    });
+    while desk.work(1 << 16) {}
+    let logs = prepares(&mut desk, 6_000_000);
+    assert_eq!(logs.iter().map(|(id, _)| *id).collect::<Vec<_>>(), members());
+    for (id, log) in &logs {
+        let log = log.as_ref().unwrap();
+        assert!(last_index(*id, log, Epoch(1)) > LogIndex(10));
+        let ours = Identity {
+            node: *id,
+            members: 3,
+            epoch: Epoch(0),
+        };
+        assert!(
+            wal::recover(ours, [log, &[]]).is_err(),
+            "no node of the old epoch takes it for its own"
+        );
+    }
+    assert!(resumed(&frame(&mut desk)).is_none(), "not before the record");
+    desk.prepared(Ok(Vec::new()));
+    assert!(matches!(desk.take_out()[..], [.., FromLockstep::Stop { .. }]));
+    stopped(&mut desk);
+    let orders = desk.take_orders();
+    let [Order::Commit { from, to, .. }] = orders[..] else {
+        panic!("{orders:?}")
+    };
+    assert_eq!(
+        (from.present, to.present, to.previous),
+        (Epoch(0), Epoch(1), Some(Epoch(0)))
+    );
+    assert!(resumed(&frame(&mut desk)).is_none(), "not before the record");
+    desk.committed(Ok(()));
+    let said = desk.take_out();
+    let (epoch, nodes) = resumed(&said).unwrap();
+    assert_eq!(epoch, Epoch(1));
+    assert_eq!(
+        nodes.iter().map(|node| node.runs).collect::<Vec<_>>(),
+        [true, true, false]
+    );
+    for node in nodes.iter().filter(|node| node.runs) {
+        let state = node.from.as_ref().unwrap().state.as_ref().unwrap();
+        assert_eq!(Node::load(state).unwrap().epoch(), Epoch(1));
+    }
+}
+
+/// A full disk, at any point: the run that was live is live, and nothing is resumed.
+#[test]
+fn what_fails_before_the_record_changes_nothing() {
+    let (told, _) = six_seconds();
+    let mut desk = recorder(told, |_| true);
+    prepares(&mut desk, 3_000_000);
+    desk.prepared(Err("the disk is full".to_owned()));
+    let said = desk.take_out();
+    assert!(
+        said.iter()
+            .any(|it| matches!(it, FromLockstep::Notice(text) if text.contains("the disk is full"))),
+        "{said:?}"
+    );
+    assert!(
+        !said.iter().any(|it| matches!(it, FromLockstep::Stop { .. })),
+        "no Worker is ended"
+    );
+    prepares(&mut desk, 3_000_000);
+    desk.prepared(Ok(Vec::new()));
+    stopped(&mut desk);
+    desk.take_orders();
+    desk.take_out();
+    desk.committed(Err("the disk is full".to_owned()));
+    let said = frame(&mut desk);
+    assert!(
+        said.iter().any(|it| matches!(it, FromLockstep::Stays { .. })),
+        "{said:?}"
+    );
+    assert!(resumed(&said).is_none());
+    let html = says(&mut desk, "now").into_iter().find_map(|it| match it {
+        FromLockstep::Panel(html) => Some(html),
+        _ => None,
+    });
+    assert!(!html.unwrap_or_default().contains("Live, before"));
+    // And what is asked for again is done: the number of an epoch that never stood is free.
+    prepares(&mut desk, 3_000_000);
+    desk.prepared(Ok(Vec::new()));
+    stopped(&mut desk);
+    desk.committed(Ok(()));
+    assert_eq!(resumed(&desk.take_out()).unwrap().0, Epoch(1));
+}
+
+/// A member that did not run at that instant, and runs now: it gets what was on its disk then, not an empty one.
+#[test]
+fn a_member_that_starts_later_keeps_its_disk() {
+    let (told, mut nodes) = six_seconds();
+    let mut desk = recorder(told, |id| id != NodeId(3));
+    // It has not run at all: its disk is carried over by whoever has the files.
+    assert!(prepares(&mut desk, 4_000_000)[2].1.is_none());
+    desk.prepared(Err("not now".to_owned()));
+    let third = &mut nodes[2];
+    let log = third.move_to_new_disk();
+    let on_disk = last_index(NodeId(3), &log, Epoch(0));
+    let config = third.config_for(1, 7);
+    desk.piece(
+        NodeId(3),
+        1,
+        Piece::Began {
+            origin: Origin::Disk {
+                config,
+                files: [log, Vec::new()],
+                durability: Durability::Kept,
+            },
+            at: Instant(5_900_000),
+        },
+    );
+    while desk.work(1 << 16) {}
+    let logs = prepares(&mut desk, 4_000_000);
+    let log = logs[2].1.as_ref().expect("what it found is known");
+    assert!(on_disk > LogIndex(10));
+    assert_eq!(last_index(NodeId(3), log, Epoch(1)), on_disk);
+}
+
+/// In a branch, a member that was down when it began is down with its disk.
+#[test]
+fn a_branch_goes_live_with_the_disks_of_those_that_are_down() {
+    let (told, _) = six_seconds();
+    let mut desk = recorder(told, |_| true);
+    desk.hear(ToLockstep::Ended {
+        node: NodeId(3),
+        boot: 1,
+        at: Instant(5_000_000),
+    });
+    while desk.work(1 << 16) {}
+    look(&mut desk, 6_000_000);
+    desk.hear(ToLockstep::Act(trace::Act::Submit(Operation::Write(
+        Write::CreateQueue {
+            label: ftqueue::Label(99),
+        },
+    ))));
+    frame(&mut desk);
+    says(&mut desk, "go-live now");
+    let orders = desk.take_orders();
+    let [Order::Prepare { logs, .. }] = &orders[..] else {
+        panic!("{orders:?}")
+    };
+    let log = logs[2]
+        .1
+        .as_ref()
+        .expect("its log is known from the run that the branch leaves");
+    assert!(last_index(NodeId(3), log, Epoch(1)) > LogIndex(10));
+}
+
+/// R3: a stranger's run begins a cluster beside one's own; one's own files are not named in any order.
+#[test]
+fn a_strangers_run_begins_a_cluster_beside() {
+    let (told, _) = six_seconds();
+    let mut desk = recorder(told, |_| true);
+    desk.hear(ToLockstep::OpenFile {
+        name: "seven.ftq".to_owned(),
+        bytes: file::write(&scenario(7)).unwrap(),
+    });
+    frame(&mut desk);
+    look(&mut desk, 3_000_000);
+    let said = says(&mut desk, "go-live");
+    let html = said.iter().find_map(|it| match it {
+        FromLockstep::Panel(html) => Some(html.as_str()),
+        _ => None,
+    });
+    assert!(
+        html.unwrap().contains("A cluster of 7 begins beside your own"),
+        "{html:?}"
+    );
+    assert!(desk.take_orders().is_empty(), "it is said before it is done");
+    says(&mut desk, "go-live now");
+    let orders = desk.take_orders();
+    let [Order::Begin { logs, title, .. }] = &orders[..] else {
+        panic!("{orders:?}")
+    };
+    assert_eq!((logs.len(), title.as_str()), (7, "seven.ftq"));
+    desk.begun(Ok("beside-1-n7".to_owned()));
+    let said = desk.take_out();
+    assert!(
+        said.iter().any(
+            |it| matches!(it, FromLockstep::Open { cluster, down } if cluster == "beside-1-n7" && down.is_empty())
+        ),
+        "{said:?}"
+    );
+}
+
+/// It is said what is lost, before it is; and an undo brings the epoch before back.
+#[test]
+fn it_is_said_what_is_taken_back_and_can_be_undone() {
+    let (told, _) = six_seconds();
+    let mut desk = recorder(told, |_| true);
+    let push = Operation::Write(Write::Push {
+        qid: ftqueue::QueueId(1),
+        item: 1,
+    });
+    for at in [2_000_000, 5_000_000, 5_500_000] {
+        let at = Instant(at);
+        desk.hear(ToLockstep::Asked(vec![
+            (at, 0, Asked::Invoked(push)),
+            (at, 0, Asked::Returned(Ok(Answer::Pushed))),
+        ]));
+    }
+    look(&mut desk, 4_000_000);
+    let said = says(&mut desk, "go-live");
+    let text = format!("{said:?}");
+    assert!(text.contains("2 operations acknowledged since"), "{text}");
+    says(&mut desk, "unask");
+    assert!(desk.take_orders().is_empty());
+    prepares(&mut desk, 4_000_000);
+    desk.prepared(Ok(Vec::new()));
+    stopped(&mut desk);
+    desk.committed(Ok(()));
+    desk.take_orders();
+    desk.take_out();
+    says(&mut desk, "undo");
+    stopped(&mut desk);
+    let orders = desk.take_orders();
+    let [Order::Commit { to, .. }] = orders[..] else {
+        panic!("{orders:?}")
+    };
+    assert_eq!((to.present, to.last), (Epoch(0), Epoch(1)));
+    desk.committed(Ok(()));
+    let said = desk.take_out();
+    let (epoch, nodes) = resumed(&said).unwrap();
+    assert_eq!(epoch, Epoch(0));
+    assert!(
+        nodes.iter().all(|node| node.runs && node.from.is_none()),
+        "they start from their disks"
+    );
+}
