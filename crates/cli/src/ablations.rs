@@ -1,7 +1,7 @@
 //! `ftq ablations`: is every rule's absence noticed?
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -9,34 +9,35 @@ use raft_core::Rule;
 use serde_json::{Value, json};
 use sim::ablations::{Hunt, hunt};
 
-use crate::End;
 use crate::args::Ablations;
-use crate::fuzz::{processors, stop_on_ctrl_c};
 use crate::progress::Line;
+use crate::seeds::processors;
+use crate::signals::Signals;
+use crate::{End, files, out};
 
 /// How often the line of progress is looked at, in wall time.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) fn ablations(asked: &Ablations) -> Result<End, String> {
-    let stop = stop_on_ctrl_c()?;
+    if let Some(path) = &asked.table {
+        files::try_it(path)?;
+    }
+    let signals = Signals::heard()?;
     let rules: Vec<Rule> = Rule::ALL
         .iter()
         .copied()
         .filter(|rule| asked.rule.is_none_or(|only| only == *rule))
         .collect();
-    let mut hunts = carry_out(asked, &rules, stop);
+    let mut hunts = carry_out(asked, &rules, &signals);
     hunts.sort_by_key(|hunt| hunt.rule);
     if asked.json {
-        println!(
-            "{}",
-            json!({ "ablations": hunts.iter().map(figures).collect::<Vec<_>>() })
-        );
+        out::object(json!({ "ablations": hunts.iter().map(figures).collect::<Vec<_>>() }))?;
     } else {
-        print!("{}", table(&hunts));
+        out::say(&table(&hunts))?;
     }
     if let Some(path) = &asked.table {
         let text = format!("{HEAD}\n{}", table(&hunts));
-        std::fs::write(path, text).map_err(|error| format!("{} was not written: {error}", path.display()))?;
+        files::write(path, text.as_bytes())?;
     }
     let missed: Vec<&str> = hunts
         .iter()
@@ -44,10 +45,13 @@ pub(crate) fn ablations(asked: &Ablations) -> Result<End, String> {
         .map(|hunt| hunt.rule.name())
         .collect();
     if !missed.is_empty() {
-        eprintln!(
-            "ftq: without these rules nothing was seen to break: {}",
+        out::warn(&format!(
+            "without these rules nothing was seen to break: {}",
             missed.join(", ")
-        );
+        ));
+    }
+    if let Some(code) = signals.exit_code() {
+        return Ok(End::Interrupted(code));
     }
     Ok(if missed.is_empty() && hunts.len() == rules.len() {
         End::Clean
@@ -56,12 +60,12 @@ pub(crate) fn ablations(asked: &Ablations) -> Result<End, String> {
     })
 }
 
-fn carry_out(asked: &Ablations, rules: &[Rule], stop: &AtomicBool) -> Vec<Hunt> {
+fn carry_out(asked: &Ablations, rules: &[Rule], signals: &Signals) -> Vec<Hunt> {
     let next = AtomicUsize::new(0);
     let hunts = Mutex::new(Vec::new());
     let work = || {
         while let Some(rule) = rules.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let found = hunt(*rule, asked.seeds_max, || !stop.load(Ordering::Relaxed));
+            let found = hunt(*rule, asked.seeds_max, || !signals.came());
             hunts
                 .lock()
                 .unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -109,7 +113,7 @@ fn figures(hunt: &Hunt) -> Value {
         "rule": hunt.rule.name(),
         "property": hunt.caught.as_ref().map(|(_, violation)| violation.property.name()),
         "detail": hunt.caught.as_ref().map(|(_, violation)| violation.detail.clone()),
-        "seed": hunt.caught.as_ref().map(|(seed, _)| *seed),
+        "seed": hunt.caught.as_ref().map(|(seed, _)| seed.to_string()),
         "seeds": hunt.seeds,
         "paper": hunt.rule.paper(),
     })

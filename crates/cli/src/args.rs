@@ -9,6 +9,13 @@ use sim::{FaultKinds, RATE_MAX, SECONDS_MAX, Wanted};
 
 use crate::export::To;
 
+/// The most threads.
+const JOBS_MAX: i64 = 256;
+/// The most minutes that are waited: a year.
+const MINUTES_MAX: f64 = 525_600.0;
+/// The latest instant that is shown, in seconds.
+const INSTANT_MAX: f64 = 1e9;
+
 /// Runs a whole FTQueue cluster in virtual time: the same nodes as in the browser, every fault, every check, from one seed.
 ///
 /// One seed is one run, on any machine. What fails is told as one line to paste.
@@ -92,10 +99,10 @@ pub(crate) struct Fuzz {
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
     pub(crate) seconds: u32,
     /// How many runs at once; as many as there are processors, if not given
-    #[arg(long)]
-    pub(crate) jobs: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]
+    pub(crate) jobs: Option<u16>,
     /// Begins no further run after so many minutes
-    #[arg(long)]
+    #[arg(long, value_parser = minutes)]
     pub(crate) minutes: Option<f64>,
     /// A rule that is switched off in every run
     #[arg(long, value_name = "RULE", value_parser = rule)]
@@ -115,11 +122,11 @@ pub(crate) struct Ablations {
     #[arg(long, value_name = "RULE", value_parser = rule)]
     pub(crate) rule: Option<Rule>,
     /// Gives up on a rule after so many seeds
-    #[arg(long, default_value_t = 4_000)]
+    #[arg(long, default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seeds_max: u64,
     /// How many rules at once; as many as there are processors, if not given
-    #[arg(long)]
-    pub(crate) jobs: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]
+    pub(crate) jobs: Option<u16>,
     /// Writes the table to this file, as Markdown
     #[arg(long, value_name = "FILE")]
     pub(crate) table: Option<PathBuf>,
@@ -133,7 +140,7 @@ pub(crate) struct Replay {
     /// The file, as `ftq sim --trace` or `ftq fuzz` wrote it
     pub(crate) file: PathBuf,
     /// Stops at this time and shows every node, in seconds of virtual time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = instant, conflicts_with = "until")]
     pub(crate) at: Option<f64>,
     /// Ends at the violation, and tells only what happened in the second before it
     #[arg(long, value_name = "violation", value_parser = ["violation"])]
@@ -170,6 +177,22 @@ pub(crate) struct Bench {
     /// One JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A number of minutes in wall time.
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(minutes) if minutes > 0.0 && minutes <= MINUTES_MAX => Ok(minutes),
+        _ => Err(format!("{text:?} is no time: give minutes, more than 0 and at most {MINUTES_MAX}")),
+    }
+}
+
+/// An instant in a run, in seconds of virtual time.
+fn instant(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=INSTANT_MAX).contains(&seconds) => Ok(seconds),
+        _ => Err(format!("{text:?} is no time of a run: give seconds, 0 to {INSTANT_MAX}")),
+    }
 }
 
 fn rule(text: &str) -> Result<Rule, String> {

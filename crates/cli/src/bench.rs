@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use ftqueue::{Command, FtQueue, QueueId, Sequence, SessionId, Write};
 use serde_json::json;
 
-use crate::End;
 use crate::args::Bench;
 use crate::progress::Line;
+use crate::{End, out};
 
 /// The sizes of clusters.
 const NODES: [u8; 2] = [3, 5];
@@ -103,12 +103,12 @@ pub(crate) fn bench(asked: &Bench) -> Result<End, String> {
     }
     line.clear();
     if asked.json {
-        println!("{}", json!({ "cells": cells }));
+        out::object(json!({ "cells": cells }))?;
     } else {
-        print!("{text}");
+        out::say(&text)?;
     }
     if !slower.is_empty() {
-        eprintln!("ftq: slower than raft-rs with {}", slower.join("; "));
+        out::warn(&format!("slower than raft-rs with {}", slower.join("; ")));
     }
     Ok(if slower.is_empty() { End::Clean } else { End::Violation })
 }

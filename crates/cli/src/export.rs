@@ -2,20 +2,22 @@
 
 mod perfetto;
 
-use std::fs::File;
+use std::cell::RefCell;
 use std::io::{self, BufWriter, Write};
 use std::str::FromStr;
 
-use sim::watch;
+use sim::{Outcome, Scenario, watch};
 use trace::export::tracks::Tracks;
 use trace::export::{Exporter, Format};
 
 use perfetto::Perfetto;
 
-use crate::End;
 use crate::args::Export;
+use crate::files::Output;
 use crate::progress::Line;
 use crate::replay::read;
+use crate::signals::Signals;
+use crate::{End, out};
 
 /// What a run can be written as: what the page writes, too, or Perfetto's own.
 #[derive(Clone, Copy, Debug)]
@@ -48,40 +50,62 @@ impl FromStr for To {
 }
 
 pub(crate) fn export(asked: &Export) -> Result<End, String> {
+    let signals = Signals::heard()?;
     let scenario = read(&asked.file)?;
-    let out: Box<dyn Write> = match &asked.out {
-        Some(path) => Box::new(File::create(path).map_err(|error| format!("{}: {error}", path.display()))?),
-        None => Box::new(io::stdout().lock()),
+    let Some(path) = &asked.out else {
+        let outcome = write_to(asked.to, &scenario, BufWriter::new(io::stdout().lock()), &signals);
+        return ended(outcome.map_err(|error| out::said(Err(error))), &signals);
     };
-    let mut exporter = asked.to.exporter(BufWriter::new(out));
-    let mut written = Ok(());
+    if same_file::is_same_file(&asked.file, path).unwrap_or(false) {
+        return Err(format!(
+            "{} is the run itself: give --out another file",
+            path.display()
+        ));
+    }
+    let mut file = Output::begin(path)?;
+    let written = write_to(asked.to, &scenario, BufWriter::new(&mut file), &signals);
+    let (outcome, count) = written.map_err(|error| format!("{} was not written: {error}", path.display()))?;
+    if !signals.came() {
+        file.finish()?;
+        out::warn(&format!("{count} happenings written to {}", path.display()));
+    }
+    ended(Ok((outcome, count)), &signals)
+}
+
+/// How it ends, where something was written, or why it was not. A reader that has read enough is none.
+fn ended(written: Result<(Outcome, u64), Result<(), String>>, signals: &Signals) -> Result<End, String> {
+    let (outcome, _) = match written {
+        Ok(written) => written,
+        Err(why) => return why.map(|()| End::Clean),
+    };
+    Ok(match signals.exit_code() {
+        Some(code) => End::Interrupted(code),
+        None if outcome.violation.is_some() => End::Violation,
+        None => End::Clean,
+    })
+}
+
+/// Carries a run out and writes what happens. It ends early where nothing more can be written, or a signal comes.
+fn write_to(to: To, scenario: &Scenario, out: impl Write, signals: &Signals) -> io::Result<(Outcome, u64)> {
+    let mut exporter = to.exporter(out);
+    let written = RefCell::new(Ok(()));
     let mut count = 0_u64;
     let mut line = Line::new();
     let outcome = watch(
-        &scenario,
+        scenario,
         |progress| {
             line.say(|| format!("{} of virtual time", progress.now));
-            true
+            written.borrow().is_ok() && !signals.came()
         },
         |happening| {
+            let mut written = written.borrow_mut();
             if written.is_ok() {
                 count += 1;
-                written = exporter.take(&happening);
+                *written = exporter.take(&happening);
             }
         },
     );
     line.clear();
-    match written.and_then(|()| exporter.finish()) {
-        // Whoever reads has read enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(End::Clean),
-        written => written.map_err(|error| format!("the export was not written: {error}"))?,
-    }
-    if let Some(path) = &asked.out {
-        eprintln!("{count} happenings written to {}", path.display());
-    }
-    Ok(if outcome.violation.is_some() {
-        End::Violation
-    } else {
-        End::Clean
-    })
+    written.into_inner().and_then(|()| exporter.finish())?;
+    Ok((outcome, count))
 }

@@ -1,174 +1,239 @@
 //! `ftq fuzz`: many runs, until one fails.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sim::check::Violation;
-use sim::shrink::shrink;
-use sim::{Coverage, FaultKind, FaultKinds, Scenario, Wanted, file, run};
+use sim::{FaultKind, FaultKinds, Wanted};
 
-use crate::End;
 use crate::args::Fuzz;
+use crate::keeping::{Kept, keep};
 use crate::progress::Line;
+use crate::seeds::{self, Failure, Sum, processors};
+use crate::signals::Signals;
+use crate::{End, files, out};
 
-/// How often it is looked whether time is up, in wall time.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How long a failing run is made smaller, at most.
-const SHRINK_MAX: Duration = Duration::from_secs(60);
-
-/// What all runs came to.
-#[derive(Default)]
-struct Sum {
-    runs: u64,
-    events: u64,
-    virtual_us: u64,
-    coverage: Coverage,
-    failure: Option<(Scenario, Violation)>,
+/// A run that failed, and what was kept of it.
+struct Found<'a> {
+    failure: &'a Failure,
+    /// What it broke as it was found.
+    violation: &'a Violation,
+    kept: Kept,
 }
 
 pub(crate) fn fuzz(asked: &Fuzz) -> Result<End, String> {
-    let stop = stop_on_ctrl_c()?;
+    // What cannot be kept is no use to look for.
+    files::try_it(&asked.trace)?;
+    let signals = Signals::heard()?;
     let started = Instant::now();
-    let sum = carry_out(asked, stop, started);
-    let uncovered = sum.coverage.lacking(FaultKinds::all());
-    let violations: Vec<String> = sum.failure.iter().map(|(_, violation)| violation.to_string()).collect();
-    let repeat = sum
-        .failure
-        .as_ref()
-        .map(|(scenario, violation)| keep(asked, scenario, violation))
-        .transpose()?;
-    if asked.json {
-        let coverage: serde_json::Map<_, _> = FaultKind::ALL
-            .iter()
-            .map(|kind| (kind.name().to_owned(), sum.coverage.of(*kind).into()))
-            .collect();
-        let figures = json!({
-            "seeds": format!("{}..{}", asked.seeds.start, asked.seeds.end),
-            "runs": sum.runs,
-            "events": sum.events,
-            "virtual_seconds": sum.virtual_us as f64 / 1e6,
-            "wall_seconds": started.elapsed().as_secs_f64(),
-            "violations": violations,
-            "coverage": coverage,
-            "uncovered": uncovered.iter().map(|kind| kind.name()).collect::<Vec<_>>(),
-            "repeat": repeat,
+    let wanted = Wanted {
+        seconds: Some(asked.seconds),
+        ablate: asked.ablate,
+        ..Wanted::default()
+    };
+    let count = asked.seeds.end - asked.seeds.start;
+    let mut line = Line::new();
+    let sum = seeds::carry_out(
+        asked.seeds.clone(),
+        wanted,
+        processors(asked.jobs),
+        asked.minutes,
+        &signals,
+        |runs| line.say(|| format!("{runs} of {count} runs, {:.0} s", started.elapsed().as_secs_f64())),
+    )?;
+    line.clear();
+    let wall_seconds = started.elapsed().as_secs_f64();
+    let found = sum.failure.as_ref().and_then(|failure| {
+        let violation = failure.outcome.violation.as_ref()?;
+        let kept = keep(failure, violation, &asked.trace, &signals);
+        Some(Found { failure, violation, kept })
+    });
+    tell(asked, &sum, found.as_ref(), wall_seconds, &signals)
+}
+
+/// Tells what was found, and says how it ends.
+fn tell(
+    asked: &Fuzz,
+    sum: &Sum,
+    found: Option<&Found<'_>>,
+    wall_seconds: f64,
+    signals: &Signals,
+) -> Result<End, String> {
+    let uncovered: Vec<&str> = sum
+        .coverage
+        .lacking(FaultKinds::all())
+        .iter()
+        .map(|kind| kind.name())
+        .collect();
+    if let Some(found) = found {
+        out::warn(&found.in_a_line());
+        found.kept.notes.iter().for_each(|note| out::warn(note));
+        if sum.may_fail_below {
+            out::warn("not all seeds below it were finished: one of them may fail, too");
+        }
+    }
+    let said = if asked.json {
+        let mut figures = figures(asked, sum, wall_seconds, &uncovered);
+        figures["interrupted"] = signals.came().into();
+        if let Some(found) = found {
+            found.add_to(&mut figures, asked);
+        }
+        out::object(figures)
+    } else {
+        out::say(&words(asked, sum, found, wall_seconds))
+    };
+    if let (Err(_), Some(found)) = (&said, found) {
+        // Where nothing can be said there, it is said here.
+        out::warn(&format!("{}; repeat it: {}", found.kept.violation, found.repeat(asked)));
+    }
+    said?;
+    if found.is_some() {
+        return Ok(End::Violation);
+    }
+    if let Some(code) = signals.exit_code() {
+        out::warn("it was told to end: this is what there was by then");
+        return Ok(End::Interrupted(code));
+    }
+    if !uncovered.is_empty() {
+        out::warn(&format!(
+            "these faults never took effect: {}; try more seeds, or more seconds",
+            uncovered.join(", ")
+        ));
+        return Ok(End::Violation);
+    }
+    Ok(End::Clean)
+}
+
+impl Found<'_> {
+    fn in_a_line(&self) -> String {
+        let Kept { shrunk, cut_by, .. } = &self.kept;
+        let (nodes, faults, operations, seconds) = shrunk.scenario.size();
+        let mut line = format!(
+            "seed {} failed; shrunk to {nodes} nodes, {faults} faults, {operations} operations, {seconds:.3} s in {} tries",
+            self.failure.scenario.settings.seed, shrunk.tries
+        );
+        if let Some(what) = cut_by {
+            line.push_str(&format!("; {what} cut that short"));
+        }
+        line
+    }
+
+    /// The line that repeats the kept run, or the one that was found, where nothing could be kept.
+    fn repeat(&self, asked: &Fuzz) -> String {
+        let kept = self.kept.small.as_deref().map(replays);
+        kept.unwrap_or_else(|| self.again(asked))
+    }
+
+    /// The line that makes the run that was found again, from its seed.
+    fn again(&self, asked: &Fuzz) -> String {
+        let mut line = format!(
+            "ftq sim --seed {} --seconds {}",
+            self.failure.scenario.settings.seed, asked.seconds
+        );
+        if let Some(rule) = asked.ablate {
+            line.push_str(&format!(" --ablate {}", rule.name()));
+        }
+        line
+    }
+
+    fn add_to(&self, figures: &mut Value, asked: &Fuzz) {
+        let Kept {
+            violation, shrunk, ..
+        } = &self.kept;
+        let (nodes, faults, operations, seconds) = shrunk.scenario.size();
+        let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
+        figures["seed"] = self.failure.scenario.settings.seed.to_string().into();
+        figures["violations"] = json!([violation.to_string()]);
+        figures["violation"] = crate::sim::violation(violation);
+        figures["trace_hash"] = format!("{:016x}", self.kept.trace_hash).into();
+        figures["file"] = json!(path(&self.kept.small));
+        figures["repeat"] = self.repeat(asked).into();
+        figures["shrunk"] = json!({
+            "nodes": nodes,
+            "faults": faults,
+            "operations": operations,
+            "seconds": seconds,
+            "tries": shrunk.tries,
+            "cut_short_by": self.kept.cut_by,
         });
-        println!("{figures}");
-    } else {
-        let seconds = started.elapsed().as_secs_f64();
-        println!(
-            "{} runs of seeds {}..{}: {:.0} s of virtual time and {} events in {seconds:.1} s",
-            sum.runs,
-            asked.seeds.start,
-            asked.seeds.end,
-            sum.virtual_us as f64 / 1e6,
-            sum.events
-        );
-        for kind in FaultKind::ALL {
-            println!("  {:<20} {:>10}", kind.name(), sum.coverage.of(*kind));
-        }
-        match (violations.first(), &repeat) {
-            (Some(violation), Some(repeat)) => println!("{violation}\nrepeat it: {repeat}"),
-            _ => println!("no promise was broken"),
-        }
+        figures["original"] = json!({
+            "violation": crate::sim::violation(self.violation),
+            "trace_hash": format!("{:016x}", self.failure.outcome.trace_hash),
+            "file": path(&self.kept.original),
+            "repeat": self.again(asked),
+        });
+        figures["notes"] = json!(self.kept.notes);
     }
-    let names: Vec<&str> = uncovered.iter().map(|kind| kind.name()).collect();
-    if !names.is_empty() && sum.failure.is_none() {
-        eprintln!(
-            "ftq: these faults never took effect: {}; try more seeds, or more seconds",
-            names.join(", ")
-        );
-    }
-    Ok(if sum.failure.is_some() || !names.is_empty() {
-        End::Violation
-    } else {
-        End::Clean
+}
+
+/// The line that replays a file, as a shell reads it.
+fn replays(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    // A name that begins like an option is none behind `./`.
+    let path = if path.starts_with('-') { format!("./{path}") } else { path.into_owned() };
+    let quoted = shlex::try_quote(&path).map_or_else(|_| path.clone(), |quoted| quoted.into_owned());
+    format!("ftq replay {quoted} --until violation")
+}
+
+fn figures(asked: &Fuzz, sum: &Sum, wall_seconds: f64, uncovered: &[&str]) -> Value {
+    let coverage: serde_json::Map<_, _> = FaultKind::ALL
+        .iter()
+        .map(|kind| (kind.name().to_owned(), sum.coverage.of(*kind).into()))
+        .collect();
+    json!({
+        "seeds": format!("{}..{}", asked.seeds.start, asked.seeds.end),
+        "runs": sum.runs,
+        "events": sum.events,
+        "virtual_seconds": sum.virtual_us as f64 / 1e6,
+        "wall_seconds": wall_seconds,
+        "seed": null,
+        "violations": [],
+        "coverage": coverage,
+        "uncovered": uncovered,
+        "repeat": null,
     })
 }
 
-/// A flag that Ctrl-C raises: what there is by then is told.
-pub(crate) fn stop_on_ctrl_c() -> Result<&'static AtomicBool, String> {
-    static STOP: AtomicBool = AtomicBool::new(false);
-    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))
-        .map_err(|error| format!("Ctrl-C cannot be heard: {error}"))?;
-    Ok(&STOP)
-}
-
-/// How many threads to use, if nobody has said.
-pub(crate) fn processors(asked: Option<usize>) -> usize {
-    asked
-        .unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into))
-        .max(1)
-}
-
-fn carry_out(asked: &Fuzz, stop: &AtomicBool, started: Instant) -> Sum {
-    let next = AtomicU64::new(asked.seeds.start);
-    let done = AtomicBool::new(false);
-    let sum = Mutex::new(Sum::default());
-    let count = asked.seeds.end - asked.seeds.start;
-    let work = || {
-        while !stop.load(Ordering::Relaxed) && !done.load(Ordering::Relaxed) {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= asked.seeds.end {
-                return;
-            }
-            let wanted = Wanted {
-                seconds: Some(asked.seconds),
-                ablate: asked.ablate,
-                ..Wanted::default()
-            };
-            let scenario = Scenario::drawn(seed, wanted);
-            let outcome = run(&scenario, |_| !stop.load(Ordering::Relaxed));
-            let mut sum = sum.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            sum.runs += 1;
-            sum.events += outcome.events;
-            sum.virtual_us += outcome.virtual_time.0;
-            sum.coverage.add(&outcome.coverage);
-            if let Some(violation) = outcome.violation {
-                done.store(true, Ordering::Relaxed);
-                sum.failure.get_or_insert((scenario, violation));
-            }
-        }
-    };
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..processors(asked.jobs)).map(|_| scope.spawn(work)).collect();
-        let mut line = Line::new();
-        while threads.iter().any(|thread| !thread.is_finished()) {
-            thread::sleep(LOOK_EVERY);
-            if asked
-                .minutes
-                .is_some_and(|minutes| started.elapsed().as_secs_f64() > minutes * 60.0)
-            {
-                done.store(true, Ordering::Relaxed);
-            }
-            let runs = sum.lock().map_or(0, |sum| sum.runs);
-            line.say(|| format!("{runs} of {count} runs, {:.0} s", started.elapsed().as_secs_f64()));
-        }
-    });
-    sum.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-/// Makes a failing run small, keeps it, and gives the command that repeats it.
-fn keep(asked: &Fuzz, scenario: &Scenario, violation: &Violation) -> Result<String, String> {
-    let until = Instant::now() + SHRINK_MAX;
-    let mut line = Line::new();
-    let mut tries = 0;
-    let (small, _) = shrink(scenario, violation, || {
-        tries += 1;
-        line.say(|| format!("seed {} failed; making it smaller, try {tries}", scenario.settings.seed));
-        Instant::now() < until
-    });
-    line.clear();
-    let (nodes, faults, operations, seconds) = small.size();
-    eprintln!(
-        "ftq: seed {} failed; shrunk to {nodes} nodes, {faults} faults, {operations} operations, {seconds:.3} s",
-        scenario.settings.seed
+fn words(asked: &Fuzz, sum: &Sum, found: Option<&Found<'_>>, wall_seconds: f64) -> String {
+    let mut text = format!(
+        "{} runs of seeds {}..{}: {:.0} s of virtual time and {} events in {wall_seconds:.1} s\n",
+        sum.runs,
+        asked.seeds.start,
+        asked.seeds.end,
+        sum.virtual_us as f64 / 1e6,
+        sum.events
     );
-    let bytes = file::write(&small)?;
-    std::fs::write(&asked.trace, bytes)
-        .map_err(|error| format!("{} was not written: {error}", asked.trace.display()))?;
-    Ok(format!("ftq replay {} --until violation", asked.trace.display()))
+    for kind in FaultKind::ALL {
+        text.push_str(&format!("  {:<20} {:>10}\n", kind.name(), sum.coverage.of(*kind)));
+    }
+    match found {
+        Some(found) => text.push_str(&format!(
+            "{}\nrepeat it: {}\nas it was found, from seed {}: {}\n  {}\n",
+            found.kept.violation,
+            found.repeat(asked),
+            found.failure.scenario.settings.seed,
+            found.kept.original.as_deref().map_or_else(|| found.again(asked), replays),
+            found.violation,
+        )),
+        None => text.push_str("no promise was broken\n"),
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_that_repeats_a_run_is_quoted() {
+        for (path, line) in [
+            ("x.ftq", "ftq replay x.ftq --until violation"),
+            ("my run.ftq", "ftq replay 'my run.ftq' --until violation"),
+            ("it's; rm -r.ftq", "ftq replay \"it's; rm -r.ftq\" --until violation"),
+            ("-x.ftq", "ftq replay ./-x.ftq --until violation"),
+        ] {
+            assert_eq!(replays(Path::new(path)), line);
+        }
+    }
 }

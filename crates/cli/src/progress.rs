@@ -25,16 +25,21 @@ impl Line {
     pub(crate) fn say(&mut self, text: impl FnOnce() -> String) {
         if self.seen && self.shown.is_none_or(|shown| shown.elapsed() > EVERY) {
             self.shown = Some(Instant::now());
-            eprint!("\r\x1b[K{}", text());
-            let _ = stderr().flush();
+            self.write(&text());
         }
     }
 
     /// Takes the line away.
     pub(crate) fn clear(&mut self) {
         if self.shown.take().is_some() {
-            eprint!("\r\x1b[K");
+            self.write("");
         }
+    }
+
+    fn write(&self, text: &str) {
+        let mut out = stderr().lock();
+        // A terminal that is gone shows no progress.
+        let _ = write!(out, "\r\x1b[K{text}").and_then(|()| out.flush());
     }
 }
 

@@ -3,19 +3,22 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use sim::check::Violation;
 use sim::{Outcome, Scenario, file, run};
 
-use crate::End;
 use crate::args::Sim;
 use crate::memory::Memory;
 use crate::progress::Line;
+use crate::signals::Signals;
+use crate::{End, files, out};
 
 pub(crate) fn sim(asked: &Sim) -> Result<End, String> {
+    let signals = Signals::heard()?;
     let started = Instant::now();
     let scenario = Scenario::drawn(asked.seed, asked.wanted());
     if let Some(path) = &asked.trace {
         let bytes = file::write(&scenario)?;
-        std::fs::write(path, bytes).map_err(|error| format!("{} was not written: {error}", path.display()))?;
+        files::write(path, &bytes)?;
     }
     let mut line = Line::new();
     let mut memory = Memory::default();
@@ -28,7 +31,7 @@ pub(crate) fn sim(asked: &Sim) -> Result<End, String> {
                 progress.events
             )
         });
-        true
+        !signals.came()
     });
     line.clear();
     let wall_seconds = started.elapsed().as_secs_f64();
@@ -36,42 +39,33 @@ pub(crate) fn sim(asked: &Sim) -> Result<End, String> {
         let mut figures = figures(&scenario, &outcome, wall_seconds);
         figures["memory_early_bytes"] = memory.early.into();
         figures["memory_late_bytes"] = memory.late.into();
-        println!("{figures}");
+        figures["interrupted"] = signals.came().into();
+        out::object(figures)?;
     } else {
-        print!("{}", words(&scenario, &outcome, wall_seconds));
+        let mut text = words(&scenario, &outcome, wall_seconds);
         if let (Some(early), Some(late)) = (memory.early, memory.late) {
             let mb = |bytes: u64| bytes as f64 / 1e6;
-            println!(
-                "memory: {:.1} MB after a tenth of the time, {:.1} MB at its end",
+            text.push_str(&format!(
+                "memory: {:.1} MB after a tenth of the time, {:.1} MB at its end\n",
                 mb(early),
                 mb(late)
-            );
+            ));
         }
+        out::say(&text)?;
     }
-    Ok(if outcome.violation.is_some() {
-        End::Violation
-    } else {
-        End::Clean
+    Ok(match signals.exit_code() {
+        _ if outcome.violation.is_some() => End::Violation,
+        Some(code) => End::Interrupted(code),
+        None => End::Clean,
     })
 }
 
 /// What came of a run, as an object.
 pub(crate) fn figures(scenario: &Scenario, outcome: &Outcome, wall_seconds: f64) -> Value {
     let virtual_seconds = outcome.virtual_time.0 as f64 / 1e6;
-    let violations: Vec<Value> = outcome
-        .violation
-        .iter()
-        .map(|violation| {
-            json!({
-                "property": violation.property.name(),
-                "at": violation.at.0 as f64 / 1e6,
-                "node": violation.node.map(|node| node.0),
-                "detail": violation.detail,
-            })
-        })
-        .collect();
+    let violations: Vec<Value> = outcome.violation.iter().map(violation).collect();
     json!({
-        "seed": scenario.settings.seed,
+        "seed": scenario.settings.seed.to_string(),
         "nodes": scenario.settings.nodes,
         "ablated": scenario.settings.rules.ablated().iter().map(|rule| rule.name()).collect::<Vec<_>>(),
         "virtual_seconds": virtual_seconds,
@@ -89,7 +83,17 @@ pub(crate) fn figures(scenario: &Scenario, outcome: &Outcome, wall_seconds: f64)
     })
 }
 
-/// The same in words.
+/// A broken promise, as an object.
+pub(crate) fn violation(violation: &Violation) -> Value {
+    json!({
+        "property": violation.property.name(),
+        "at": violation.at.0 as f64 / 1e6,
+        "node": violation.node.map(|node| node.0),
+        "detail": violation.detail,
+    })
+}
+
+/// What came of a run, in words.
 pub(crate) fn words(scenario: &Scenario, outcome: &Outcome, wall_seconds: f64) -> String {
     let virtual_seconds = outcome.virtual_time.0 as f64 / 1e6;
     let yes_no = |known: Option<bool>| match known {

@@ -193,6 +193,7 @@ fn fails(world: &World<'_>, property: Property, detail: String) -> Result<(), Vi
     Err(Violation {
         property,
         at: world.now(),
+        since: None,
         node: None,
         detail,
     })

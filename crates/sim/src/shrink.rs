@@ -1,4 +1,8 @@
-//! A run that breaks a promise, made small: whatever can be left out while the same promise is still broken, is.
+//! A run that breaks a promise, made small: whatever can be left out while the same promise is still broken in the same way, is.
+//!
+//! Shorter runs are tried first, for they cost least; then whatever there is much of is left out by halves, quarters, and so on
+//! down to single things: operations, faults, stretches of time. What breaks only at the end of a run (what clients were answered, what
+//! became of items, whether the cluster agrees) gets as short as what breaks at an instant.
 
 use ftqueue::Operation;
 use raft_core::{Duration, Instant, NodeId};
@@ -7,51 +11,92 @@ use crate::check::Violation;
 use crate::plan::{Fault, Scenario, What};
 use crate::run::run;
 
+/// How many smaller runs are tried, if nobody says otherwise: for most failures more than are needed.
+pub const TRIES_MAX: u32 = 2_000;
+
 /// How much longer than until its violation a run is made.
 const AFTER: Duration = Duration::from_millis(10);
+/// The shortest run, and the shortest stretch of one that is left out.
+const STRETCH_MIN: Duration = Duration::from_millis(10);
+/// Into how many stretches the time of a run is cut at most, before all else is tried again.
+const STRETCHES_MAX: u64 = 64;
 
-/// A smaller run that breaks the same promise, and how. `more` is asked before every try, and ends the search by returning
-/// false.
-pub fn shrink(scenario: &Scenario, violation: &Violation, more: impl FnMut() -> bool) -> (Scenario, Violation) {
+/// What a run that breaks a promise was made into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shrunk {
+    /// The run.
+    pub scenario: Scenario,
+    /// The promise that it breaks: it has the [`identity`](Violation::identity) of the one at the beginning.
+    pub violation: Violation,
+    /// How many runs were tried.
+    pub tries: u32,
+    /// How many of them were smaller and broke the promise.
+    pub smaller: u32,
+    /// Whether there was more to try.
+    pub cut_short: bool,
+}
+
+impl Shrunk {
+    /// A run of which nothing has been left out.
+    pub fn nothing_yet(scenario: &Scenario, violation: &Violation) -> Shrunk {
+        Shrunk {
+            scenario: scenario.clone(),
+            violation: violation.clone(),
+            tries: 0,
+            smaller: 0,
+            cut_short: false,
+        }
+    }
+}
+
+/// A smaller run that breaks the same promise in the same way, and how. At most `tries_max` runs are tried; `more` is asked
+/// before each, with what there is by then, and ends the search by returning false.
+pub fn shrink(
+    scenario: &Scenario,
+    violation: &Violation,
+    tries_max: u32,
+    more: impl FnMut(&Shrunk) -> bool,
+) -> Shrunk {
     let mut search = Search {
-        best: scenario.clone(),
-        violation: violation.clone(),
+        best: Shrunk::nothing_yet(scenario, violation),
+        tries_max,
         more,
     };
     loop {
-        let before = search.best.clone();
+        let before = search.best.smaller;
         search.shorten();
+        search.end_earlier();
         search.fewer_nodes();
-        search.fewer(
-            |scenario| scenario.faults.len(),
-            |scenario, from, until| drop(scenario.faults.drain(from..until)),
-        );
-        search.fewer(
-            |scenario| scenario.operations.len(),
-            |scenario, from, until| drop(scenario.operations.drain(from..until)),
-        );
+        search.fewer_clients();
+        search.fewer_things();
         search.calmer_faults();
-        if search.best == before || !(search.more)() {
-            return (search.best, search.violation);
+        if search.best.smaller == before || search.best.cut_short {
+            return search.best;
         }
     }
 }
 
 struct Search<M> {
-    best: Scenario,
-    violation: Violation,
+    best: Shrunk,
+    tries_max: u32,
     more: M,
 }
 
-impl<M: FnMut() -> bool> Search<M> {
-    /// Takes a smaller run for the best one, if it breaks the same promise.
+impl<M: FnMut(&Shrunk) -> bool> Search<M> {
+    /// Takes a smaller run for the best one, if it breaks the same promise in the same way.
     fn try_it(&mut self, smaller: Scenario) -> bool {
-        if smaller == self.best || !(self.more)() {
+        if smaller == self.best.scenario || self.best.cut_short {
             return false;
         }
+        if self.best.tries == self.tries_max || !(self.more)(&self.best) {
+            self.best.cut_short = true;
+            return false;
+        }
+        self.best.tries += 1;
         match run(&smaller, |_| true).violation {
-            Some(violation) if violation.property == self.violation.property => {
-                (self.best, self.violation) = (smaller, violation);
+            Some(violation) if violation.identity() == self.best.violation.identity() => {
+                (self.best.scenario, self.best.violation) = (smaller, violation);
+                self.best.smaller += 1;
                 true
             }
             _ => false,
@@ -60,23 +105,38 @@ impl<M: FnMut() -> bool> Search<M> {
 
     /// Ends the run soon after its violation.
     fn shorten(&mut self) {
-        let end = self.violation.at + AFTER;
-        if end.0 >= self.best.settings.duration.0 {
-            return;
+        let end = self.best.violation.at + AFTER;
+        if end.0 < self.duration() {
+            self.try_it(self.best.scenario.until(end));
         }
-        let mut shorter = self.best.clone();
-        shorter.settings.duration = Duration(end.0);
-        shorter.faults.retain(|fault| fault.at <= end);
-        for fault in &mut shorter.faults {
-            fault.lasts = fault.lasts.min(Duration(end.0 - fault.at.0));
+    }
+
+    /// Ends the run as early as breaks the promise: a sixty-fourth of its time, or a thirty-second, and so on; then between the last that
+    /// did not break it and the first that did.
+    fn end_earlier(&mut self) {
+        let (mut holds, mut breaks) = (0, self.duration());
+        let mut end = breaks / STRETCHES_MAX;
+        while end < breaks && !self.best.cut_short {
+            if end >= STRETCH_MIN.0 && self.try_it(self.best.scenario.until(Instant(end))) {
+                breaks = end;
+            } else {
+                holds = end;
+                end = (2 * end).max(STRETCH_MIN.0);
+            }
         }
-        shorter.operations.retain(|(at, ..)| *at <= end);
-        self.try_it(shorter);
+        while breaks - holds > (breaks / 8).max(STRETCH_MIN.0) && !self.best.cut_short {
+            let end = holds + (breaks - holds) / 2;
+            if self.try_it(self.best.scenario.until(Instant(end))) {
+                breaks = end;
+            } else {
+                holds = end;
+            }
+        }
     }
 
     fn fewer_nodes(&mut self) {
-        while self.best.settings.nodes > 1 {
-            let mut smaller = self.best.clone();
+        while self.best.scenario.settings.nodes > 1 {
+            let mut smaller = self.best.scenario.clone();
             smaller.settings.nodes -= 1;
             let last = NodeId(smaller.settings.nodes);
             smaller.faults.retain(|fault| !names(fault, |node| node > last));
@@ -86,32 +146,83 @@ impl<M: FnMut() -> bool> Search<M> {
         }
     }
 
-    /// Leaves out whole stretches of a list, then shorter and shorter ones.
-    fn fewer(&mut self, count: impl Fn(&Scenario) -> usize, remove: impl Fn(&mut Scenario, usize, usize)) {
-        let mut stretch = count(&self.best).div_ceil(2);
-        while stretch > 0 {
-            let mut from = 0;
-            while from < count(&self.best) {
-                let mut smaller = self.best.clone();
-                remove(&mut smaller, from, (from + stretch).min(count(&self.best)));
-                if !self.try_it(smaller) {
-                    from += stretch;
-                }
-                if !(self.more)() {
+    /// One client does what several did, or half of them do.
+    fn fewer_clients(&mut self) {
+        let now = self.best.scenario.settings.clients;
+        for clients in [1, now / 2, now.saturating_sub(1)] {
+            if (1..now).contains(&clients) {
+                let mut smaller = self.best.scenario.clone();
+                smaller.settings.clients = clients;
+                if self.try_it(smaller) {
                     return;
                 }
             }
-            stretch /= 2;
         }
+    }
+
+    /// Leaves out halves of all that there is, then quarters, and so on.
+    fn fewer_things(&mut self) {
+        let mut parts = 2;
+        loop {
+            let operations = self.fewer(
+                parts,
+                |scenario| scenario.operations.len() as u64,
+                |scenario, from, until| drop(scenario.operations.drain(from as usize..until as usize)),
+            );
+            let faults = self.fewer(
+                parts,
+                |scenario| scenario.faults.len() as u64,
+                |scenario, from, until| drop(scenario.faults.drain(from as usize..until as usize)),
+            );
+            let time = parts <= STRETCHES_MAX
+                && self.duration() / parts >= STRETCH_MIN.0
+                && self.fewer(
+                    parts,
+                    |scenario| scenario.settings.duration.0,
+                    |scenario, from, until| scenario.leave_out(Instant(from), Instant(until)),
+                );
+            if !(operations || faults || time) {
+                return;
+            }
+            parts *= 2;
+        }
+    }
+
+    /// Leaves out one after the other of so many parts of a list, and says whether there are smaller parts.
+    fn fewer(
+        &mut self,
+        parts: u64,
+        count: impl Fn(&Scenario) -> u64,
+        remove: impl Fn(&mut Scenario, u64, u64),
+    ) -> bool {
+        let all = count(&self.best.scenario);
+        if parts / 2 >= all.max(1) {
+            return false;
+        }
+        let stretch = all.div_ceil(parts);
+        let mut from = 0;
+        while from < count(&self.best.scenario) && !self.best.cut_short {
+            let mut smaller = self.best.scenario.clone();
+            remove(&mut smaller, from, (from + stretch).min(count(&self.best.scenario)));
+            if smaller.settings.duration.0 == 0 || !self.try_it(smaller) {
+                from += stretch;
+            }
+        }
+        !self.best.cut_short
     }
 
     /// Lets what faults remain last half as long.
     fn calmer_faults(&mut self) {
-        for place in 0..self.best.faults.len() {
-            let mut calmer = self.best.clone();
+        for place in 0..self.best.scenario.faults.len() {
+            let mut calmer = self.best.scenario.clone();
             calmer.faults[place].lasts = Duration(calmer.faults[place].lasts.0 / 2);
             self.try_it(calmer);
         }
+    }
+
+    /// How long the run's phase with faults lasts, in microseconds.
+    fn duration(&self) -> u64 {
+        self.best.scenario.settings.duration.0
     }
 }
 
@@ -141,6 +252,38 @@ fn names(fault: &Fault, is: impl Fn(NodeId) -> bool) -> bool {
 }
 
 impl Scenario {
+    /// The same, ended at this instant.
+    fn until(&self, end: Instant) -> Scenario {
+        let mut shorter = self.clone();
+        shorter.settings.duration = Duration(end.0);
+        shorter.faults.retain(|fault| fault.at < end);
+        for fault in &mut shorter.faults {
+            fault.lasts = fault.lasts.min(Duration(end.0 - fault.at.0));
+        }
+        shorter.operations.retain(|(at, ..)| *at < end);
+        shorter
+    }
+
+    /// Leaves out a stretch of time, with what begins in it; what is later comes earlier by so much.
+    fn leave_out(&mut self, from: Instant, until: Instant) {
+        let stretch = until.0 - from.0;
+        let is_in = |at: Instant| (from..until).contains(&at);
+        let sooner = |at: Instant| if at >= until { Instant(at.0 - stretch) } else { at };
+        self.settings.duration = Duration(self.settings.duration.0 - stretch);
+        self.faults.retain(|fault| !is_in(fault.at));
+        for fault in &mut self.faults {
+            let end = fault.at + fault.lasts;
+            if fault.at < from && end > from {
+                fault.lasts = Duration(fault.lasts.0 - (end.min(until).0 - from.0));
+            }
+            fault.at = sooner(fault.at);
+        }
+        self.operations.retain(|(at, ..)| !is_in(*at));
+        for (at, ..) in &mut self.operations {
+            *at = sooner(*at);
+        }
+    }
+
     /// How much there is to read: nodes, faults, operations, and seconds.
     pub fn size(&self) -> (u8, usize, usize, f64) {
         let Scenario {

@@ -2,7 +2,7 @@
 
 use raft_core::{Rule, Rules};
 use sim::ablations::{self, hunt};
-use sim::shrink::shrink;
+use sim::shrink::{TRIES_MAX, shrink};
 use sim::{Coverage, FaultKind, FaultKinds, Outcome, Scenario, Wanted, run};
 
 fn outcome(seed: u64, wanted: Wanted) -> Outcome {
@@ -116,8 +116,9 @@ fn a_failure_gets_small_and_stays_the_same_failure() {
     let rule = Rule::CheckPreviousEntry;
     let (seed, violation) = hunt(rule, 50, || true).caught.expect("it is found at once");
     let scenario = ablations::scenario(rule, seed);
-    let (small, again) = shrink(&scenario, &violation, || true);
-    assert_eq!(again.property, violation.property);
+    let shrunk = shrink(&scenario, &violation, TRIES_MAX, |_| true);
+    let (small, again) = (shrunk.scenario, shrunk.violation);
+    assert_eq!(again.identity(), violation.identity());
     assert_eq!(run(&small, |_| true).violation, Some(again));
     assert!(
         small.faults.len() <= 2 && small.operations.len() <= 20,

@@ -72,7 +72,10 @@ impl Audit {
     pub fn judge(&self, at: Instant) -> Result<(), Violation> {
         match judge(self.history.calls(), &self.accounts, &self.settled) {
             Verdict::Linearizable => Ok(()),
-            Verdict::Not(window) => Err(violated(Property::Linearizable, at, window.to_string())),
+            Verdict::Not(window) => Err(Violation {
+                since: Some(window.from),
+                ..violated(Property::Linearizable, at, window.to_string())
+            }),
         }
     }
 
@@ -92,6 +95,7 @@ fn violated(property: Property, at: Instant, detail: String) -> Violation {
     Violation {
         property,
         at,
+        since: None,
         node: None,
         detail,
     }

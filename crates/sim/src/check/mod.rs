@@ -59,10 +59,43 @@ pub struct Violation {
     pub property: Property,
     /// When it showed, in virtual time.
     pub at: Instant,
+    /// When what it tells of began, where that was long before: the first of the calls that cannot be explained.
+    pub since: Option<Instant>,
     /// On which node, if on one.
     pub node: Option<NodeId>,
     /// How.
     pub detail: String,
+}
+
+/// What two broken promises have in common that are the same at the same kind of place, in runs of which one was made from the
+/// other: more than the promise's name, less than times, terms and places in logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The promise.
+    pub property: Property,
+    /// On which node it showed, if on one.
+    pub node: Option<NodeId>,
+    /// In which way: the first clause of how it showed, with its numbers left out.
+    pub kind: String,
+}
+
+impl Violation {
+    /// What it has in common with the same violation in a smaller run.
+    pub fn identity(&self) -> Identity {
+        let clause = self.detail.split([':', ';']).next().unwrap_or_default();
+        let mut kind = String::with_capacity(clause.len());
+        for letter in clause.chars() {
+            let letter = if letter.is_ascii_digit() { '#' } else { letter };
+            if !(letter == '#' && kind.ends_with('#')) {
+                kind.push(letter);
+            }
+        }
+        Identity {
+            property: self.property,
+            node: self.node,
+            kind,
+        }
+    }
 }
 
 impl Property {

@@ -721,6 +721,7 @@ impl Checker {
         Err(Violation {
             property,
             at: self.now,
+            since: None,
             node,
             detail,
         })
