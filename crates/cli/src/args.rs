@@ -52,19 +52,19 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sim {
     /// The seed from which everything that is not given here is drawn
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// How many nodes, 1 to 9
-    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=MEMBERS_MAX as i64))]
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u8).range(1..=MEMBERS_MAX as i64))]
     nodes: Option<u8>,
     /// How long the phase with faults lasts, in seconds of virtual time
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
+    #[arg(long, default_value_t = 60, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
     seconds: u32,
     /// Which faults: all, none, or a list like drop,crash,torn-write. Without it, the seed draws some
     #[arg(long, value_name = "all|none|LIST", value_parser = FaultKinds::parse)]
     faults: Option<FaultKinds>,
     /// How many operations clients submit in a second of virtual time
-    #[arg(long, value_name = "OPS_PER_S", value_parser = clap::value_parser!(u32).range(0..=i64::from(RATE_MAX)))]
+    #[arg(long, value_name = "OPS_PER_S", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(0..=i64::from(RATE_MAX)))]
     rate: Option<u32>,
     /// A rule that is switched off: `ftq ablations --help` lists them
     #[arg(long, value_name = "RULE", value_parser = rule)]
@@ -96,13 +96,13 @@ pub(crate) struct Fuzz {
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     pub(crate) seeds: Range<u64>,
     /// How long the phase with faults of each run lasts, in seconds of virtual time
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
+    #[arg(long, default_value_t = 60, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
     pub(crate) seconds: u32,
     /// How many runs at once; as many as there are processors, if not given
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]
     pub(crate) jobs: Option<u16>,
     /// Begins no further run after so many minutes
-    #[arg(long, value_parser = minutes)]
+    #[arg(long, allow_negative_numbers = true, value_parser = minutes)]
     pub(crate) minutes: Option<f64>,
     /// A rule that is switched off in every run
     #[arg(long, value_name = "RULE", value_parser = rule)]
@@ -122,10 +122,10 @@ pub(crate) struct Ablations {
     #[arg(long, value_name = "RULE", value_parser = rule)]
     pub(crate) rule: Option<Rule>,
     /// Gives up on a rule after so many seeds
-    #[arg(long, default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 4_000, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seeds_max: u64,
     /// How many rules at once; as many as there are processors, if not given
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]
     pub(crate) jobs: Option<u16>,
     /// Writes the table to this file, as Markdown
     #[arg(long, value_name = "FILE")]
@@ -140,7 +140,7 @@ pub(crate) struct Replay {
     /// The file, as `ftq sim --trace` or `ftq fuzz` wrote it
     pub(crate) file: PathBuf,
     /// Stops at this time and shows every node, in seconds of virtual time
-    #[arg(long, value_name = "TIME", value_parser = instant, conflicts_with = "until")]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = instant, conflicts_with = "until")]
     pub(crate) at: Option<f64>,
     /// Ends at the violation, and tells only what happened in the second before it
     #[arg(long, value_name = "violation", value_parser = ["violation"])]
@@ -183,7 +183,9 @@ pub(crate) struct Bench {
 fn minutes(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(minutes) if minutes > 0.0 && minutes <= MINUTES_MAX => Ok(minutes),
-        _ => Err(format!("{text:?} is no time: give minutes, more than 0 and at most {MINUTES_MAX}")),
+        _ => Err(format!(
+            "{text:?} is no time: give minutes, more than 0 and at most {MINUTES_MAX}"
+        )),
     }
 }
 
@@ -191,7 +193,9 @@ fn minutes(text: &str) -> Result<f64, String> {
 fn instant(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.0..=INSTANT_MAX).contains(&seconds) => Ok(seconds),
-        _ => Err(format!("{text:?} is no time of a run: give seconds, 0 to {INSTANT_MAX}")),
+        _ => Err(format!(
+            "{text:?} is no time of a run: give seconds, 0 to {INSTANT_MAX}"
+        )),
     }
 }
 

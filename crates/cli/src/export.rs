@@ -57,10 +57,7 @@ pub(crate) fn export(asked: &Export) -> Result<End, String> {
         return ended(outcome.map_err(|error| out::said(Err(error))), &signals);
     };
     if same_file::is_same_file(&asked.file, path).unwrap_or(false) {
-        return Err(format!(
-            "{} is the run itself: give --out another file",
-            path.display()
-        ));
+        return Err(format!("{} is the run itself: give --out another file", path.display()));
     }
     let mut file = Output::begin(path)?;
     let written = write_to(asked.to, &scenario, BufWriter::new(&mut file), &signals);

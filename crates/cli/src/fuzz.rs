@@ -47,7 +47,11 @@ pub(crate) fn fuzz(asked: &Fuzz) -> Result<End, String> {
     let found = sum.failure.as_ref().and_then(|failure| {
         let violation = failure.outcome.violation.as_ref()?;
         let kept = keep(failure, violation, &asked.trace, &signals);
-        Some(Found { failure, violation, kept })
+        Some(Found {
+            failure,
+            violation,
+            kept,
+        })
     });
     tell(asked, &sum, found.as_ref(), wall_seconds, &signals)
 }
@@ -138,9 +142,7 @@ impl Found<'_> {
     }
 
     fn add_to(&self, figures: &mut Value, asked: &Fuzz) {
-        let Kept {
-            violation, shrunk, ..
-        } = &self.kept;
+        let Kept { violation, shrunk, .. } = &self.kept;
         let (nodes, faults, operations, seconds) = shrunk.scenario.size();
         let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
         figures["seed"] = self.failure.scenario.settings.seed.to_string().into();
@@ -171,7 +173,11 @@ impl Found<'_> {
 fn replays(path: &Path) -> String {
     let path = path.to_string_lossy();
     // A name that begins like an option is none behind `./`.
-    let path = if path.starts_with('-') { format!("./{path}") } else { path.into_owned() };
+    let path = if path.starts_with('-') {
+        format!("./{path}")
+    } else {
+        path.into_owned()
+    };
     let quoted = shlex::try_quote(&path).map_or_else(|_| path.clone(), |quoted| quoted.into_owned());
     format!("ftq replay {quoted} --until violation")
 }
@@ -213,7 +219,11 @@ fn words(asked: &Fuzz, sum: &Sum, found: Option<&Found<'_>>, wall_seconds: f64) 
             found.kept.violation,
             found.repeat(asked),
             found.failure.scenario.settings.seed,
-            found.kept.original.as_deref().map_or_else(|| found.again(asked), replays),
+            found
+                .kept
+                .original
+                .as_deref()
+                .map_or_else(|| found.again(asked), replays),
             found.violation,
         )),
         None => text.push_str("no promise was broken\n"),

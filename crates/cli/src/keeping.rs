@@ -44,10 +44,12 @@ pub(crate) struct Kept {
 /// Keeps a run that failed.
 pub(crate) fn keep(failure: &Failure, violation: &Violation, path: &Path, signals: &Signals) -> Kept {
     let mut notes = Vec::new();
-    let mut noted = |what: Result<bool, String>| what.unwrap_or_else(|why| {
-        notes.push(why);
-        false
-    });
+    let mut noted = |what: Result<bool, String>| {
+        what.unwrap_or_else(|why| {
+            notes.push(why);
+            false
+        })
+    };
     // First as it is: whatever happens from here on, it is not lost.
     let is_file = !path.exists() || path.is_file();
     let beside = files::beside(path, "original");

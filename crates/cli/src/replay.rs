@@ -28,7 +28,10 @@ pub(crate) fn replay(asked: &Replay) -> Result<End, String> {
     let started = WallInstant::now();
     let outcome = run(&scenario, |_| true);
     let wall_seconds = started.elapsed().as_secs_f64();
-    let told = asked.until.is_some().then(|| tell(&scenario, outcome.violation.as_ref()));
+    let told = asked
+        .until
+        .is_some()
+        .then(|| tell(&scenario, outcome.violation.as_ref()));
     if asked.json {
         let mut figures = figures(&scenario, &outcome, wall_seconds);
         if let Some(told) = told {

@@ -56,7 +56,7 @@ fn sim_tells_its_figures_and_repeats_itself() {
     for key in keys {
         assert!(figures.get(key).is_some(), "{key} is missing in {figures}");
     }
-    assert_eq!((&figures["seed"], &figures["nodes"]), (&7.into(), &3.into()));
+    assert_eq!((&figures["seed"], &figures["nodes"]), (&"7".into(), &3.into()));
     let (_, again) = json(&arguments);
     assert_eq!(
         (&figures["trace_hash"], &figures["state_hash"]),
@@ -158,6 +158,34 @@ fn what_is_wrong_is_said_in_a_line_with_what_to_do() {
         (&["sim", "--ablate", "nothing"], "use one of vote_once"),
         (&["fuzz", "--seeds", "7"], "write it like 0..1000"),
         (&["fuzz", "--seeds", "9..3"], "the first must be less than the last"),
+        (&["sim", "--seconds", "0"], "1..=86400"),
+        (&["sim", "--seed", "-1"], "invalid"),
+        (&["sim", "--rate", "4000000"], "0..="),
+        (&["fuzz", "--seeds", "0..1", "--seconds", "nan"], "invalid"),
+        (&["fuzz", "--seeds", "0..1", "--jobs", "200000"], "1..=256"),
+        (&["fuzz", "--seeds", "0..1", "--jobs", "0"], "1..=256"),
+        (&["fuzz", "--seeds", "0..1", "--jobs", "-1"], "1..=256"),
+        (
+            &["fuzz", "--seeds", "0..1", "--minutes", "nan"],
+            "more than 0 and at most 525600",
+        ),
+        (
+            &["fuzz", "--seeds", "0..1", "--minutes", "-1"],
+            "more than 0 and at most 525600",
+        ),
+        (
+            &["fuzz", "--seeds", "0..1", "--minutes", "inf"],
+            "more than 0 and at most 525600",
+        ),
+        (&["fuzz", "--seeds", "0..18446744073709551616"], "write it like 0..1000"),
+        (&["ablations", "--jobs", "200000"], "1..=256"),
+        (&["ablations", "--seeds-max", "0"], "1.."),
+        (&["replay", "x.ftq", "--at", "nan"], "give seconds, 0 to"),
+        (&["replay", "x.ftq", "--at", "-1"], "give seconds, 0 to"),
+        (
+            &["replay", "x.ftq", "--at", "1", "--until", "violation"],
+            "cannot be used with",
+        ),
         (&["replay", "/nowhere/at-all.ftq"], "No such file"),
         (&["export", "/nowhere/at-all.ftq", "--to", "chrome"], "No such file"),
         (&["export", "x.ftq", "--to", "pdf"], "use one of jsonl, shiviz"),

@@ -16,6 +16,12 @@ pub const TRIES_MAX: u32 = 2_000;
 
 /// How much longer than until its violation a run is made.
 const AFTER: Duration = Duration::from_millis(10);
+/// How much longer than until the first call that cannot be explained.
+const AFTER_CALLS: [Duration; 3] = [
+    Duration::from_millis(200),
+    Duration::from_millis(1_000),
+    Duration::from_millis(5_000),
+];
 /// The shortest run, and the shortest stretch of one that is left out.
 const STRETCH_MIN: Duration = Duration::from_millis(10);
 /// Into how many stretches the time of a run is cut at most, before all else is tried again.
@@ -51,12 +57,7 @@ impl Shrunk {
 
 /// A smaller run that breaks the same promise in the same way, and how. At most `tries_max` runs are tried; `more` is asked
 /// before each, with what there is by then, and ends the search by returning false.
-pub fn shrink(
-    scenario: &Scenario,
-    violation: &Violation,
-    tries_max: u32,
-    more: impl FnMut(&Shrunk) -> bool,
-) -> Shrunk {
+pub fn shrink(scenario: &Scenario, violation: &Violation, tries_max: u32, more: impl FnMut(&Shrunk) -> bool) -> Shrunk {
     let mut search = Search {
         best: Shrunk::nothing_yet(scenario, violation),
         tries_max,
@@ -103,11 +104,16 @@ impl<M: FnMut(&Shrunk) -> bool> Search<M> {
         }
     }
 
-    /// Ends the run soon after its violation.
+    /// Ends the run soon after its violation, or after the first of the calls that it is about.
     fn shorten(&mut self) {
-        let end = self.best.violation.at + AFTER;
-        if end.0 < self.duration() {
-            self.try_it(self.best.scenario.until(end));
+        let since = self.best.violation.since;
+        let early = since
+            .into_iter()
+            .flat_map(|since| AFTER_CALLS.map(|after| since + after));
+        for end in early.chain([self.best.violation.at + AFTER]) {
+            if end.0 < self.duration() && self.try_it(self.best.scenario.until(end)) {
+                return;
+            }
         }
     }
 
