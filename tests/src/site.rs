@@ -28,10 +28,19 @@ impl Site {
 
     /// A copy with JavaScript that every node's Worker runs before its own.
     pub fn with_worker_script(name: &str, script: &str) -> Site {
+        Site::with_script("worker.js", name, script)
+    }
+
+    /// A copy with JavaScript that the recorder's Worker runs beside its own.
+    pub fn with_recorder_script(name: &str, script: &str) -> Site {
+        Site::with_script("lockstep-worker.js", name, script)
+    }
+
+    fn with_script(file: &str, name: &str, script: &str) -> Site {
         let folder = std::env::temp_dir().join(format!("ftqueue-site-{name}-{}", std::process::id()));
         copy(&built_folder(), &folder);
-        let worker = folder.join("worker.js");
-        let own = fs::read_to_string(&worker).expect("the site has a worker.js");
+        let worker = folder.join(file);
+        let own = fs::read_to_string(&worker).expect("the site has the Worker's script");
         fs::write(&worker, format!("{own}\n{script}\n")).expect("a copy can be written");
         Site::serve(folder, "/", true)
     }

@@ -1,5 +1,6 @@
 //! The page in a real Chromium, from outside. Every test has a browser with a fresh profile and a cluster of its own.
 
+mod back;
 mod bench;
 mod controls;
 mod elections;

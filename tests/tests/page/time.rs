@@ -13,12 +13,12 @@ use trace::Act;
 use trace::lockstep::{FromLockstep, Shown, ShownNode, ToLockstep};
 
 /// What is shown, if it is not the present.
-fn past(page: &Page) -> Value {
+pub(crate) fn past(page: &Page) -> Value {
     page.eval("return await ftqueue.past()")
 }
 
 /// Presses a button of the recorder.
-fn presses(page: &Page, does: &str) {
+pub(crate) fn presses(page: &Page, does: &str) {
     eventually(5.0, does, || {
         let pressed = page.eval(&format!(
             "const button = document.querySelector('[data-do=\"{does}\"]'); button?.click(); return !!button;"
@@ -36,7 +36,7 @@ fn says(page: &Page, field: &str, text: &str) {
 }
 
 /// Shows an instant, in virtual microseconds, and waits until it is shown.
-fn look(page: &Page, at_us: u64) -> Value {
+pub(crate) fn look(page: &Page, at_us: u64) -> Value {
     page.eval(&format!("await ftqueue.look({})", at_us as f64 / 1000.0));
     eventually(5.0, "the instant", || {
         let shown = past(page);
@@ -44,12 +44,12 @@ fn look(page: &Page, at_us: u64) -> Value {
     })
 }
 
-fn back_to_now(page: &Page) {
+pub(crate) fn back_to_now(page: &Page) {
     page.eval("await ftqueue.look()");
     eventually(5.0, "the present", || past(page).is_null().then_some(()));
 }
 
-fn now_us(page: &Page) -> u64 {
+pub(crate) fn now_us(page: &Page) -> u64 {
     (page.eval("return (await ftqueue.status()).now_ms").as_f64().unwrap() * 1000.0) as u64
 }
 
@@ -79,7 +79,7 @@ fn downloaded(folder: &Path, suffix: &str) -> Vec<u8> {
 }
 
 /// Opens a file as a person does: by the field that the button opens.
-fn opens(page: &Page, name: &str, bytes: &[u8]) {
+pub(crate) fn opens(page: &Page, name: &str, bytes: &[u8]) {
     page.eval(&format!(
         "const transfer = new DataTransfer();
          transfer.items.add(new File([new Uint8Array({bytes:?})], '{name}'));
