@@ -28,6 +28,13 @@ fn log_names(id: NodeId) -> [String; 2] {
     [format!("node-{}.wal", id.0), format!("node-{}.other.wal", id.0)]
 }
 
+/// Whether this browser has files that a Worker can flush: what the nodes ask, too, before they keep their logs in memory.
+pub(crate) async fn are_possible() -> bool {
+    let file = get(&js_sys::global(), "FileSystemFileHandle");
+    let can_flush = get(&get(&file, "prototype"), "createSyncAccessHandle").is_function();
+    can_flush && root().await.is_ok()
+}
+
 /// What stands of a cluster.
 pub(crate) async fn standing(home: &str) -> Result<Standing, Failure> {
     let Some(file) = read(home, STANDING_FILE).await? else {
@@ -282,15 +289,7 @@ async fn remove(directory: &str, name: &str) -> Result<(), Failure> {
 /// A directory, made if it is to be; none, if it is not there.
 async fn open(directory: &str, create: bool) -> Result<Option<FileSystemDirectoryHandle>, Failure> {
     let refused = |error: JsValue| format!("the browser refused to open {directory}: {}", words(&error));
-    let storage = get(&get(&js_sys::global(), "navigator"), "storage");
-    let root = get(&storage, "getDirectory")
-        .dyn_into::<Function>()
-        .map_err(|_| "this browser has no private file system here".to_owned())?;
-    let root = root.call0(&storage).map_err(refused)?;
-    let mut here: FileSystemDirectoryHandle = JsFuture::from(Promise::from(root))
-        .await
-        .map_err(refused)?
-        .unchecked_into();
+    let mut here = root().await.map_err(refused)?;
     let options = FileSystemGetDirectoryOptions::new();
     options.set_create(create);
     for part in directory.split('/') {
@@ -301,6 +300,13 @@ async fn open(directory: &str, create: bool) -> Result<Option<FileSystemDirector
         };
     }
     Ok(Some(here))
+}
+
+async fn root() -> Result<FileSystemDirectoryHandle, JsValue> {
+    let storage = get(&get(&js_sys::global(), "navigator"), "storage");
+    let get_directory = get(&storage, "getDirectory").dyn_into::<Function>()?;
+    let root = JsFuture::from(Promise::from(get_directory.call0(&storage)?)).await?;
+    Ok(root.unchecked_into())
 }
 
 /// A cluster's Web Lock: the tab that has it open holds it.

@@ -149,7 +149,8 @@ impl Desk {
 
     /// Carries out what the Workers did, up to so many steps. Says whether there is more.
     pub fn work(&mut self, steps_max: usize) -> bool {
-        let more = self.runs.get_mut(&LIVE).is_some_and(|live| live.work(steps_max));
+        let more =
+            self.runs.get_mut(&LIVE).is_some_and(|live| live.work(steps_max)) | self.work_on_last_words(steps_max);
         if !self.checks.is_empty() {
             self.check();
         }

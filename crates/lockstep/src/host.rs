@@ -130,10 +130,12 @@ impl Host {
 
     /// Finds out what stands of the page's cluster, and which there are beside.
     fn find(self: &Rc<Self>, home: Option<String>) {
-        self.with(|desk| desk.live_at(home.clone()));
-        let Some(home) = home else { return };
         let host = Rc::clone(self);
         wasm_bindgen_futures::spawn_local(async move {
+            // Where there are no files the nodes have none, either.
+            let home = if clusters::are_possible().await { home } else { None };
+            host.with(|desk| desk.live_at(home.clone()));
+            let Some(home) = home else { return };
             let standing = clusters::standing(&home).await;
             let beside = clusters::beside().await;
             host.with(|desk| desk.found(standing, beside));

@@ -415,6 +415,14 @@ impl Desk {
         self.runs.get_mut(&of)
     }
 
+    /// Carries out what is still told of the run that was taken back. Says whether there is more.
+    pub(super) fn work_on_last_words(&mut self, steps_max: usize) -> bool {
+        let run = self.back.taken_back.as_ref().map(|(run, _)| *run);
+        let run = run.filter(|run| *run != LIVE);
+        run.and_then(|run| self.runs.get_mut(&run))
+            .is_some_and(|run| run.work(steps_max))
+    }
+
     /// Takes the last step back: what it took away stands again.
     pub(super) fn undo(&mut self) {
         let Some(to) = self.back.standing.undone() else { return };

@@ -76,7 +76,9 @@ impl App {
             if runs {
                 self.awaited.borrow_mut().push(id);
                 self.report(self.start(id));
-                self.fleet.borrow_mut().set_paused(id, paused);
+                if paused {
+                    self.fleet.borrow_mut().set_paused(id, true);
+                }
             }
         }
         self.serve_clients();
@@ -112,7 +114,7 @@ impl App {
         let location = wall::window().location();
         let moved = location.search().and_then(|search| {
             let query = web_sys::UrlSearchParams::new_with_str(&search)?;
-            for name in ["cluster", "nodes", "start", DOWN] {
+            for name in ["cluster", "start", DOWN] {
                 query.delete(name);
             }
             if !cluster.is_empty() {
