@@ -48,7 +48,7 @@ pub(crate) const STEPS_MAX: usize = 8_000_000;
 const PARTS_MAX: usize = 4_000_000;
 /// The longest part, in bytes; the longest head; and how much memory what they hold may take.
 const PART_BYTES_MAX: usize = 12 * 1024 * 1024;
-const PART_MEMORY_BYTES_MAX: usize = 24 * 1024 * 1024;
+const PART_MEMORY_BYTES_MAX: usize = 16 * 1024 * 1024;
 const HEAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 const HEAD_MEMORY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How much memory one node's state may take.

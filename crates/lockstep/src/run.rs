@@ -106,10 +106,10 @@ impl Run {
     /// Begins with those members that were told of.
     pub(crate) fn open(&mut self) {
         if !self.chronicle.has_opened() {
-            let (record, goes_on) = (&mut self.record, self.branch.is_some());
+            // Nodes of a branch go on: they do not start. And of a world, the world tells what happens.
+            let (record, is_told) = (&mut self.record, self.branch.is_none() && !self.is_judged_elsewhere);
             self.chronicle.open(&mut |happening| {
-                // Nodes of a branch go on: they do not start.
-                if !goes_on {
+                if is_told {
                     record.happen(&happening);
                 }
             });
@@ -169,8 +169,8 @@ impl Run {
         let is_judged_elsewhere = self.is_judged_elsewhere;
         for _ in 0..steps_max {
             let more = self.chronicle.turn(&mut |happening| {
-                let is_judgement = matches!(happening.what, What::Violated { .. });
-                if !(is_judged_elsewhere && is_judgement) {
+                // Of a world, the world tells what happens, and has judged it.
+                if !is_judged_elsewhere {
                     record.happen(&happening);
                 }
             });

@@ -9,18 +9,16 @@ use crate::surface::{Line, Pen, Surface};
 pub struct Svg {
     body: String,
     size: (f64, f64),
-    background: String,
     clips: usize,
     clipped: bool,
 }
 
 impl Svg {
-    /// An empty picture of this size, in pixels, on this colour.
-    pub fn new(width: f64, height: f64, background: &str) -> Svg {
+    /// An empty picture of this size, in pixels. Its background is what is painted on it first.
+    pub fn new(width: f64, height: f64) -> Svg {
         Svg {
             body: String::new(),
             size: (width, height),
-            background: background.to_owned(),
             clips: 0,
             clipped: false,
         }
@@ -32,8 +30,7 @@ impl Svg {
         let (width, height) = self.size;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
-             font-family=\"system-ui, sans-serif\" font-size=\"11\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"{}\"/>\n{}</svg>\n",
-            escaped(&self.background),
+             font-family=\"system-ui, sans-serif\" font-size=\"11\">\n{}</svg>\n",
             self.body
         )
     }

@@ -332,7 +332,7 @@ fn the_picture_is_a_well_formed_svg() {
     let record = run();
     let mut scene = scene(&record);
     scene.viewport.span(ms(390), ms(500), record.last());
-    let mut svg = Svg::new(WIDTH, 400.0, "#fff");
+    let mut svg = Svg::new(WIDTH, 400.0);
     paint(&mut svg, &Palette::default(), &record, &mut scene, WIDTH, record.last());
     let text = svg.finish();
     assert!(text.contains("&lt;twice&gt;") && !text.contains("<twice>"));

@@ -1,5 +1,8 @@
 //! Runs that are kept: in files, in links, in the formats of others.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::clock::Clock;
@@ -281,7 +284,7 @@ impl Desk {
             )),
             Product::Svg => {
                 let (width, height, _) = self.picture_size();
-                let mut svg = Svg::new(width, height, &self.timeline.palette.panel);
+                let mut svg = Svg::new(width, height);
                 self.paint_picture(&mut svg);
                 Ok((format!("{name}.svg"), "image/svg+xml", svg.finish().into_bytes()))
             }
