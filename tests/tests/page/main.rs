@@ -6,6 +6,7 @@ mod controls;
 mod elections;
 mod input;
 mod looks;
+mod opening;
 mod site;
 mod storage;
 mod time;
