@@ -98,14 +98,19 @@ pub fn scenario(bytes: &[u8]) {
     }
 }
 
-/// A run that was kept from the page, as it is and with the head that belongs before it: it is refused, or it can be looked at.
+/// A run that was kept from the page, as it is and with the head that belongs before it: it is refused in words, or it can be looked at
+/// and takes no more than its limits. (How long it takes, and how much memory while it does, the fuzzer's own limits tell.)
 pub fn kept(bytes: &[u8]) {
     let headed = lockstep::with_head(bytes);
     for bytes in [bytes, &headed] {
-        if let Ok(run) = Repeated::of(bytes) {
-            for at_us in [0, 1_000_000, u64::MAX] {
-                run.hash_at(at_us);
+        match Repeated::of(bytes) {
+            Ok(run) => {
+                for at_us in [0, 1_000_000, u64::MAX] {
+                    run.hash_at(at_us);
+                }
+                assert!(run.bytes() <= lockstep::OPENED_BYTES_MAX, "{} bytes", run.bytes());
             }
+            Err(why) => assert!(why.to_string().len() > 20, "{why}"),
         }
     }
 }

@@ -9,7 +9,7 @@ mod timeline;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use back::BESIDE_PREFIX;
 pub use back::{Beside, Order, carry_over};
-pub use files::Repeated;
+pub use files::{OPENED_BYTES_MAX, Repeated};
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -45,7 +45,7 @@ pub(crate) const LINK_BYTES_MAX: usize = 4 * LINK_LETTERS_MAX;
 /// The most steps of nodes in one file: hours of a cluster that works.
 pub(crate) const STEPS_MAX: usize = 8_000_000;
 /// The most parts of one file.
-const PARTS_MAX: usize = 4_000_000;
+const PARTS_MAX: usize = 2_000_000;
 /// The longest part, in bytes; the longest head; and how much memory what they hold may take.
 const PART_BYTES_MAX: usize = 12 * 1024 * 1024;
 const PART_MEMORY_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -12,6 +12,7 @@ mod run;
 mod timeline;
 mod view;
 
+pub use desk::OPENED_BYTES_MAX;
 pub use desk::{Beside, Desk, Order, Repeated, carry_over};
 pub use keep::{FILE_BYTES_MAX, KeepError, RUN_BYTES_MAX, body_of, with_head};
 

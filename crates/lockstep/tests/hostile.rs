@@ -178,8 +178,10 @@ fn what_would_flood_is_refused_at_once() {
         ("ends of lives", after_head(piece(&[1, 1, 1, 2, 0]).repeat(8_000_000))),
         ("parts without anything", after_head(piece(&[2, 0]).repeat(10_000_000))),
     ];
+    // What takes the longest only with the code as it is shipped: `cargo test --release -p lockstep --test hostile`.
+    let many = hostile.len() - if cfg!(debug_assertions) { 2 } else { 0 };
     let mut reader = desk(3);
-    for (what, body) in hostile {
+    for (what, body) in hostile.into_iter().take(many) {
         let bytes = lockstep::with_head(&body);
         drop(body);
         let size = bytes.len();
@@ -241,13 +243,15 @@ fn every_cut_and_every_flipped_bit_is_refused_or_opens_within_its_limits() {
     for end in 0..file.len() {
         open(file[..end].to_vec(), &("cut", end));
     }
-    for bit in 0..file.len() * 8 {
+    // Without optimization only some of them.
+    let step = if cfg!(debug_assertions) { 61 } else { 1 };
+    for bit in (0..file.len() * 8).step_by(step) {
         let mut flipped = file.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         open(flipped, &("flipped", bit));
     }
-    // Each of these may be a run that has to be carried out: without optimization only some of them.
-    let step = if cfg!(debug_assertions) { 61 } else { 1 };
+    // Each of these may be a run that has to be carried out.
+    let step = step * 4 - 3;
     for end in (0..body.len()).step_by(step) {
         open(lockstep::with_head(&body[..end]), &("cut within", end));
     }
@@ -263,7 +267,7 @@ fn every_cut_and_every_flipped_bit_is_refused_or_opens_within_its_limits() {
 #[test]
 fn a_long_scenario_takes_no_more_memory_than_a_tape() {
     let _alone = ALONE.lock();
-    let seconds = if cfg!(debug_assertions) { 20 } else { 600 };
+    let seconds = if cfg!(debug_assertions) { 4 } else { 600 };
     let wanted = Wanted {
         nodes: Some(9),
         seconds: Some(seconds),
@@ -276,6 +280,6 @@ fn a_long_scenario_takes_no_more_memory_than_a_tape() {
     let (said, took, memory) = measured(|| open(&mut reader, bytes));
     println!("{seconds} s of nine nodes: {took:?}, {} MB", memory / 1024 / 1024);
     assert_eq!(said, Vec::<String>::new());
-    // The tape, and beside it what the timeline and the judge keep of a run.
-    assert!(memory < 3 * trace::tape::TAPE_BYTES_MAX, "{memory} bytes");
+    // The tape, and beside it what the timeline, the judge and the world itself keep of a run.
+    assert!(memory < 4 * trace::tape::TAPE_BYTES_MAX, "{memory} bytes");
 }

@@ -294,6 +294,12 @@ impl Tape {
         self.kept_from
     }
 
+    /// Keeps no more than so many bytes from now on.
+    pub fn limit(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+        self.forget();
+    }
+
     /// How many bytes are kept.
     pub fn bytes(&self) -> usize {
         self.store.bytes()

@@ -14,6 +14,17 @@ const MUTATED: [&str; 2] = ["raft-core", "ftqueue"];
 /// How long a mutant's tests may take, in seconds: one that loops for ever is caught, too.
 const MUTANT_SECONDS_MAX: &str = "60";
 
+/// How long one input may take, and how much memory the fuzzer with all that it keeps: what floods is a failure, too.
+const SECONDS_AN_INPUT_MAX: &str = "-timeout=10";
+const MEGABYTES_MAX: &str = "-rss_limit_mb=1024";
+
+/// Makes anew, from scenarios and their seeds, the kept runs that tests open and the inputs that the fuzzer starts from.
+pub fn kept_runs(workspace: &Workspace) -> Result<()> {
+    let mut command = workspace.cargo(&["test", "--quiet", "--package", "fuzz", "--test", "corpus"]);
+    command.args(["--", "--ignored", "--exact", "plant_seeds"]);
+    run(&mut command, "writing what the fuzzer starts from (fuzz/corpus)")
+}
+
 /// Fuzzes each target for so many seconds, from what is kept, and keeps what is new and covers more.
 pub fn fuzz(workspace: &Workspace, targets: &[&str], seconds: u32) -> Result<()> {
     let path = tools::path_with(&tools::ensure_cargo_fuzz(workspace)?)?;
@@ -45,7 +56,9 @@ pub fn fuzz(workspace: &Workspace, targets: &[&str], seconds: u32) -> Result<()>
                 &format!("fuzzing {target} (what it failed on is in fuzz/artifacts)"),
             )
         };
-        fuzzer("run", &[&format!("-max_total_time={seconds}")])?;
+        let limits = [SECONDS_AN_INPUT_MAX, MEGABYTES_MAX];
+        let time = format!("-max_total_time={seconds}");
+        fuzzer("run", &[&limits[..], &[&time]].concat())?;
         // By edges alone: how often each was taken would keep ten times as much.
         fuzzer("cmin", &["-use_counters=0"])?;
         corpus(workspace, "pack", target, &folder)?;

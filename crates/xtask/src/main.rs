@@ -50,6 +50,8 @@ enum Task {
     Test(Test),
     /// Fuzz everything that decodes what comes from outside, guided by coverage, and keep what covers more
     Fuzz(Fuzz),
+    /// Make the kept runs of tests and of the fuzzer anew, from scenarios and seeds: after a change of the core or of a format
+    KeptRuns,
     /// Change the core and the queues in every small way, and say which changes no fast test notices. Takes hours
     Mutants(Mutants),
     /// Measure how fast the simulator is: beside an earlier commit, natively, and in a browser
@@ -169,6 +171,7 @@ fn run_task(task: Task) -> Result<ExitCode> {
         Task::Build(task) => build(&task),
         Task::Test(task) => test(&task),
         Task::Fuzz(task) => fuzz(&task),
+        Task::KeptRuns => deep::kept_runs(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Mutants(task) => deep::mutants(&Workspace::find()?, &task.options).map(|()| ExitCode::SUCCESS),
         Task::Speed => speed::speed(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Bench => bench::bench(&Workspace::find()?).map(|()| ExitCode::SUCCESS),

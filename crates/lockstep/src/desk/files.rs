@@ -11,11 +11,14 @@ use raft_core::{Instant, NodeId};
 use sim::Scenario;
 use trace::export::Format;
 use trace::lockstep::{FromLockstep, LIVE, RunId};
+use trace::tape::TAPE_BYTES_MAX;
 use trace::{Happening, What};
 
 use super::{Desk, RUNS_MAX, cut};
 use crate::BUILD;
-use crate::keep::{self, Head, KeepError, Kept, KeptBranch, LINK_BYTES_MAX, LINK_LETTERS_MAX, Opened, Part, Root};
+use crate::keep::{
+    self, BRANCHES_MAX, Head, KeepError, Kept, KeptBranch, LINK_BYTES_MAX, LINK_LETTERS_MAX, Opened, Part, Root,
+};
 use crate::panel::Product;
 use crate::run::Run;
 use crate::timeline::Timeline;
@@ -25,6 +28,11 @@ const LINK_US: [u64; 5] = [60_000_000, 8_000_000, 3_000_000, 1_000_000, 250_000]
 
 /// How many events of a branch that was kept are carried out, at most.
 const BRANCH_EVENTS_MAX: u64 = 1_000_000;
+/// How much the tapes of its branches keep together, in bytes.
+const BRANCHES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How much the tapes of what was opened keep in all, in bytes: that of its first run, and those of its branches. While a piece is being
+/// taken, each may be over by as much as that.
+pub const OPENED_BYTES_MAX: usize = TAPE_BYTES_MAX + BRANCHES_BYTES_MAX + (BRANCHES_MAX + 1) * 1024 * 1024;
 
 impl Desk {
     /// Opens what a link holds.
@@ -103,7 +111,7 @@ impl Desk {
             let Some(parent) = parent else { break };
             let id = RunId(self.next_run);
             self.next_run += 1;
-            let (run, is_whole) = branch_again(parent, id, branch, events_left);
+            let (run, is_whole) = branch_again(parent, id, branch, events_left, head.branches.len());
             events_left = events_left.saturating_sub(run.events());
             if !is_whole {
                 self.say("More happens in its branches than is opened; what comes later is left out.".to_owned());
@@ -359,8 +367,9 @@ fn first_run(id: RunId, opened: &Opened<'_>) -> Result<Run, KeepError> {
 }
 
 /// A branch of a file, made again with no more events than that. Says whether it is whole.
-fn branch_again(parent: &Run, id: RunId, kept: &KeptBranch, events_max: u64) -> (Run, bool) {
+fn branch_again(parent: &Run, id: RunId, kept: &KeptBranch, events_max: u64, among: usize) -> (Run, bool) {
     let mut run = Run::branch(parent, id, kept.at, kept.seed);
+    run.chronicle.tape.limit(BRANCHES_BYTES_MAX / among);
     let mut is_whole = true;
     for (at, act) in &kept.acts {
         is_whole = run.events() < events_max;
@@ -481,6 +490,11 @@ impl Repeated {
     /// The build that wrote the file.
     pub fn build(&self) -> &str {
         &self.build
+    }
+
+    /// How much its tapes keep, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.desk.runs.values().map(|run| run.chronicle.tape.bytes()).sum()
     }
 
     /// What it breaks, if it breaks a promise.
