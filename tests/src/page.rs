@@ -386,6 +386,15 @@ impl Page {
         self.command("Emulation.setDeviceMetricsOverride", metrics);
     }
 
+    /// How many bytes the browser lets the page keep from now on; as many as it always does, without a number.
+    pub fn limit_storage(&self, bytes: Option<u64>) {
+        let mut limit = serde_json::json!({ "origin": self.address.trim_end_matches('/') });
+        if let Some(bytes) = bytes {
+            limit["quotaSize"] = bytes.into();
+        }
+        self.command("Storage.overrideQuotaForOrigin", limit);
+    }
+
     /// Where downloads go from now on.
     pub fn download_to(&self, folder: &Path) {
         let way = serde_json::json!({ "behavior": "allow", "downloadPath": folder });

@@ -62,6 +62,9 @@ pub fn start_lockstep() {
     });
 }
 
+/// A port to which a node posts, and what hears it.
+type Port = (MessagePort, Closure<dyn FnMut(MessageEvent)>);
+
 struct Host {
     scope: DedicatedWorkerGlobalScope,
     desk: RefCell<Option<Desk>>,
@@ -71,7 +74,7 @@ struct Host {
     working: Cell<bool>,
     framed: Cell<bool>,
     canvas: RefCell<Option<OffscreenCanvas>>,
-    ports: RefCell<Vec<(MessagePort, Closure<dyn FnMut(MessageEvent)>)>>,
+    ports: RefCell<Vec<Port>>,
 }
 
 impl Host {

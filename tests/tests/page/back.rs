@@ -222,6 +222,30 @@ fn a_full_disk_in_the_middle_changes_nothing() {
     });
 }
 
+/// The same where it is the browser that has no more room.
+#[test]
+fn without_room_for_another_epoch_the_one_that_stands_stays() {
+    drive("?nodes=3", |page| {
+        page.leader_within(10.0);
+        page.value_of("create_queue 7");
+        recorder_runs(page);
+        let then = instant(page);
+        page.value_of("push 1 5");
+        page.limit_storage(Some(1));
+        asks_to_go_back(page, then);
+        let said = eventually(20.0, "it is said", || {
+            Some(page.text(".notices")).filter(|text| text.contains("did not go back"))
+        });
+        page.limit_storage(None);
+        assert!(said.contains("the browser refused to"), "{said}");
+        back_to_now(page);
+        assert_eq!(epoch(page), 0);
+        assert_eq!(page.status().up().count(), 3, "no Worker was ended");
+        page.value_of("push 1 6");
+        assert_eq!(page.pop_all(1), [5, 6]);
+    });
+}
+
 /// A node whose files are of another time takes no part, says why, and what helps.
 #[test]
 fn a_log_of_another_epoch_is_refused_by_name() {
@@ -462,7 +486,7 @@ impl Ledger {
                 back_to_now(page);
                 true
             }
-            "" if round % 6 != 0 => {
+            "" if !round.is_multiple_of(6) => {
                 eventually(20.0, "another epoch", || (epoch(page) > before).then_some(()));
                 true
             }

@@ -409,7 +409,7 @@ fn clients_with_different_numbers_never_use_the_same_request_id() {
         1 << REQUEST_NUMBER_BITS,
         "of one seed, they differ in their numbers"
     );
-    let last = RequestId(8 << REQUEST_NUMBER_BITS | (1 << REQUEST_NUMBER_BITS) - 1);
+    let last = RequestId((8 << REQUEST_NUMBER_BITS) | ((1 << REQUEST_NUMBER_BITS) - 1));
     assert_eq!(after(last), RequestId(8 << REQUEST_NUMBER_BITS), "nor after very many");
     assert_eq!(first(u16::MAX).0 >> REQUEST_NUMBER_BITS, u64::from(u16::MAX));
 }
