@@ -2,6 +2,7 @@
 
 use raft_core::{Rule, Rules};
 use sim::ablations::{self, hunt};
+use sim::check::Property;
 use sim::shrink::{TRIES_MAX, shrink};
 use sim::{Coverage, FaultKind, FaultKinds, Outcome, Scenario, Wanted, run};
 
@@ -138,4 +139,47 @@ fn a_failure_gets_small_and_stays_the_same_failure() {
         None,
         "with the rule, the same run breaks nothing"
     );
+}
+
+/// What clients were answered is judged when all is over: the run gets short all the same.
+#[test]
+fn what_fails_at_the_end_gets_short_too() {
+    let rule = Rule::CommitBeforeRead;
+    let (seed, violation) = hunt(rule, 50, || true).caught.expect("it is found at once");
+    assert_eq!(violation.property, Property::Linearizable);
+    let scenario = ablations::scenario(rule, seed);
+    assert!(violation.at.0 > scenario.settings.duration.0, "it shows at the end");
+    let shrunk = shrink(&scenario, &violation, 200, |_| true);
+    assert!(shrunk.tries <= 200);
+    let (before, after) = (scenario.size(), shrunk.scenario.size());
+    assert!(
+        after.3 < before.3 / 4.0 && after.2 < before.2 / 10,
+        "{before:?} {after:?}"
+    );
+    let again = run(&shrunk.scenario, |_| true).violation;
+    assert_eq!(again.as_ref(), Some(&shrunk.violation));
+    // Tries are counted, and nothing else decides: the same again is the same.
+    assert_eq!(
+        shrink(&shrunk.scenario, &shrunk.violation, 20, |_| true),
+        shrink(&shrunk.scenario, &shrunk.violation, 20, |_| true)
+    );
+}
+
+/// A rule that is off breaks one promise in more than one way, and on more than one node.
+#[test]
+fn shrinking_holds_on_to_the_same_failure() {
+    for rule in [Rule::PersistVote, Rule::CheckPreviousEntry] {
+        for seed in 0..4 {
+            let scenario = ablations::scenario(rule, seed);
+            if let Some(violation) = run(&scenario, |_| true).violation {
+                let shrunk = shrink(&scenario, &violation, 60, |_| true);
+                assert!(shrunk.smaller > 0);
+                assert_eq!(
+                    shrunk.violation.identity(),
+                    violation.identity(),
+                    "{rule:?}, seed {seed}"
+                );
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ use xtask::browser;
 use xtask::build::Profile;
 use xtask::checks::{self, Group};
 use xtask::deep;
+use xtask::kept;
 use xtask::server::Server;
 use xtask::site::{self, Audience};
 use xtask::speed;
@@ -54,6 +55,8 @@ enum Task {
     KeptRuns,
     /// Change the core and the queues in every small way, and say which changes no fast test notices. Takes hours
     Mutants(Mutants),
+    /// Make the kept runs that tests open anew, with their hashes: after a change of the core
+    KeptRuns,
     /// Measure how fast the simulator is: beside an earlier commit, natively, and in a browser
     Speed,
     /// Measure in a browser what the timeline costs: pictures, looks at the past, recording
@@ -173,6 +176,7 @@ fn run_task(task: Task) -> Result<ExitCode> {
         Task::Fuzz(task) => fuzz(&task),
         Task::KeptRuns => deep::kept_runs(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Mutants(task) => deep::mutants(&Workspace::find()?, &task.options).map(|()| ExitCode::SUCCESS),
+        Task::KeptRuns => kept::make(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Speed => speed::speed(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Bench => bench::bench(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Ci => check(&[&[Group::Lint], TESTS].concat(), false),

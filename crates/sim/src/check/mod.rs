@@ -127,3 +127,44 @@ impl fmt::Display for Violation {
 }
 
 impl std::error::Error for Violation {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_violation_at_another_time_is_the_same_and_another_way_is_not() {
+        let told = |node: u8, at: u64, detail: &str| {
+            let violation = Violation {
+                property: Property::RecoveredWhole,
+                at: Instant(at),
+                since: None,
+                node: Some(NodeId(node)),
+                detail: detail.to_owned(),
+            };
+            violation.identity()
+        };
+        let one = told(
+            3,
+            7,
+            "Node 3 restarted in term 1 with entries up to 30; it had flushed more",
+        );
+        assert_eq!(
+            one,
+            told(
+                3,
+                99,
+                "Node 3 restarted in term 12 with entries up to 0; it had flushed more"
+            )
+        );
+        assert_ne!(
+            one,
+            told(
+                2,
+                7,
+                "Node 2 restarted in term 1 with entries up to 30; it had flushed more"
+            )
+        );
+        assert_ne!(one, told(3, 7, "Node 3 lost entry 30"));
+    }
+}
