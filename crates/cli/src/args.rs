@@ -27,11 +27,19 @@ const INSTANT_MAX: f64 = 1e9;
 ///   ftq export failure.ftq --to chrome  the same for Perfetto, ShiViz, Jepsen's checkers
 ///   ftq bench                           how fast the core commits, beside raft-rs
 #[derive(Debug, Parser)]
-#[command(name = "ftq", version, verbatim_doc_comment, max_term_width = 100)]
+#[command(name = "ftq", version, verbatim_doc_comment, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+const EXIT_CODES: &str = "Exit codes:
+  0    all is well
+  1    a promise was broken, or a check did not do its work; what was found is told whatever ended the command
+  2    it could not be done: what was typed, a file, a full disk
+  129, 130, 143  a signal (SIGHUP, Ctrl-C, SIGTERM) ended it before anything was found; a second one ends it at once
+
+With --json, standard output is one object; seeds, and whole numbers over 2^53, are text.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -92,7 +100,7 @@ impl Sim {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Fuzz {
-    /// The seeds, the last not included
+    /// The seeds, the last not included. The least that fails is told, on any number of threads
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     pub(crate) seeds: Range<u64>,
     /// How long the phase with faults of each run lasts, in seconds of virtual time
@@ -107,7 +115,7 @@ pub(crate) struct Fuzz {
     /// A rule that is switched off in every run
     #[arg(long, value_name = "RULE", value_parser = rule)]
     pub(crate) ablate: Option<Rule>,
-    /// Where a run that fails is kept, made as small as it gets
+    /// Where a run that fails is kept, made as small as it gets; as it was found, it is kept beside that (failure.original.ftq)
     #[arg(long, value_name = "FILE", default_value = "failure.ftq")]
     pub(crate) trace: PathBuf,
     /// One JSON object on standard output
@@ -142,7 +150,7 @@ pub(crate) struct Replay {
     /// Stops at this time and shows every node, in seconds of virtual time
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = instant, conflicts_with = "until")]
     pub(crate) at: Option<f64>,
-    /// Ends at the violation, and tells only what happened in the second before it
+    /// Ends at the violation, and tells only what happened in the second before it, and the calls that it is about
     #[arg(long, value_name = "violation", value_parser = ["violation"])]
     pub(crate) until: Option<String>,
     /// One JSON object on standard output
@@ -158,7 +166,7 @@ pub(crate) struct Export {
     /// The format
     #[arg(long, value_name = "jsonl|shiviz|chrome|perfetto|history")]
     pub(crate) to: To,
-    /// Where to write it; to standard output, if not given
+    /// Where to write it, when it is whole; to standard output, if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
