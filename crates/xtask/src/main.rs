@@ -55,8 +55,6 @@ enum Task {
     KeptRuns,
     /// Change the core and the queues in every small way, and say which changes no fast test notices. Takes hours
     Mutants(Mutants),
-    /// Make the kept runs that tests open anew, with their hashes: after a change of the core
-    KeptRuns,
     /// Measure how fast the simulator is: beside an earlier commit, natively, and in a browser
     Speed,
     /// Measure in a browser what the timeline costs: pictures, looks at the past, recording
@@ -174,9 +172,8 @@ fn run_task(task: Task) -> Result<ExitCode> {
         Task::Build(task) => build(&task),
         Task::Test(task) => test(&task),
         Task::Fuzz(task) => fuzz(&task),
-        Task::KeptRuns => deep::kept_runs(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
+        Task::KeptRuns => kept_runs(),
         Task::Mutants(task) => deep::mutants(&Workspace::find()?, &task.options).map(|()| ExitCode::SUCCESS),
-        Task::KeptRuns => kept::make(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Speed => speed::speed(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Bench => bench::bench(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Ci => check(&[&[Group::Lint], TESTS].concat(), false),
@@ -266,6 +263,13 @@ fn fuzz(task: &Fuzz) -> Result<ExitCode> {
         &asked[..]
     };
     deep::fuzz(&Workspace::find()?, targets, task.seconds)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn kept_runs() -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    kept::make(&workspace)?;
+    deep::kept_runs(&workspace)?;
     Ok(ExitCode::SUCCESS)
 }
 
