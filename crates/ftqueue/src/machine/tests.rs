@@ -550,11 +550,11 @@ fn digests_are_the_same_in_every_build() {
     digests.push(write(&mut machine, Write::Pop { qid }));
     let expected = [
         0x2083_34a5_6f6f_81a1,
-        0xc6ee_27a6_1191_bee5,
-        0x7766_bce3_c7b8_125a,
-        0x84f9_ebb8_dde0_a022,
-        0xccd5_3a53_13da_6246,
-        0x0fdc_b6fc_0d2b_cfce,
+        0xf3f0_09ee_793f_68a7,
+        0x68ca_4f99_3fdc_9876,
+        0x23a5_c028_8ea5_5538,
+        0x619c_a243_5c91_7cb1,
+        0x178b_88b6_2db6_157b,
     ];
     assert_eq!(digests, expected, "they are {digests:#x?} now");
 }
