@@ -10,7 +10,7 @@ use raft_core::{HardState, Instant, LogIndex, NodeId};
 use trace::tape::{BeginError, Piece, Tape, Turn, TurnKind};
 use trace::{Asked, Happening, What};
 
-use crate::check::{Audit, CallId, Checker, History, Property, Violation};
+use crate::check::{Audit, CLOCKS_DIFFER, CallId, Checker, History, Property, Violation};
 
 /// A run, as far as it has been told.
 #[derive(Debug)]
@@ -34,9 +34,9 @@ pub struct Chronicle {
     violations: Vec<Violation>,
     /// Whether clients were judged to have been answered in some order of one queue.
     linearizable: bool,
-    /// How many calls had returned when they were judged last.
-    judged: u64,
     returned: u64,
+    /// How many calls had returned, and how far the tape was, when they were judged last.
+    judged: (u64, Instant),
 }
 
 /// What is known of a run's promises.
@@ -46,10 +46,14 @@ pub struct Judgement {
     pub unjudged: Option<&'static str>,
     /// The promises that were broken, oldest first. After the first that is not about clients nothing else is looked for.
     pub violations: Vec<Violation>,
-    /// How many calls have returned, and how many of them were judged.
+    /// How many calls have returned.
     pub returned: u64,
-    /// How many of them were judged.
+    /// How many of them were judged: all that had returned up to `judged_upto`.
     pub judged: u64,
+    /// When the last of them returned.
+    pub judged_upto: Instant,
+    /// Why later ones were not, if they should have been.
+    pub calls_unjudged: Option<String>,
     /// How much is known to be committed.
     pub committed: LogIndex,
     /// How many terms had a leader.
@@ -75,8 +79,8 @@ impl Chronicle {
             calls: BTreeMap::new(),
             violations: Vec::new(),
             linearizable: true,
-            judged: 0,
             returned: 0,
+            judged: (0, Instant(0)),
         }
     }
 
@@ -279,17 +283,20 @@ impl Chronicle {
         }
     }
 
-    /// Judges what clients were answered, if any was since the last time.
+    /// Judges what clients were answered, as far as the tape has come. It may lag behind what was told of clients: what the log does not
+    /// explain yet waits, until all that had happened by then was carried out.
     pub fn judge(&mut self, see: &mut impl FnMut(Happening)) {
         for happening in self.audit.history.take_seen() {
             see(happening);
         }
-        if self.judged == self.returned || self.unjudged.is_some() || !self.linearizable {
+        let (at, covered) = (self.tape.reached(), self.tape.covered());
+        if self.judged == (self.returned, at) || self.unjudged.is_some() || !self.linearizable {
             return;
         }
-        let at = self.tape.reached();
-        self.judged = self.returned;
-        if let Err(violation) = self.audit.judge(at).and_then(|()| self.audit.settle(at)) {
+        self.judged = (self.returned, at);
+        let covered = Instant(covered.0.saturating_sub(CLOCKS_DIFFER.0));
+        let judged = self.audit.judge(at, covered);
+        if let Err(violation) = judged.and_then(|()| self.audit.settle(at, covered)) {
             self.linearizable = false;
             self.violated(violation, see);
         }
@@ -298,7 +305,7 @@ impl Chronicle {
     /// Replaces what clients did by what this history says: that of a future, which keeps its own.
     pub fn set_history(&mut self, history: &History) {
         let returned = history.calls().iter().filter(|call| call.returned.is_some()).count();
-        self.audit.history = history.clone();
+        self.audit.set_history(history);
         self.returned = returned as u64;
     }
 
@@ -308,7 +315,9 @@ impl Chronicle {
             unjudged: self.unjudged,
             violations: self.violations.clone(),
             returned: self.returned,
-            judged: self.judged,
+            judged: self.audit.judged().calls,
+            judged_upto: self.audit.judged().upto,
+            calls_unjudged: self.audit.judged().unjudged.clone(),
             committed: self.checker.committed_index(),
             elections: self.checker.elections(),
         }

@@ -44,8 +44,10 @@ pub struct Outcome {
     pub coverage: Coverage,
     /// The promise that was broken, if one was.
     pub violation: Option<Violation>,
-    /// Whether what clients were answered can be explained; not known, where the run ended early.
+    /// Whether what clients were answered can be explained; not known, where the run ended early or was not wholly judged.
     pub linearizable: Option<bool>,
+    /// Why not all that clients were answered was judged, where it was not.
+    pub unjudged: Option<String>,
     /// Whether the cluster agreed and answered after the last fault; not known, where the run ended early.
     pub converged: Option<bool>,
     /// A hash of all that happened.
@@ -92,6 +94,7 @@ fn carry_out_in<'a>(
         coverage: Coverage::default(),
         violation: None,
         linearizable: None,
+        unjudged: None,
         converged: None,
         trace_hash: 0,
         state_hash: 0,
@@ -130,7 +133,7 @@ fn phases<'a>(
     while world.now() < end {
         let until = (world.now() + PROGRESS_EVERY).min(end);
         world.run_until(until, |_| false)?;
-        world.audit.settle(world.now())?;
+        world.audit.settle(world.now(), Instant::NEVER)?;
         if !progress(world) {
             return Ok(());
         }
@@ -183,8 +186,9 @@ fn finish(world: &mut World<'_>, outcome: &mut Outcome) -> Result<(), Violation>
             );
         }
     }
-    let judged = world.audit.judge(world.now());
-    outcome.linearizable = Some(judged.is_ok());
+    let judged = world.audit.judge(world.now(), Instant::NEVER);
+    outcome.unjudged = world.audit.judged().unjudged.clone();
+    outcome.linearizable = outcome.unjudged.is_none().then_some(judged.is_ok());
     judged?;
     world.audit.account(world.now())
 }

@@ -17,7 +17,7 @@ use cluster::host::{Fact, Recovery};
 use cluster::node::{BootError, Node, NodeInput, WriteId};
 use cluster::record::Step;
 pub use cluster::record::{Origin, Piece, Told};
-use raft_core::{Instant, NodeId};
+use raft_core::{Duration, Instant, NodeId};
 use std::fmt;
 
 use self::life::Life;
@@ -29,6 +29,9 @@ pub const TAPE_BYTES_MAX: usize = 192 * 1024 * 1024;
 /// How many bytes of a node wait at most for what they follow from. Beyond it they are taken as they are: what they wait for was
 /// lost with the node that said it.
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How long a member that runs says nothing before it is not waited for. Elections are sooner, and heartbeats much sooner.
+const SILENT_FOR: Duration = Duration::from_millis(2_000);
 
 /// Why a life cannot be begun.
 #[derive(Debug)]
@@ -287,6 +290,18 @@ impl Tape {
     /// The latest instant that was carried out.
     pub fn reached(&self) -> Instant {
         self.reached
+    }
+
+    /// Up to this instant everything was carried out that will be: of every member that runs, and of those whose lives are over.
+    /// A member that is silent for long while the others go on (it is paused, or its host hangs) holds nothing back.
+    pub fn covered(&self) -> Instant {
+        let behind = self.seats.iter().filter_map(|seat| {
+            let life = seat.current()?;
+            let waits = life.next_at();
+            let now = waits.or(life.head().map(Node::now))?;
+            (waits.is_some() || self.reached.since(now) < SILENT_FOR).then_some(now)
+        });
+        behind.min().unwrap_or(self.reached).min(self.reached)
     }
 
     /// The first instant that can be looked at.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ftqueue::{
-    Answer, Command, FtQueue, Label, Operation, QueueError, QueueId, SESSIONS_MAX, Sequence, SessionId, Write,
+    Answer, Command, FtQueue, ITEMS_MAX, LABEL_MAX, LABEL_MIN, Label, Operation, QUEUE_ITEMS_MAX, QUEUES_MAX,
+    QueueError, QueueId, SESSIONS_MAX, Sequence, SessionId, Write,
 };
 use raft_core::LogIndex;
 
@@ -15,10 +16,23 @@ pub struct Accounts {
     queues: Vec<Queue>,
     by_label: BTreeMap<Label, QueueId>,
     sessions: BTreeMap<SessionId, Session>,
-    /// What each write was answered when it was first applied, and its place in the log.
-    pub(super) answers: BTreeMap<(SessionId, Sequence), (LogIndex, Result<Answer, QueueError>)>,
+    /// How many items all queues hold.
+    item_count: usize,
+    /// What was applied: each write once, however often it stands in the log.
+    pub(super) answers: BTreeMap<(SessionId, Sequence), Applied>,
     /// When each label got its queue.
     pub(super) created: BTreeMap<Label, (LogIndex, QueueId)>,
+}
+
+/// A write that was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Applied {
+    /// Its place in the log.
+    pub(super) index: LogIndex,
+    /// What it did.
+    pub(super) write: Write,
+    /// What it came to.
+    pub(super) answer: Result<Answer, QueueError>,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +56,8 @@ impl Accounts {
             let items = queue.items.clone();
             let look = (LogIndex::ZERO, items.len() as u64, items.front().copied());
             accounts.by_label.insert(queue.label, queue.qid);
+            accounts.created.insert(queue.label, (LogIndex::ZERO, queue.qid));
+            accounts.item_count += items.len();
             accounts.queues.push(Queue {
                 items,
                 looks: vec![look],
@@ -89,7 +105,8 @@ impl Accounts {
                 }
                 known.next = Sequence(sequence.0 + 1);
                 let answer = self.write(index, write);
-                self.answers.insert((session, sequence), (index, answer));
+                self.answers
+                    .insert((session, sequence), Applied { index, write, answer });
             }
         }
     }
@@ -97,8 +114,14 @@ impl Accounts {
     fn write(&mut self, index: LogIndex, write: Write) -> Result<Answer, QueueError> {
         match write {
             Write::CreateQueue { label } => {
+                if !(LABEL_MIN..=LABEL_MAX).contains(&label.0) {
+                    return Err(QueueError::LabelOutOfRange);
+                }
                 if let Some(qid) = self.by_label.get(&label) {
                     return Err(QueueError::LabelTaken { qid: *qid });
+                }
+                if self.queues.len() == QUEUES_MAX {
+                    return Err(QueueError::Full);
                 }
                 self.queues.push(Queue {
                     looks: vec![(index, 0, None)],
@@ -110,15 +133,21 @@ impl Accounts {
                 Ok(Answer::Qid(qid))
             }
             Write::Push { qid, item } => {
+                let has_room = self.item_count < ITEMS_MAX;
                 let queue = self.queue_mut(qid)?;
+                if !has_room || queue.items.len() == QUEUE_ITEMS_MAX {
+                    return Err(QueueError::Full);
+                }
                 queue.items.push_back(item);
                 queue.look(index);
+                self.item_count += 1;
                 Ok(Answer::Pushed)
             }
             Write::Pop { qid } => {
                 let queue = self.queue_mut(qid)?;
                 let item = queue.items.pop_front().ok_or(QueueError::Empty)?;
                 queue.look(index);
+                self.item_count -= 1;
                 Ok(Answer::Item(item))
             }
         }
@@ -140,14 +169,18 @@ impl Accounts {
         self.by_label.iter().map(|(label, qid)| (*label, *qid))
     }
 
-    /// Lets go how queues looked before `index`, and what was answered to writes that nobody waits for.
-    pub(super) fn forget(&mut self, index: LogIndex, is_awaited: impl Fn(&(SessionId, Sequence)) -> bool) {
+    /// Lets go how queues looked before `index`, and writes that are not needed.
+    pub(super) fn forget(
+        &mut self,
+        index: LogIndex,
+        mut is_needed: impl FnMut(&(SessionId, Sequence), &Applied) -> bool,
+    ) {
         for queue in &mut self.queues {
             let later = queue.looks.partition_point(|(at, ..)| *at <= index);
             // The last of them is how it looks at `index`.
             queue.looks.drain(..later.saturating_sub(1));
         }
-        self.answers.retain(|key, _| is_awaited(key));
+        self.answers.retain(|key, applied| is_needed(key, applied));
     }
 
     fn queue_mut(&mut self, qid: QueueId) -> Result<&mut Queue, QueueError> {

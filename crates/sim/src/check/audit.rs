@@ -1,24 +1,94 @@
 //! What clients did, judged part by part: a long run needs no more memory for it than a short one.
+//!
+//! What is told of clients and what is told of the log come by different ways, and either may lag. A call that the log does not explain yet is
+//! no fault: it waits until the log is known to have reached it. Only then is it decided, from the calls alone.
 
-use ftqueue::{Command, FtQueue};
-use raft_core::{Instant, LogIndex};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Accounts, History, Items, Property, Settled, Verdict, Violation, judge};
+use ftqueue::{Answer, Command, FtQueue, Operation, QueueId, Write};
+use raft_core::{Duration, Instant, LogIndex};
 
-/// How many calls are kept before they are judged. A run with fewer is judged whole.
+use super::accounting::Applied;
+use super::explain::{Explained, explain};
+use super::linearizability::judge_after;
+use super::monitor::{ALWAYS, Before, Kind, NEVER, Op};
+use super::{Accounts, Call, History, Items, Property, Verdict, Violation};
+
+/// How many calls are kept before they are judged in the middle of a run. A run with fewer is judged whole.
 const CALLS_MAX: usize = 32 * 1024;
+/// How many calls may wait for what explains them. Beyond it the rest of the run is not judged.
+const WAITING_MAX: usize = 8 * CALLS_MAX;
+/// How many writes of the log are kept that no call has claimed: their callers may not have been heard of yet.
+const UNCLAIMED_MAX: u64 = 64 * 1024;
+/// How many pushes and pops that were given up are kept in mind; they may still happen.
+const GIVEN_UP_MAX: usize = 10_000;
 
 /// All that is known of what clients asked and were answered, and of what was committed for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Audit {
     /// What clients do.
     pub history: History,
     accounts: Accounts,
     applied: LogIndex,
-    settled: Settled,
+    /// The last place in the log at which a call happened that was let go.
+    done: LogIndex,
+    past: Past,
     items: Items,
     /// How many calls there may be before they are judged again: more, where calls could not be settled.
     calls_max: usize,
+    /// How many calls were judged and let go.
+    settled: u64,
+    judged: Judged,
+    /// What was decided without the log, and of how many calls: it is asked again when there are many more.
+    decided: Option<(usize, Judged)>,
+    gave_up: Option<String>,
+    keeps_all: bool,
+}
+
+/// What was judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// How many calls that had returned.
+    pub calls: u64,
+    /// The last of them returned then.
+    pub upto: Instant,
+    /// Why what came after was not, if it should have been.
+    pub unjudged: Option<String>,
+}
+
+/// What is left of calls that were let go.
+#[derive(Debug, Default)]
+struct Past {
+    /// Pushes of items that no call that was let go took out.
+    pushes: BTreeMap<(QueueId, i64), Op>,
+    /// Pops of items whose pushes are still waited for.
+    early: BTreeMap<(QueueId, i64), Op>,
+    /// Pops that were given up, and may happen yet.
+    pops: Vec<(QueueId, Op)>,
+    queues: u64,
+    labels: BTreeMap<ftqueue::Label, QueueId>,
+    since: u64,
+    /// What is not known of it.
+    has_gaps: bool,
+}
+
+impl Default for Audit {
+    fn default() -> Audit {
+        Audit {
+            history: History::default(),
+            accounts: Accounts::default(),
+            applied: LogIndex::ZERO,
+            done: LogIndex::ZERO,
+            past: Past::default(),
+            items: Items::default(),
+            calls_max: CALLS_MAX,
+            settled: 0,
+            judged: Judged::default(),
+            decided: None,
+            gave_up: None,
+            keeps_all: false,
+        }
+    }
 }
 
 impl Audit {
@@ -33,8 +103,25 @@ impl Audit {
     /// Goes on from the queues and sessions as a machine has them, all commands up to `index` applied.
     pub fn found(&mut self, index: LogIndex, queues: &FtQueue) {
         self.accounts = Accounts::found(queues);
-        self.settled = Settled::found(index, &self.accounts);
-        self.applied = index;
+        (self.applied, self.done) = (index, index);
+        let mut past = Past {
+            labels: self.accounts.labels().collect(),
+            ..Past::default()
+        };
+        for (queue, qid) in self.accounts.items().zip((1..).map(QueueId)) {
+            past.queues = qid.0;
+            // One after the other, long before anything else.
+            for (item, at) in queue.zip(ALWAYS + 1..) {
+                past.push(qid, *item, at, at);
+            }
+        }
+        self.past = past;
+    }
+
+    /// Judges all calls of a history that somebody else keeps, from here on: nothing is let go.
+    pub fn set_history(&mut self, history: &History) {
+        self.keeps_all = true;
+        self.history = history.clone();
     }
 
     /// A command was committed at this place.
@@ -43,21 +130,58 @@ impl Audit {
         self.applied = index;
     }
 
-    /// Judges what there is, if it is much, and lets go of it.
+    /// Judges what there is, if it is much, and lets go of it. Everything up to `covered` is known: of what was asked, and of the log.
     ///
     /// # Errors
     /// What clients were answered cannot be explained.
-    pub fn settle(&mut self, at: Instant) -> Result<(), Violation> {
-        if self.history.calls().len() < self.calls_max.max(CALLS_MAX) {
+    pub fn settle(&mut self, at: Instant, covered: Instant) -> Result<(), Violation> {
+        if self.history.calls().len() < self.calls_max {
             return Ok(());
         }
-        self.judge(at)?;
-        let calls = self.history.calls_mut();
-        let over = self.settled.settle(calls, &mut self.accounts, self.applied);
-        self.calls_max = calls.len() + CALLS_MAX;
-        self.items
-            .settle(&over)
+        self.judge(at, covered)?;
+        self.let_go()
             .map_err(|detail| violated(Property::ItemsAccounted, at, detail))
+    }
+
+    /// Lets go of what was explained.
+    fn let_go(&mut self) -> Result<(), String> {
+        if self.keeps_all || self.gave_up.is_some() {
+            return Ok(());
+        }
+        let explained = explain(self.history.calls(), &self.accounts, self.done);
+        let end = explained.stuck.map_or(u64::MAX, |(order, _)| order);
+        let calls = self.history.calls_mut();
+        for (call, not_before) in calls.iter_mut().zip(&explained.not_before) {
+            if call.invoked < end {
+                call.not_before = Some(*not_before);
+            }
+        }
+        let is_over = |call: &mut Call| match call.returned {
+            Some(returned) => returned.order < end,
+            None => call.given_up && call.invoked < end,
+        };
+        let over: Vec<Call> = calls.extract_if(.., is_over).collect();
+        self.settled += over.iter().filter(|call| call.returned.is_some()).count() as u64;
+        self.calls_max = calls.len() + CALLS_MAX;
+        let low = calls.iter().filter_map(|call| call.not_before).min();
+        self.past.take(&over, &self.accounts);
+        (self.past.queues, self.past.labels) = (self.accounts.items().count() as u64, self.accounts.labels().collect());
+        let gone: BTreeSet<_> = over.iter().filter_map(|call| call.key).collect();
+        let claimed: BTreeSet<_> = calls.iter().filter_map(|call| call.key).collect();
+        let oldest = LogIndex(self.applied.0.saturating_sub(UNCLAIMED_MAX));
+        let low = low.unwrap_or(explained.done).min(explained.done);
+        let mut unclaimed = Vec::new();
+        self.accounts.forget(low, |key, applied| {
+            let is_needed = claimed.contains(key) || (applied.index > oldest && !gone.contains(key));
+            if !is_needed && !gone.contains(key) {
+                unclaimed.push(*applied);
+            }
+            is_needed
+        });
+        self.past.take_unclaimed(unclaimed);
+        self.done = explained.done;
+        self.decided = None;
+        self.items.settle(&over)
     }
 
     /// What each queue holds, by rising id, as a plain queue would.
@@ -65,17 +189,107 @@ impl Audit {
         self.accounts.items()
     }
 
-    /// Whether what clients were answered can be explained.
+    /// What was judged.
+    pub fn judged(&self) -> &Judged {
+        &self.judged
+    }
+
+    /// Whether what clients were answered can be explained. Everything up to `covered` is known: of what was asked, and of the log. What
+    /// is not judged is said by [`Audit::judged`].
     ///
     /// # Errors
-    /// It cannot.
-    pub fn judge(&self, at: Instant) -> Result<(), Violation> {
-        match judge(self.history.calls(), &self.accounts, &self.settled) {
-            Verdict::Linearizable => Ok(()),
-            Verdict::Not(window) => Err(Violation {
-                since: Some(window.from),
-                ..violated(Property::Linearizable, at, window.to_string())
-            }),
+    /// It cannot, and these calls prove it.
+    pub fn judge(&mut self, at: Instant, covered: Instant) -> Result<(), Violation> {
+        if self.gave_up.is_some() {
+            let waits = |call: &Call| call.returned.is_none() && !call.given_up;
+            self.history.calls_mut().retain(waits);
+            return Ok(());
+        }
+        let explained = explain(self.history.calls(), &self.accounts, self.done);
+        self.judged = Judged {
+            calls: self.settled + explained.calls as u64,
+            upto: explained.upto.max(self.judged.upto),
+            unjudged: None,
+        };
+        match explained.stuck {
+            Some((_, when)) if when <= covered => self.decide(covered, &explained, at)?,
+            _ => {}
+        }
+        if self.history.calls().len() > WAITING_MAX {
+            let why = format!("the log does not explain what was answered after {}", explained.upto);
+            self.gave_up = Some(why.clone());
+            self.judged.unjudged = Some(why);
+        }
+        Ok(())
+    }
+
+    /// Decides without the log about what had returned by `covered`; not again, before there is much more to decide.
+    fn decide(&mut self, covered: Instant, explained: &Explained, at: Instant) -> Result<(), Violation> {
+        let known = |call: &&Call| call.at <= covered;
+        let calls: Vec<Call> = self
+            .history
+            .calls()
+            .iter()
+            .filter(known)
+            .map(|call| Call {
+                returned: call.returned.filter(|returned| returned.at <= covered),
+                ..call.clone()
+            })
+            .collect();
+        let returns = || calls.iter().filter_map(|call| call.returned);
+        let returned = returns().count();
+        if let Some((upto, judged)) = &self.decided
+            && returned - (*upto).min(returned) <= upto / 8
+            && explained.calls <= *upto
+        {
+            self.judged = judged.clone();
+            return Ok(());
+        }
+        match judge_after(&calls, &self.before(&calls)) {
+            Verdict::Linearizable => {
+                self.judged.calls = self.settled + returned as u64;
+                let upto = returns().map(|returned| returned.at).max();
+                self.judged.upto = upto.unwrap_or(self.judged.upto);
+            }
+            Verdict::Not(window) => {
+                return Err(Violation {
+                    since: Some(window.from),
+                    ..violated(Property::Linearizable, at, window.to_string())
+                });
+            }
+            Verdict::Unknown(why) => self.judged.unjudged = Some(why),
+        }
+        self.decided = Some((returned, self.judged.clone()));
+        Ok(())
+    }
+
+    /// What was before the calls, and writes of which only the log tells.
+    fn before(&self, calls: &[Call]) -> Before {
+        let kept = self.past.pushes.iter().chain(&self.past.early);
+        let mut ops: Vec<(QueueId, Op)> = kept.map(|((qid, _), op)| (*qid, *op)).collect();
+        ops.extend(self.past.pops.iter().copied());
+        let claimed: BTreeSet<_> = calls.iter().filter_map(|call| call.key).collect();
+        let mut whole = !self.past.has_gaps;
+        for (key, applied) in &self.accounts.answers {
+            let op = |kind: Kind| Op {
+                from: ALWAYS,
+                to: NEVER,
+                kind,
+                call: None,
+            };
+            match applied.write {
+                _ if claimed.contains(key) || applied.answer.is_err() => {}
+                Write::Push { qid, item } => ops.push((qid, op(Kind::Push(item)))),
+                Write::Pop { qid } => ops.push((qid, op(Kind::Pop(None)))),
+                Write::CreateQueue { .. } => whole = false,
+            }
+        }
+        Before {
+            ops,
+            queues: self.past.queues,
+            labels: self.past.labels.clone(),
+            since: self.past.since,
+            whole,
         }
     }
 
@@ -90,6 +304,89 @@ impl Audit {
             .map_err(|detail| violated(Property::ItemsAccounted, at, detail))
     }
 }
+
+impl Past {
+    fn push(&mut self, qid: QueueId, item: i64, from: i64, to: i64) {
+        if self.early.remove(&(qid, item)).is_some() {
+            return;
+        }
+        let op = Op {
+            from,
+            to,
+            kind: Kind::Push(item),
+            call: None,
+        };
+        // Of items that are not distinct it is not known which is which.
+        self.has_gaps |= self.pushes.insert((qid, item), op).is_some();
+    }
+
+    fn pop(&mut self, qid: QueueId, item: i64, from: i64, to: i64) {
+        if self.pushes.remove(&(qid, item)).is_none() {
+            let op = Op {
+                from,
+                to,
+                kind: Kind::Pop(Some(item)),
+                call: None,
+            };
+            self.has_gaps |= self.early.insert((qid, item), op).is_some();
+        }
+    }
+
+    /// Keeps what later calls may follow from.
+    fn take(&mut self, over: &[Call], accounts: &Accounts) {
+        let returned = |call: &Call| call.returned.map_or(NEVER, |returned| returned.order as i64);
+        for call in over {
+            if let Operation::Write(Write::Push { qid, item }) = call.operation
+                && call.returned.is_none_or(|returned| returned.result.is_ok())
+            {
+                self.push(qid, item, call.invoked as i64, returned(call));
+            }
+            self.since = self
+                .since
+                .max(call.returned.map_or(call.invoked, |returned| returned.order));
+        }
+        for call in over {
+            let Operation::Write(Write::Pop { qid }) = call.operation else {
+                continue;
+            };
+            let from = call.invoked as i64;
+            let applied = || Some(accounts.answers.get(&call.key?)?.answer);
+            match call.returned.map(|returned| returned.result).or_else(applied) {
+                Some(Ok(Answer::Item(item))) => self.pop(qid, item, from, returned(call)),
+                Some(_) => {}
+                None if self.pops.len() < GIVEN_UP_MAX => {
+                    let op = Op {
+                        from,
+                        to: NEVER,
+                        kind: Kind::Pop(None),
+                        call: None,
+                    };
+                    self.pops.push((qid, op));
+                }
+                None => self.has_gaps = true,
+            }
+        }
+    }
+
+    /// Keeps what is known of writes that nobody claimed for long: of before the run, or of calls that were given up.
+    fn take_unclaimed(&mut self, mut unclaimed: Vec<Applied>) {
+        unclaimed.sort_unstable_by_key(|applied| applied.index);
+        for applied in unclaimed {
+            match (applied.write, applied.answer) {
+                (Write::Push { qid, item }, Ok(_)) if !self.pushes.contains_key(&(qid, item)) => {
+                    self.push(qid, item, ALWAYS, NEVER);
+                }
+                (Write::Pop { qid }, Ok(Answer::Item(item))) if self.pushes.remove(&(qid, item)).is_none() => {
+                    self.has_gaps = true;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// How far behind what was carried out of the nodes the answers are that are held against it: the clocks of Workers differ a little.
+pub(crate) const CLOCKS_DIFFER: Duration = Duration::from_millis(500);
 
 fn violated(property: Property, at: Instant, detail: String) -> Violation {
     Violation {

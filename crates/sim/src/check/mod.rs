@@ -4,8 +4,10 @@
 
 mod accounting;
 mod audit;
+mod explain;
 mod history;
 mod linearizability;
+mod monitor;
 mod safety;
 mod window;
 
@@ -14,9 +16,10 @@ use std::fmt;
 use raft_core::{Instant, NodeId};
 
 pub use accounting::{Accounts, Items};
-pub use audit::Audit;
+pub(crate) use audit::CLOCKS_DIFFER;
+pub use audit::{Audit, Judged};
 pub use history::{Call, CallId, History, Returned};
-pub use linearizability::{Settled, Verdict, Window, judge};
+pub use linearizability::{Verdict, Window, judge};
 pub use safety::Checker;
 
 /// A promise.
