@@ -52,6 +52,10 @@ pub(crate) struct Verdict {
     pub(crate) violations: Vec<(Instant, String)>,
     /// How many calls of clients were judged to be answered in some order of plain queues.
     pub(crate) judged: u64,
+    /// The last of them returned then.
+    pub(crate) upto: Instant,
+    /// Why others were not, if they should have been.
+    pub(crate) calls_unjudged: Option<String>,
     /// How many entries are committed.
     pub(crate) committed: u64,
     /// How far the checkers are behind what the Workers do, in virtual microseconds.
@@ -448,8 +452,8 @@ impl Panel<'_> {
 
     fn verdict(&self, html: &mut Html) {
         let verdict = self.verdict;
-        if let Some(why) = &verdict.unjudged {
-            html.pill("", "not judged", why);
+        if let (Some(why), true) = (&verdict.unjudged, verdict.violations.is_empty()) {
+            html.pill("", &format!("not judged: {}", short(why)), why);
         } else if let Some((at, text)) = verdict.violations.first() {
             html.raw("<span class=\"verdict bad\" role=\"alert\">");
             html.button(
@@ -464,11 +468,18 @@ impl Panel<'_> {
                  are explained by one order of plain queues.",
                 verdict.committed, verdict.judged
             );
-            html.pill(
-                "ok",
-                &format!("✓ safe · linearizable ({})", calls(verdict.judged)),
-                &title,
-            );
+            match &verdict.calls_unjudged {
+                Some(why) => {
+                    html.pill("ok", "✓ safe", &title);
+                    html.pill("", &format!("calls not judged: {}", short(why)), why);
+                }
+                None if verdict.judged == 0 => html.pill("ok", "✓ safe · no call has been answered yet", &title),
+                None => {
+                    let upto = verdict.upto.0 as f64 / 1e6;
+                    let text = format!("✓ safe · linearizable: {} up to {upto:.1} s", calls(verdict.judged));
+                    html.pill("ok", &text, &title);
+                }
+            }
         }
         let kept = self
             .runs
@@ -510,11 +521,25 @@ impl Panel<'_> {
     }
 }
 
+/// The first words of a reason; the whole stands in the title.
+fn short(why: &str) -> &str {
+    why.split([':', ';']).next().unwrap_or(why)
+}
+
+/// So many calls, in groups of three digits.
 fn calls(count: u64) -> String {
-    match count {
-        1 => "1 call".to_owned(),
-        count => format!("{count} calls"),
+    if count == 1 {
+        return "1 call".to_owned();
     }
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text + " calls"
 }
 
 #[derive(Default)]

@@ -222,6 +222,14 @@ impl Run {
         }
     }
 
+    /// Why nothing is said of what clients were answered, where that is not known: a file or a link keeps what went into nodes, not what
+    /// clients asked; of a scenario, it was judged when the run was made.
+    pub(crate) fn lacks_calls(&self) -> Option<String> {
+        let is_opened = self.id != trace::lockstep::LIVE && self.branch.is_none();
+        let why = "a file does not say what clients asked and were answered";
+        (is_opened && !self.is_judged_elsewhere).then(|| why.to_owned())
+    }
+
     /// A fault of this name begins, in these words, or is over.
     pub(crate) fn fault(&mut self, at: Instant, key: String, text: Option<String>) {
         let mut happened = Vec::new();

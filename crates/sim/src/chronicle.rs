@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::host::{Fact, Recovery};
 use raft_core::{HardState, Instant, LogIndex, NodeId};
-use trace::tape::{BeginError, Piece, Tape, Turn, TurnKind};
+use trace::tape::{BeginError, Durability, Piece, Tape, Turn, TurnKind};
 use trace::{Asked, Happening, What};
 
 use crate::check::{Audit, CLOCKS_DIFFER, CallId, Checker, History, Property, Violation};
@@ -21,13 +21,17 @@ pub struct Chronicle {
     pub audit: Audit,
     checker: Checker,
     /// Why the run cannot be judged, if it cannot.
-    unjudged: Option<&'static str>,
+    unjudged: Option<String>,
     has_opened: bool,
     /// Members that were seen to run.
     known: BTreeSet<NodeId>,
     /// Members whose disks were emptied since they ran last.
     wiped: BTreeSet<NodeId>,
     /// What a node told since its last flush, for the checker.
+    /// Members whose storage forgot what they had promised, and what they lack until they have it again.
+    forgot: BTreeMap<NodeId, LogIndex>,
+    /// How the last of them forgot.
+    forgetting: Option<String>,
     untold: BTreeMap<NodeId, Vec<(Instant, Fact)>>,
     facts: Vec<(Instant, Fact)>,
     calls: BTreeMap<u16, CallId>,
@@ -43,7 +47,7 @@ pub struct Chronicle {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
     /// Why it cannot be judged, if it cannot.
-    pub unjudged: Option<&'static str>,
+    pub unjudged: Option<String>,
     /// The promises that were broken, oldest first. After the first that is not about clients nothing else is looked for.
     pub violations: Vec<Violation>,
     /// How many calls have returned.
@@ -74,6 +78,8 @@ impl Chronicle {
             has_opened: false,
             known: BTreeSet::new(),
             wiped: BTreeSet::new(),
+            forgot: BTreeMap::new(),
+            forgetting: None,
             untold: BTreeMap::new(),
             facts: Vec::new(),
             calls: BTreeMap::new(),
@@ -158,7 +164,7 @@ impl Chronicle {
         let nodes: Vec<_> = members.iter().filter_map(|id| self.tape.node(*id)).collect();
         let at = self.tape.reached();
         if let Err(why) = self.checker.found(at, &nodes) {
-            self.unjudged = Some(why);
+            self.unjudged = Some(why.to_owned());
         }
         if let Some(furthest) = nodes.iter().max_by_key(|node| node.view().last_applied) {
             let applied = furthest.view().last_applied;
@@ -223,9 +229,15 @@ impl Chronicle {
     fn check(&mut self, turn: &Turn, facts: &mut Vec<(Instant, Fact)>) -> Result<(), Violation> {
         let id = turn.node;
         match turn.what {
-            TurnKind::Began { .. } => {
-                if self.wiped.remove(&id) {
-                    self.checker.wiped(id);
+            TurnKind::Began { durability, .. } => {
+                let how = match durability {
+                    _ if self.wiped.remove(&id) => Some("its disk was emptied"),
+                    Durability::Kept => None,
+                    Durability::Memory => Some("it keeps its log in memory"),
+                    Durability::Cleared => Some("its files were cleared away"),
+                };
+                if let Some(how) = how.filter(|_| self.known.contains(&id)) {
+                    self.forgets(turn.at, id, how);
                 }
                 let Some(node) = self.tape.node(id) else { return Ok(()) };
                 let begins_with_nothing = node.view().last_index() == LogIndex::ZERO;
@@ -253,8 +265,26 @@ impl Chronicle {
         Ok(())
     }
 
+    /// A member begins anew that had promised something. It is as good as any other once it has again what was committed by then. Raft promises
+    /// nothing to a cluster of which more than a minority has forgotten.
+    fn forgets(&mut self, at: Instant, id: NodeId, how: &str) {
+        self.checker.wiped(id);
+        let tape = &self.tape;
+        self.forgot.retain(|id, lacks| {
+            let view = tape.node(*id).map(|node| node.view());
+            view.is_none_or(|view| view.last_index() < *lacks)
+        });
+        self.forgot.insert(id, self.checker.committed_index());
+        self.forgetting = Some(format!("{id} has forgotten at {at} what it had promised: {how}"));
+        if self.forgot.len() * 2 >= self.tape.members().count() {
+            self.unjudged = self.forgetting.as_ref().map(|forgetting| {
+                format!("{forgetting}; so have others: of a cluster of which more than a minority forgets, Raft promises nothing")
+            });
+        }
+    }
+
     fn tell_begin(&mut self, turn: &Turn, see: &mut impl FnMut(Happening)) {
-        let TurnKind::Began { boot, recovery } = &turn.what else {
+        let TurnKind::Began { boot, recovery, .. } = &turn.what else {
             return;
         };
         let recovery = recovery.clone().or_else(|| {
@@ -312,7 +342,7 @@ impl Chronicle {
     /// What is known of the run's promises.
     pub fn judgement(&self) -> Judgement {
         Judgement {
-            unjudged: self.unjudged,
+            unjudged: self.unjudged.clone(),
             violations: self.violations.clone(),
             returned: self.returned,
             judged: self.audit.judged().calls,
@@ -323,7 +353,14 @@ impl Chronicle {
         }
     }
 
+    /// A promise is broken; by a node that forgot, perhaps: then nobody is to blame.
     fn violated(&mut self, violation: Violation, see: &mut impl FnMut(Happening)) {
+        if let Some(forgetting) = &self.forgetting {
+            self.unjudged.get_or_insert_with(|| {
+                format!("{forgetting}; Raft promises nothing then, and something was lost: {violation}")
+            });
+            return;
+        }
         see(Happening {
             at: violation.at,
             what: What::Violated {

@@ -16,7 +16,7 @@ use cluster::codec::{self, DecodeError};
 use cluster::host::{Fact, Recovery};
 use cluster::node::{BootError, Node, NodeInput, WriteId};
 use cluster::record::Step;
-pub use cluster::record::{Origin, Piece, Told};
+pub use cluster::record::{Durability, Origin, Piece, Told};
 use raft_core::{Duration, Instant, NodeId};
 use std::fmt;
 
@@ -92,6 +92,8 @@ pub enum TurnKind {
         boot: u32,
         /// What it found on its disk; none for one that goes on from a state.
         recovery: Option<Recovery>,
+        /// What became of what its earlier boots had promised.
+        durability: Durability,
     },
     /// A flush is done: what it wrote is durable.
     Synced(WriteId),

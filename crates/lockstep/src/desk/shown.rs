@@ -114,7 +114,9 @@ impl Desk {
             violations = run.judged_elsewhere.clone();
         }
         Verdict {
-            unjudged: judgement.unjudged.map(str::to_owned),
+            unjudged: judgement.unjudged,
+            calls_unjudged: judgement.calls_unjudged.or_else(|| run.lacks_calls()),
+            upto: judgement.judged_upto,
             violations,
             judged: judgement.judged,
             committed: judgement.committed.0,

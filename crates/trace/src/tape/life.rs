@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use cluster::codec;
 use cluster::host::{Fact, MessageId, Recovery};
 use cluster::node::{Node, NodeInput, NodeOutbox, WriteId};
-use cluster::record::Step;
+use cluster::record::{Durability, Step};
 use raft_core::{Duration, Instant};
 
 use super::store::{Kept, Store};
@@ -26,6 +26,7 @@ pub(super) struct Life {
     /// The node as it is after [`Life::done`] steps; none once the life is over and carried out.
     head: Option<Node>,
     recovery: Option<Recovery>,
+    durability: Durability,
     /// Whether its beginning, and its end, were carried out.
     has_begun: bool,
     has_ended: bool,
@@ -61,13 +62,20 @@ struct State {
 impl Life {
     pub(super) fn begin(boot: u32, origin: Origin, at: Instant, store: &mut Store) -> Result<Life, BeginError> {
         let mut outbox = NodeOutbox::default();
-        let (node, recovery) = match origin {
-            Origin::Disk { config, files, .. } => {
+        let (node, recovery, durability) = match origin {
+            Origin::Disk {
+                config,
+                files,
+                durability,
+            } => {
                 let files = [&files[0][..], &files[1]];
                 let (node, recovery) = Node::boot(config, files, at, &mut outbox).map_err(BeginError::Boot)?;
-                (node, Some(recovery))
+                (node, Some(recovery), durability)
             }
-            Origin::State(bytes) => (Node::load(&bytes).map_err(BeginError::State)?, None),
+            Origin::State(bytes) => {
+                let node = Node::load(&bytes).map_err(BeginError::State)?;
+                (node, None, Durability::Kept)
+            }
         };
         let mut life = Life {
             boot,
@@ -76,6 +84,7 @@ impl Life {
             messages_sent: node.messages_sent(),
             head: None,
             recovery,
+            durability,
             has_begun: false,
             has_ended: false,
             done: 0,
@@ -189,6 +198,7 @@ impl Life {
             return TurnKind::Began {
                 boot: self.boot,
                 recovery: self.recovery.take(),
+                durability: self.durability,
             };
         }
         let Some(step) = self.coming.pop_front() else {

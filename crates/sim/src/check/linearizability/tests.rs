@@ -405,7 +405,15 @@ fn what_a_red_verdict_names_proves_it() {
         calls.extend(lost.cloned());
         calls.sort_by_key(|call| call.id);
         calls.dedup();
-        assert!(!exhaustive::has_order(&calls), "{window}");
+        assert!(
+            !exhaustive::has_order(&calls),
+            "{window}\n{:#?}",
+            history
+                .calls()
+                .iter()
+                .map(|call| format!("{call} [{}, {:?}]", call.invoked, call.returned.map(|it| it.order)))
+                .collect::<Vec<_>>()
+        );
         named += 1;
     }
     assert!(named > 3_000, "{named}");

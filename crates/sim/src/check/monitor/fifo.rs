@@ -23,12 +23,15 @@ struct Item {
     /// The first that saw it in front had seen it by then; [`NEVER`] if nobody did.
     seen_by: i64,
     first: Option<usize>,
-    /// The last that saw it, or its pop, began then: until then it is in the queue; [`NEVER`] if it never left.
+    /// Until then it is in the queue: the last that saw it, or its pop, began then; [`NEVER`] if it never left.
     left_after: i64,
     last: Option<usize>,
-    /// When the last that only looked began.
+    /// When the last that only looked began, and which that is.
     top_after: i64,
+    top: Option<usize>,
     has_left: bool,
+    /// When its pop had returned; [`NEVER`] if there is none.
+    popped_by: i64,
 }
 
 /// A pop or a top that found nothing, between these.
@@ -95,7 +98,9 @@ fn items(ops: &[Op]) -> Result<Vec<Item>, Decision> {
                 left_after: NEVER,
                 last: None,
                 top_after: i64::MIN,
+                top: None,
                 has_left: false,
+                popped_by: NEVER,
             });
         }
     }
@@ -116,19 +121,20 @@ fn items(ops: &[Op]) -> Result<Vec<Item>, Decision> {
         }
         if op.kind == Kind::Top(value) {
             if op.from > item.top_after {
-                item.top_after = op.from;
-                if !item.has_left {
-                    item.last = op.call;
-                }
+                (item.top_after, item.top) = (op.from, op.call);
             }
         } else if item.has_left {
             return Err(Decision::Broken([item.last, op.call].into_iter().flatten().collect()));
         } else {
             (item.has_left, item.left_after, item.last) = (true, op.from, op.call);
+            item.popped_by = op.to;
         }
     }
     // A push without an answer whose item nobody saw may as well never have been.
     items.retain(|item| item.pushed_before != NEVER || item.first.is_some() || item.seen_by != NEVER);
+    if let Some(item) = items.iter().find(|item| item.popped_by < item.top_after) {
+        return Err(Decision::Broken([item.last, item.top].into_iter().flatten().collect()));
+    }
     for item in &mut items {
         if item.seen_by < item.pushed_after {
             return Err(Decision::Broken(
@@ -154,7 +160,7 @@ fn broken(items: &[Item], gaps: &[Gap]) -> Option<Vec<usize>> {
 fn calls_of(items: &[Item]) -> Vec<usize> {
     let mut calls: Vec<usize> = items
         .iter()
-        .flat_map(|item| [item.push, item.first, item.last])
+        .flat_map(|item| [item.push, item.first, item.last, item.top])
         .flatten()
         .collect();
     calls.sort_unstable();
@@ -162,7 +168,7 @@ fn calls_of(items: &[Item]) -> Vec<usize> {
     calls
 }
 
-/// An item that was seen in front before one left that had been pushed before it.
+/// An item that was seen in front before one left that had been pushed before it; of several the first that was seen.
 fn out_of_turn(items: &[Item]) -> Option<Vec<usize>> {
     let mut by_end: Vec<&Item> = items.iter().collect();
     by_end.sort_unstable_by_key(|item| item.pushed_before);
@@ -170,6 +176,7 @@ fn out_of_turn(items: &[Item]) -> Option<Vec<usize>> {
     by_begin.sort_unstable_by_key(|item| item.pushed_after);
     let mut earlier = by_end.into_iter().peekable();
     let mut stays: Option<&Item> = None;
+    let mut first: Option<[&Item; 2]> = None;
     for item in by_begin {
         while let Some(pushed) = earlier.next_if(|earlier| earlier.pushed_before < item.pushed_after) {
             stays = stays
@@ -178,11 +185,12 @@ fn out_of_turn(items: &[Item]) -> Option<Vec<usize>> {
         }
         if let Some(stays) = stays
             && item.seen_by < stays.left_after
+            && first.is_none_or(|[_, first]| item.seen_by < first.seen_by)
         {
-            return Some(calls_of(&[*stays, *item]));
+            first = Some([stays, item]);
         }
     }
-    None
+    first.map(|[stays, item]| calls_of(&[*stays, *item]))
 }
 
 /// Two items of which each was seen in front before the other was, or left.
@@ -266,10 +274,14 @@ fn never_empty(items: &[Item], gaps: &[Gap]) -> Option<Vec<usize>> {
 fn take_away(items: &mut [Item], gaps: &[Gap], lost_pops: &[i64]) -> Option<Vec<usize>> {
     let must = deadlines(items, gaps);
     // Certain are the deadlines that what was answered sets. The earliest pops have the least to wait for.
-    for (pop, (deadline, place, by)) in must.iter().enumerate() {
+    for (pop, (deadline, ..)) in must.iter().enumerate() {
         if lost_pops.get(pop).is_none_or(|from| from >= deadline) {
-            let mut calls = calls_of(&[items[*place]]);
-            calls.extend(*by);
+            // So many must have left by then, and fewer pops had begun.
+            let all = must[..=pop].iter();
+            let mut calls: Vec<usize> = all
+                .flat_map(|(_, place, by)| [items[*place].push, items[*place].first, *by])
+                .flatten()
+                .collect();
             calls.sort_unstable();
             calls.dedup();
             return Some(calls);
@@ -336,9 +348,8 @@ fn sizes(items: &[Item], ops: &[Op], lost_pops: &[i64]) -> Decision {
     // How many can be there, and how many must, from each moment on.
     let mut changes: Vec<(i64, i64, i64)> = Vec::new();
     for item in items {
-        let gone_by = if item.has_left { item.left_by(ops) } else { NEVER };
         changes.push((item.pushed_after, 1, 0));
-        changes.push((gone_by, -1, 0));
+        changes.push((item.popped_by, -1, 0));
         if item.pushed_before < item.left_after {
             changes.push((item.pushed_before, 0, 1));
             changes.push((item.left_after, 0, -1));
@@ -372,17 +383,6 @@ fn sizes(items: &[Item], ops: &[Op], lost_pops: &[i64]) -> Decision {
         }
     }
     Decision::Open("sizes were asked for, and the search for an order gave up")
-}
-
-impl Item {
-    /// When its pop had returned.
-    fn left_by(&self, ops: &[Op]) -> i64 {
-        let pop = ops
-            .binary_search_by_key(&self.last, |op| op.call)
-            .ok()
-            .filter(|_| self.last.is_some());
-        pop.map_or(NEVER, |place| ops[place].to)
-    }
 }
 
 /// The greatest of any stretch of a list, in few steps.
