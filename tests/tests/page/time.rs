@@ -19,7 +19,7 @@ pub(crate) fn past(page: &Page) -> Value {
 
 /// Presses a button of the recorder.
 pub(crate) fn presses(page: &Page, does: &str) {
-    eventually(5.0, does, || {
+    eventually(20.0, does, || {
         let pressed = page.eval(&format!(
             "const button = document.querySelector('[data-do=\"{does}\"]'); button?.click(); return !!button;"
         ));
@@ -38,7 +38,7 @@ fn says(page: &Page, field: &str, text: &str) {
 /// Shows an instant, in virtual microseconds, and waits until it is shown.
 pub(crate) fn look(page: &Page, at_us: u64) -> Value {
     page.eval(&format!("await ftqueue.look({})", at_us as f64 / 1000.0));
-    eventually(5.0, "the instant", || {
+    eventually(20.0, "the instant", || {
         let shown = past(page);
         (shown["at_us"] == at_us).then_some(shown)
     })
