@@ -195,6 +195,7 @@ fn figures(asked: &Fuzz, sum: &Sum, wall_seconds: f64, uncovered: &[&str]) -> Va
         "wall_seconds": wall_seconds,
         "seed": null,
         "violations": [],
+        "unjudged": sum.unjudged,
         "coverage": coverage,
         "uncovered": uncovered,
         "repeat": null,
@@ -225,6 +226,10 @@ fn words(asked: &Fuzz, sum: &Sum, found: Option<&Found<'_>>, wall_seconds: f64) 
                 .as_deref()
                 .map_or_else(|| found.again(asked), replays),
             found.violation,
+        )),
+        None if sum.unjudged > 0 => text.push_str(&format!(
+            "no promise was broken; {} of the runs were not wholly judged\n",
+            sum.unjudged
         )),
         None => text.push_str("no promise was broken\n"),
     }

@@ -23,6 +23,8 @@ pub(crate) struct Sum {
     pub(crate) events: u64,
     pub(crate) virtual_us: u64,
     pub(crate) coverage: Coverage,
+    /// How many runs were not wholly judged.
+    pub(crate) unjudged: u64,
     /// The run of the least seed that failed.
     pub(crate) failure: Option<Failure>,
     /// Whether a seed below that of the failure was not finished.
@@ -42,6 +44,7 @@ impl Sum {
         self.events += outcome.events;
         self.virtual_us += outcome.virtual_time.0;
         self.coverage.add(&outcome.coverage);
+        self.unjudged += u64::from(outcome.unjudged.is_some());
     }
 }
 
