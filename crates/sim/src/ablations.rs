@@ -18,6 +18,12 @@ pub struct Hunt {
     pub caught: Option<(u64, Violation)>,
 }
 
+/// The golden script of raft-core that shows what a rule is for, where no fault of the simulator reaches it yet: an answer that
+/// outlives two leaderships wants delays with heavy tails.
+pub fn shown_by_script(rule: Rule) -> Option<&'static str> {
+    (rule == Rule::OnlyAcceptanceConfirms).then_some("ablated_only_acceptance_confirms")
+}
+
 /// The run in which a seed looks for a rule. Most are found by the common swarm; where it would take long, the swarm is one of
 /// those faults that can show the rule.
 pub fn scenario(rule: Rule, seed: u64) -> Scenario {

@@ -284,6 +284,9 @@ mod exhaustive {
     }
 }
 
+/// A call under way: its operation, and what the queue has answered by now.
+type Open = (CallId, Operation, Option<Result<Answer, QueueError>>);
+
 /// Draws a history of up to eight calls. Of most, answers are what a machine gave at some moment between invocation and return; then
 /// some are changed. Others are wild.
 fn drawn(random: &mut impl rand::Rng, with_sizes: bool, with_queues: bool) -> History {
@@ -297,7 +300,7 @@ fn drawn(random: &mut impl rand::Rng, with_sizes: bool, with_queues: bool) -> Hi
     }
     let wild = draw(3) == 0;
     let wrong = if wild { 1 } else { 6 + draw(12) };
-    let mut open: Vec<(CallId, Operation, Option<Result<Answer, QueueError>>)> = Vec::new();
+    let mut open: Vec<Open> = Vec::new();
     let (mut pushed, mut calls) = (0, 0);
     let most = 2 + draw(7);
     loop {
