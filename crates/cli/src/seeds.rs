@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use sim::{Coverage, Outcome, Scenario, Wanted, run};
+use sim::{Coverage, Outcome, Scenario, Service, Wanted, run};
 
 use crate::signals::Signals;
 
@@ -23,6 +23,7 @@ pub(crate) struct Sum {
     pub(crate) events: u64,
     pub(crate) virtual_us: u64,
     pub(crate) coverage: Coverage,
+    pub(crate) service: Service,
     /// The run of the least seed that failed.
     pub(crate) failure: Option<Failure>,
     /// Whether a seed below that of the failure was not finished.
@@ -37,11 +38,12 @@ pub(crate) struct Failure {
 }
 
 impl Sum {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, seed: u64, outcome: &Outcome) {
         self.runs += 1;
         self.events += outcome.events;
         self.virtual_us += outcome.virtual_time.0;
         self.coverage.add(&outcome.coverage);
+        self.service.add(seed, outcome);
     }
 }
 
@@ -172,7 +174,7 @@ impl Results {
     /// Adds runs to the sum in the order of their seeds, and nothing after one that failed: the sum is the same on any number of threads.
     fn add_in_order(&mut self) {
         while let Some(outcome) = self.waiting.remove(&self.next) {
-            self.sum.add(&outcome);
+            self.sum.add(self.next, &outcome);
             if outcome.violation.is_some() {
                 self.waiting.clear();
                 return;
@@ -186,7 +188,7 @@ impl Results {
         let failed = self.sum.failure.as_ref().map(|failure| failure.scenario.settings.seed);
         for (seed, outcome) in std::mem::take(&mut self.waiting) {
             if failed.is_none_or(|failed| seed <= failed) {
-                self.sum.add(&outcome);
+                self.sum.add(seed, &outcome);
             }
         }
         self.sum.may_fail_below = failed.is_some_and(|failed| self.next < failed);

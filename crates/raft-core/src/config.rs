@@ -163,6 +163,8 @@ rules! {
     sessions_in_snapshot, SessionsInSnapshot, "§7, §8";
     /// Term and vote are written as one. The host's rule.
     hard_state_in_one_record, HardStateInOneRecord, "figure 2";
+    /// A log or a message of another epoch, which is another history of the cluster, is refused. The host's rule.
+    refuse_other_epoch, RefuseOtherEpoch, "figure 2";
     /// A node that finds damage in what it acknowledged takes no part. The host's rule.
     refuse_damaged_log, RefuseDamagedLog, "figure 2";
 }

@@ -8,7 +8,7 @@ use raft_core::{Instant, Term};
 use crate::plan::Tail;
 
 /// One node's disk.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     files: [File; 2],
     /// Which of them is in use.
@@ -17,7 +17,7 @@ pub(crate) struct Disk {
     flushes: VecDeque<Flush>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct File {
     bytes: Vec<u8>,
     flushed: usize,
@@ -45,6 +45,23 @@ pub(crate) enum Harm {
 }
 
 impl Disk {
+    /// A disk whose first file is this, all of it flushed.
+    pub(crate) fn holding(file: Vec<u8>) -> Disk {
+        let file = File {
+            flushed: file.len(),
+            bytes: file,
+        };
+        Disk {
+            files: [file, File::default()],
+            ..Disk::default()
+        }
+    }
+
+    /// Whether nothing was ever written to it, or all of that is gone.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.iter().all(|file| file.bytes.is_empty())
+    }
+
     pub(crate) fn files(&self) -> [&[u8]; 2] {
         [&self.files[0].bytes, &self.files[1].bytes]
     }

@@ -9,7 +9,7 @@ use super::{Accounts, History, Items, Property, Settled, Verdict, Violation, jud
 const CALLS_MAX: usize = 32 * 1024;
 
 /// All that is known of what clients asked and were answered, and of what was committed for it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Audit {
     /// What clients do.
     pub history: History,

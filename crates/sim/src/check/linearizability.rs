@@ -53,7 +53,7 @@ pub fn judge(calls: &[Call], accounts: &Accounts, settled: &Settled) -> Verdict 
 }
 
 /// What is left of calls that were judged and let go, so that later ones can be judged without them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Settled {
     /// The last place in the log at which one of them happened.
     done: LogIndex,
