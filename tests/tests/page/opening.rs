@@ -102,18 +102,19 @@ fn is_shown(page: &Page, nodes: usize, own: usize) {
     eventually(5.0, "the header of the run", || {
         page.text("header").contains(&up).then_some(())
     });
-    // Every node of it can be crashed, in a branch.
-    page.eval(&format!("document.querySelector('[data-node=\"{nodes}\"]').click()"));
-    eventually(5.0, "a branch", || {
-        let shown = past(page);
-        (shown["run"] != 0 && shown["nodes"][nodes - 1]["up"] == false).then_some(())
-    });
+    // It is compared with the run that it stands beside.
     presses(page, "compare 0");
     if nodes != own {
         eventually(5.0, "the comparison", || {
             page.text(".comparison").contains("membership").then_some(())
         });
     }
+    // Every node of it can be crashed, in a branch.
+    page.eval(&format!("document.querySelector('[data-node=\"{nodes}\"]').click()"));
+    eventually(5.0, "a branch", || {
+        let shown = past(page);
+        (shown["run"] != 0 && shown["nodes"][nodes - 1]["up"] == false).then_some(())
+    });
     // And back: the page's own cluster, which ran on.
     presses(page, "show 0");
     page.eval("await ftqueue.look()");
