@@ -11,6 +11,7 @@ pub mod client;
 pub mod clock;
 pub mod codec;
 pub mod command_line;
+pub mod disk;
 mod epoch;
 pub mod host;
 mod journal;

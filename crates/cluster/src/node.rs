@@ -131,12 +131,15 @@ pub struct NodeOutbox {
 }
 
 /// Which log file to go on in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenDisk {
     /// The file, 0 or 1.
     pub file: usize,
     /// How much of it to keep, in bytes.
     pub keep: u64,
+    /// The last of the bytes to keep, to be written once more in their place: a flush of them may have failed, and another would
+    /// not make durable what only a cache shows.
+    pub again: Vec<u8>,
 }
 
 impl NodeOutbox {
@@ -252,9 +255,15 @@ impl Node {
             dropped_bytes: found.dropped_bytes,
             wall_ms: 0.0,
         };
+        let unsure = if rules.rewrite_after_failed_flush {
+            found.vouched_bytes as usize..found.valid_bytes as usize
+        } else {
+            0..0
+        };
         let open_disk = OpenDisk {
             file: found.file,
             keep: found.valid_bytes,
+            again: disk[found.file].get(unsure).unwrap_or_default().to_vec(),
         };
         let writer = Writer::new(identity, found.generation, found.valid_bytes);
         let recovered = raft_core::Recovered {
@@ -288,11 +297,11 @@ impl Node {
             recorder: Recorder::default(),
             journal: Journal::after_boot(recovery.last_index),
         };
-        out.open_disk = Some(open_disk);
         if open_disk.keep > 0 {
             // What was found may still lie in a cache of the operating system, written by a boot that crashed.
             node.ask_for_sync(None, out);
         }
+        out.open_disk = Some(open_disk);
         node.flush(out);
         Ok((node, recovery))
     }

@@ -163,6 +163,11 @@ rules! {
     sessions_in_snapshot, SessionsInSnapshot, "§7, §8";
     /// Term and vote are written as one. The host's rule.
     hard_state_in_one_record, HardStateInOneRecord, "figure 2";
+    /// What a node finds on its disk and no record vouches for is written once more before it is flushed: a flush of it may have failed.
+    /// The host's rule.
+    rewrite_after_failed_flush, RewriteAfterFailedFlush, "figure 2";
+    /// A disk's count of the bytes that it wrote is believed only if it can be true and the file has grown by it. The host's rule.
+    believe_only_plausible_counts, BelieveOnlyPlausibleCounts, "figure 2";
     /// A node that finds damage in what it acknowledged takes no part. The host's rule.
     refuse_damaged_log, RefuseDamagedLog, "figure 2";
 }

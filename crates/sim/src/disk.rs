@@ -1,26 +1,67 @@
-//! A disk: two log files, of whose bytes a part is flushed.
+//! A disk: two log files, of whose bytes a part is flushed; and what files do that lie.
 
 use std::collections::VecDeque;
 
+use cluster::disk::{DiskError, Flushing, RawFile};
 use cluster::node::{OpenDisk, WriteId};
-use raft_core::{Instant, Term};
+use raft_core::{Instant, Rules, Term};
+use serde::{Deserialize, Serialize};
 
 use crate::plan::Tail;
 
-/// One node's disk.
-#[derive(Debug, Default)]
+/// One node's disk: the code that Workers run, over files of which it is known what they hold.
+#[derive(Debug)]
 pub(crate) struct Disk {
-    files: [File; 2],
-    /// Which of them is in use.
-    current: usize,
+    disk: cluster::disk::Disk<File>,
     /// Flushes under way, in the order in which they were asked for and complete.
     flushes: VecDeque<Flush>,
 }
 
+/// A file as a cache shows it, and what of it is on the disk.
 #[derive(Debug, Default)]
 struct File {
     bytes: Vec<u8>,
+    /// Up to here nothing waits to be written out.
     flushed: usize,
+    /// What the cache shows below that, and the disk does not have.
+    holes: Vec<Hole>,
+    /// How it counts what it writes, if not truly.
+    miscounts: Option<Miscount>,
+}
+
+/// Bytes whose flush failed: the cache has them and believes them written out.
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    begin: usize,
+    end: usize,
+    /// They have been written again since: the next flush takes them along.
+    rewritten: bool,
+}
+
+/// What a file answers to a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Miscount {
+    /// It writes nothing, and answers −8 as an unsigned number of 32 bits.
+    Minus8,
+    /// It writes nothing and says so, for ever.
+    Zero,
+    /// It writes nothing, and answers no number.
+    NotANumber,
+    /// It writes a half, and says that it wrote all.
+    HalfForAll,
+    /// It writes a half and says so: nothing is wrong with that.
+    Half,
+}
+
+impl Miscount {
+    /// Every one.
+    pub(crate) const ALL: [Miscount; 5] = [
+        Miscount::Minus8,
+        Miscount::Zero,
+        Miscount::NotANumber,
+        Miscount::HalfForAll,
+        Miscount::Half,
+    ];
 }
 
 /// A flush under way.
@@ -30,9 +71,8 @@ pub(crate) struct Flush {
     pub(crate) done_at: Instant,
     /// The node's term when it asked.
     pub(crate) term: Term,
-    /// What is flushed with it: this file, up to here.
-    file: usize,
-    end: usize,
+    /// What is flushed with it.
+    part: Flushing,
 }
 
 /// What a crash did to the bytes that were not flushed.
@@ -45,30 +85,48 @@ pub(crate) enum Harm {
 }
 
 impl Disk {
-    pub(crate) fn files(&self) -> [&[u8]; 2] {
-        [&self.files[0].bytes, &self.files[1].bytes]
+    /// An empty disk.
+    pub(crate) fn new(rules: &Rules) -> Disk {
+        let mut disk =
+            cluster::disk::Disk::new([File::default(), File::default()]).expect("these files know their size");
+        if !rules.believe_only_plausible_counts {
+            disk.believe_everything();
+        }
+        Disk {
+            disk,
+            flushes: VecDeque::new(),
+        }
     }
 
-    /// Goes on where a node that boots wants to.
-    pub(crate) fn open(&mut self, open: OpenDisk) {
-        self.current = open.file;
-        self.files[open.file].truncate(open.keep as usize);
+    pub(crate) fn files(&self) -> [&[u8]; 2] {
+        self.disk.files().each_ref().map(|file| &file.bytes[..])
+    }
+
+    /// Does what a node that boots wants, at once: goes on where it says, adds these bytes and flushes everything.
+    pub(crate) fn boot(&mut self, open: Option<&OpenDisk>, bytes: &[u8]) -> Result<(), DiskError> {
+        self.flushes.clear();
+        self.disk.measure()?;
+        if let Some(open) = open {
+            self.disk.go_on(open)?;
+        }
+        self.disk.append(bytes)?;
+        self.disk.flush()
     }
 
     /// Goes on in the other file, from its beginning.
-    pub(crate) fn switch(&mut self) {
-        self.current = 1 - self.current;
-        self.files[self.current].truncate(0);
+    pub(crate) fn switch(&mut self) -> Result<(), DiskError> {
+        self.disk.switch()
     }
 
-    pub(crate) fn append(&mut self, bytes: &[u8]) {
-        self.files[self.current].bytes.extend_from_slice(bytes);
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
+        self.disk.append(bytes)
     }
 
-    /// Flushes everything, at once: what a host does at boot.
-    pub(crate) fn flush_now(&mut self) {
-        self.flushes.clear();
-        self.note_flushed(self.current, self.files[self.current].bytes.len());
+    /// How writes are counted from now on.
+    pub(crate) fn set_miscount(&mut self, miscounts: Option<Miscount>) {
+        for file in self.disk.files_mut() {
+            file.miscounts = miscounts;
+        }
     }
 
     /// Begins to flush what is there now. It is done at `done_at`, but not before the flush before it.
@@ -78,20 +136,30 @@ impl Disk {
             write,
             done_at,
             term,
-            file: self.current,
-            end: self.files[self.current].bytes.len(),
+            part: self.disk.begin_flush(),
         });
         done_at
     }
 
     /// The last of the flushes that are done by now, if any is; it stands for those before it.
-    pub(crate) fn take_done(&mut self, now: Instant) -> Option<Flush> {
+    ///
+    /// # Errors
+    /// One failed.
+    pub(crate) fn take_done(&mut self, now: Instant) -> Result<Option<Flush>, DiskError> {
         let mut last = None;
         while let Some(flush) = self.flushes.pop_front_if(|flush| flush.done_at <= now) {
-            self.note_flushed(flush.file, flush.end);
+            self.disk.finish_flush(flush.part)?;
             last = Some(flush);
         }
-        last
+        Ok(last)
+    }
+
+    /// The flush that is done first fails. The kernel tells its process once, and takes the pages for written out.
+    pub(crate) fn fail_flush(&mut self) {
+        self.flushes.clear();
+        for file in self.disk.files_mut() {
+            file.forget_unflushed();
+        }
     }
 
     /// When the next flush is done.
@@ -101,13 +169,13 @@ impl Disk {
 
     /// How many bytes are written and not flushed.
     pub(crate) fn unflushed(&self) -> usize {
-        self.files.iter().map(File::unflushed).sum()
+        self.disk.files().iter().map(File::unflushed).sum()
     }
 
     /// The node crashes, or the power fails.
     pub(crate) fn crash(&mut self, tail: Tail) -> Harm {
         self.flushes.clear();
-        let harms = self.files.each_mut().map(|file| file.crash(tail));
+        let harms = self.disk.files_mut().each_mut().map(|file| file.crash(tail));
         harms.into_iter().find(|harm| *harm != Harm::None).unwrap_or(Harm::None)
     }
 
@@ -115,25 +183,57 @@ impl Disk {
     pub(crate) fn flip_acknowledged(&mut self, per_mille: u16, bit: u8) -> bool {
         /// The last records may have none after them that vouches for them.
         const LAST_BYTES: usize = 4096;
-        let file = &mut self.files[self.current];
+        let in_use = self.disk.in_use();
+        let file = &mut self.disk.files_mut()[in_use];
         let Some(old) = file.flushed.checked_sub(LAST_BYTES).filter(|old| *old > 0) else {
             return false;
         };
         file.flip(old * usize::from(per_mille) / 1000, bit);
         true
     }
+}
 
-    /// Everything is gone.
-    pub(crate) fn wipe(&mut self) {
-        *self = Disk::default();
+impl RawFile for File {
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, String> {
+        let half = bytes.len().div_ceil(2);
+        let (written, said) = match self.miscounts {
+            None => (bytes.len(), bytes.len() as f64),
+            Some(Miscount::Minus8) => (0, f64::from(u32::MAX - 7)),
+            Some(Miscount::Zero) => (0, 0.0),
+            Some(Miscount::NotANumber) => (0, f64::NAN),
+            Some(Miscount::HalfForAll) => (half, bytes.len() as f64),
+            Some(Miscount::Half) => (half, half as f64),
+        };
+        self.write(at as usize, &bytes[..written]);
+        Ok(said)
     }
 
-    /// What is flushed in the file in use takes the place of the other.
-    fn note_flushed(&mut self, file: usize, end: usize) {
-        self.files[file].flushed = self.files[file].flushed.max(end);
-        if file == self.current {
-            self.files[1 - file].truncate(0);
-        }
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, String> {
+        let there = self.bytes.get(at as usize..).unwrap_or_default();
+        let count = there.len().min(into.len());
+        into[..count].copy_from_slice(&there[..count]);
+        Ok(count as f64)
+    }
+
+    fn size(&mut self) -> Result<f64, String> {
+        Ok(self.bytes.len() as f64)
+    }
+
+    fn truncate(&mut self, bytes: u64) -> Result<(), String> {
+        let length = bytes as usize;
+        self.bytes.truncate(length);
+        self.flushed = self.flushed.min(length);
+        self.holes.retain_mut(|hole| {
+            hole.end = hole.end.min(length);
+            hole.begin < hole.end
+        });
+        Ok(())
+    }
+
+    fn flush(&mut self, end: u64) -> Result<(), String> {
+        self.flushed = self.flushed.max((end as usize).min(self.bytes.len()));
+        self.holes.retain(|hole| !hole.rewritten);
+        Ok(())
     }
 }
 
@@ -142,12 +242,55 @@ impl File {
         self.bytes.len() - self.flushed
     }
 
-    fn truncate(&mut self, length: usize) {
-        self.bytes.truncate(length);
-        self.flushed = self.flushed.min(length);
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        if at > self.bytes.len() {
+            self.bytes.resize(at, 0);
+        }
+        let end = at + bytes.len();
+        if !self.holes.is_empty() {
+            self.rewrite_holes(at, end);
+        }
+        let over = (self.bytes.len() - at).min(bytes.len());
+        self.bytes[at..at + over].copy_from_slice(&bytes[..over]);
+        self.bytes.extend_from_slice(&bytes[over..]);
+    }
+
+    /// What is written again is written out again.
+    fn rewrite_holes(&mut self, at: usize, end: usize) {
+        for hole in std::mem::take(&mut self.holes) {
+            let (begin, until) = (hole.begin.max(at), hole.end.min(end));
+            if begin >= until {
+                self.holes.push(hole);
+                continue;
+            }
+            let mut part = |begin, end, rewritten| {
+                if begin < end {
+                    self.holes.push(Hole { begin, end, rewritten });
+                }
+            };
+            part(hole.begin, begin, hole.rewritten);
+            part(begin, until, true);
+            part(until, hole.end, hole.rewritten);
+        }
+    }
+
+    /// A flush fails: what waited to be written out is believed to be, and is not on the disk.
+    fn forget_unflushed(&mut self) {
+        for hole in &mut self.holes {
+            hole.rewritten = false;
+        }
+        if self.unflushed() > 0 {
+            self.holes.push(Hole {
+                begin: self.flushed,
+                end: self.bytes.len(),
+                rewritten: false,
+            });
+            self.flushed = self.bytes.len();
+        }
     }
 
     fn crash(&mut self, tail: Tail) -> Harm {
+        self.miscounts = None;
         let unflushed = self.unflushed();
         let (left, harm) = match tail {
             _ if unflushed == 0 => (0, Harm::None),
@@ -160,6 +303,12 @@ impl File {
         if let (Tail::Flipped { per_mille, bit }, Harm::Flipped) = (tail, harm) {
             self.flip(self.flushed + unflushed * usize::from(per_mille) / 1000, bit);
         }
+        if tail != Tail::Kept {
+            // The power failed, and with it went what only the cache had.
+            for hole in self.holes.drain(..) {
+                self.bytes[hole.begin..hole.end].fill(0);
+            }
+        }
         harm
     }
 
@@ -167,5 +316,41 @@ impl File {
         if let Some(byte) = self.bytes.get_mut(place) {
             *byte ^= 1 << (bit % 8);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = File::default();
+        file.write(0, bytes);
+        file
+    }
+
+    /// F4: the flush after the one that failed succeeds, and the power shows what it was worth.
+    #[test]
+    fn a_flush_after_one_that_failed_makes_only_what_was_rewritten_durable() {
+        let mut there = file(b"acknowledged");
+        there.flush(12).unwrap();
+        there.write(12, b" lost, kept");
+        there.forget_unflushed();
+        there.write(18, b"kept!");
+        there.flush(23).unwrap();
+        assert_eq!(there.bytes, b"acknowledged lost,kept!");
+        assert_eq!(there.crash(Tail::Lost), Harm::None);
+        assert_eq!(there.bytes, b"acknowledged\0\0\0\0\0\0kept!");
+    }
+
+    #[test]
+    fn a_process_that_crashes_takes_no_cache_with_it() {
+        let mut there = file(b"shown");
+        there.forget_unflushed();
+        assert_eq!(there.crash(Tail::Kept), Harm::None);
+        assert_eq!(there.bytes, b"shown");
+        there.flush(5).unwrap();
+        there.crash(Tail::Lost);
+        assert_eq!(there.bytes, [0; 5]);
     }
 }

@@ -11,7 +11,7 @@ use crate::settings::{RATE_MAX, SECONDS_MAX};
 /// What a file begins with.
 pub const MAGIC: [u8; 8] = *b"ftqrun\r\n";
 /// The version of the format.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// The longest file.
 pub const FILE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -131,12 +131,14 @@ fn check(scenario: &Scenario) -> Result<(), FileError> {
         What::Flap { one, other, period_us } => is_member(one) && is_member(other) && period_us > 0,
         What::Delay { delay_us, jitter_us } => delay_us.max(jitter_us) <= netem::DELAY_US_MAX,
         What::Reorder { jitter_us } => jitter_us <= netem::DELAY_US_MAX,
-        What::SlowFlush { node, us } => is_member(node) && us <= FLUSH_US_MAX,
+        What::SlowFlush { node, us } | What::OutlastingFlush { node, us } => is_member(node) && us <= FLUSH_US_MAX,
         What::Skew { node, per_mille } => is_member(node) && (1..=1_000_000).contains(&per_mille),
         What::Crash { node, .. }
         | What::CrashInPersist { node, .. }
         | What::Pause { node }
         | What::LateFlush { node }
+        | What::FailedFlush { node }
+        | What::Miscount { node, .. }
         | What::FlipAcknowledged { node, .. }
         | What::DiskFull { node }
         | What::Wipe { node }

@@ -429,7 +429,7 @@ impl Future {
         };
         node.record();
         seat.boot = boot;
-        if let Some(open) = outbox.open_disk {
+        if let Some(open) = &outbox.open_disk {
             seat.current = open.file;
             seat.files[open.file].truncate(open.keep as usize);
             seat.flushed = open.keep as usize;

@@ -9,6 +9,7 @@ use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Miscount;
 use crate::settings::{FaultKind, Settings, Wanted};
 
 /// Sets the random numbers of the plan apart from those of the settings.
@@ -74,6 +75,12 @@ pub enum What {
     SlowFlush { node: NodeId, us: u64 },
     /// No flush on this node completes until this is over.
     LateFlush { node: NodeId },
+    /// A flush on this node takes so much, longer than its timers.
+    OutlastingFlush { node: NodeId, us: u64 },
+    /// The next flush on this node fails, and the node with it.
+    FailedFlush { node: NodeId },
+    /// Writes on this node count like this.
+    Miscount { node: NodeId, count: Miscount },
     /// One bit of what this node has flushed turns, at so many thousandths of it. The node crashes.
     FlipAcknowledged { node: NodeId, per_mille: u16, bit: u8 },
     /// This node cannot write.
@@ -123,6 +130,17 @@ impl fmt::Display for What {
             }
             What::SlowFlush { node, us } => write!(f, "flushes on {node} take {} ms longer", ms(us)),
             What::LateFlush { node } => write!(f, "no flush on {node} completes"),
+            What::OutlastingFlush { node, us } => {
+                write!(f, "flushes on {node} take {} ms, longer than its timers", ms(us))
+            }
+            What::FailedFlush { node } => write!(f, "a flush on {node} fails"),
+            What::Miscount { node, count } => match count {
+                Miscount::Minus8 => write!(f, "writes on {node} answer −8"),
+                Miscount::Zero => write!(f, "writes on {node} write nothing"),
+                Miscount::NotANumber => write!(f, "writes on {node} answer no number"),
+                Miscount::HalfForAll => write!(f, "writes on {node} write a half and answer all"),
+                Miscount::Half => write!(f, "writes on {node} write a half at a time"),
+            },
             What::FlipAcknowledged { node, .. } => write!(f, "a bit on the disk of {node} turns"),
             What::DiskFull { node } => write!(f, "the disk of {node} is full"),
             What::Wipe { node } => write!(f, "{node} loses its disk"),
@@ -275,6 +293,18 @@ impl Draw<'_> {
                 us: self.between(10_000, 400_000),
             },
             FaultKind::LateFlush => What::LateFlush { node },
+            FaultKind::OutlastingFlush => What::OutlastingFlush {
+                node,
+                us: {
+                    let timeout_us = self.settings.timing.election_max.0;
+                    self.between(timeout_us, 4 * timeout_us)
+                },
+            },
+            FaultKind::FailedFlush => What::FailedFlush { node },
+            FaultKind::Miscount => What::Miscount {
+                node,
+                count: Miscount::ALL[self.between(0, Miscount::ALL.len() as u64 - 1) as usize],
+            },
             FaultKind::FlipAcknowledged | FaultKind::Wipe => {
                 if self.lost >= self.settings.losable() || self.between(0, 7) > 0 {
                     return None;
@@ -301,7 +331,8 @@ impl Draw<'_> {
         let lasts = match kind {
             // A process that is stopped may stand for minutes.
             FaultKind::Pause => self.span(50_000, 150_000_000.min(self.settings.duration.0)),
-            FaultKind::RestartAll => self.span(10_000, 1_000_000),
+            FaultKind::RestartAll | FaultKind::FailedFlush => self.span(10_000, 1_000_000),
+            FaultKind::OutlastingFlush => self.span(1_000_000, 20_000_000.min(self.settings.duration.0.max(1_000_000))),
             _ => self.span(20_000, 4_000_000),
         };
         Some((what, lasts))

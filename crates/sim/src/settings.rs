@@ -60,6 +60,12 @@ fault_kinds! {
     SlowFlush "slow-flush",
     /// A flush completes when its node is in a newer term than when it asked.
     LateFlush "late-flush",
+    /// Flushes on a node take longer than its timers, for a while.
+    OutlastingFlush "outlasting-flush",
+    /// A flush fails: the node ends, and what it had written is in the cache only, as if it were written out.
+    FailedFlush "failed-flush",
+    /// Writes say that they wrote what they did not.
+    Miscount "miscount",
     /// A crash takes all bytes that were not flushed.
     LostTail "lost-tail",
     /// A crash leaves a part of the bytes that were not flushed.

@@ -243,6 +243,9 @@ fn names(fault: &Fault, is: impl Fn(NodeId) -> bool) -> bool {
         | What::Skew { node, .. }
         | What::SlowFlush { node, .. }
         | What::LateFlush { node }
+        | What::OutlastingFlush { node, .. }
+        | What::FailedFlush { node }
+        | What::Miscount { node, .. }
         | What::FlipAcknowledged { node, .. }
         | What::DiskFull { node }
         | What::Wipe { node }

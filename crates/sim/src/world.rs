@@ -11,7 +11,7 @@ mod nodes;
 use cluster::host::{Fact, Reply, Request, RequestId};
 use cluster::node::{Node, NodeInput, NodeOutbox};
 use netem::{Fate, Link, LinkSettings};
-use raft_core::{Duration, Instant, NodeId, Term};
+use raft_core::{Duration, Instant, NodeId, Rules, Term};
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 use trace::Happening;
@@ -82,6 +82,8 @@ struct Seat {
     lost: bool,
     /// It crashes at its next write.
     doomed: Option<Tail>,
+    /// A bit of what it had acknowledged has turned.
+    damaged: bool,
 }
 
 #[derive(Debug)]
@@ -158,7 +160,10 @@ impl<'a> World<'a> {
         let mut world = World {
             scenario,
             now: Instant(0),
-            seats: members.iter().map(|id| Seat::new(*id)).collect(),
+            seats: members
+                .iter()
+                .map(|id| Seat::new(*id, &scenario.settings.rules))
+                .collect(),
             links: (0..u64::from(nodes) * u64::from(nodes)).map(link).collect(),
             latest_us: vec![0; usize::from(nodes) * usize::from(nodes)],
             callers: (0..clients).map(caller).collect(),
@@ -512,14 +517,15 @@ impl<'a> World<'a> {
 }
 
 impl Seat {
-    fn new(id: NodeId) -> Seat {
+    fn new(id: NodeId, rules: &Rules) -> Seat {
         Seat {
             id,
             node: None,
-            disk: Disk::default(),
+            disk: Disk::new(rules),
             boot: 0,
             lost: false,
             doomed: None,
+            damaged: false,
         }
     }
 }

@@ -15,7 +15,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::MessagePort;
 
 use crate::port::{self, Ports};
-use crate::pump::{Arrival, Pump};
+use crate::pump::{Arrival, NextTurn, Pump};
 use crate::scope;
 use crate::storage::{self, StorageError};
 use crate::wake::Waker;
@@ -126,7 +126,9 @@ impl Host {
             _ => return,
         };
         match turned {
-            Ok(due_wall_ms) => self.waker.wake_at(due_wall_ms),
+            Ok(NextTurn::AtOnce { stalled: false }) => self.waker.wake(),
+            Ok(NextTurn::AtOnce { stalled: true }) => self.waker.wake_after_stall(),
+            Ok(NextTurn::At(due_wall_ms)) => self.waker.wake_at(due_wall_ms),
             Err(error) => self.fail(error),
         }
     }
@@ -169,10 +171,10 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
         storage,
         files_were_missing,
     } = opened.map_err(unreadable)?;
-    if let Some(file) = boot.resume.as_ref().and_then(|resume| resume.file.as_ref()) {
-        disk.replace(file).map_err(unreadable)?;
+if let Some(file) = boot.resume.as_ref().and_then(|resume| resume.file.as_ref()) {
+        disk.replace(file).map_err(|error| unreadable(error.into()))?;
     }
-    let [first, second] = disk.read_all().map_err(unreadable)?;
+    let [first, second] = disk.read_all().map_err(|error| unreadable(error.into()))?;
     let mut clock = Clock::new(boot.clock);
     let mut outbox = NodeOutbox::default();
     let now = clock.now(scope::wall_ms());
@@ -203,9 +205,12 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
         }
         node.begin_boot(boot.boot);
         origin = Origin::State(node.save());
-        // The file is as the state wants it, and is flushed.
-        outbox = NodeOutbox::default();
-        outbox.sync = node.awaited();
+        // The file is as the state wants it; what waits for a flush is in there.
+        outbox = NodeOutbox {
+            open_disk: outbox.open_disk.take(),
+            sync: node.awaited(),
+            ..NodeOutbox::default()
+        };
     }
     if let Some(port) = &tape {
         node.record();
@@ -223,6 +228,7 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
         ports: Ports::new(receive),
         tape,
         outbox,
+        synced: None,
         reported_wall_ms: 0.0,
     };
     Ok(Recovered {

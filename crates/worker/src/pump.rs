@@ -21,6 +21,21 @@ pub enum Arrival {
     Frame(NodeId, Vec<u8>),
 }
 
+/// A flush that took longer than this, in wall microseconds, stalled the Worker: messages have piled up meanwhile.
+const STALL_US: u64 = 8_000;
+
+/// When the run loop is to run again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum NextTurn {
+    /// After all that has arrived by now.
+    AtOnce {
+        /// Whether so much time has passed that messages have to be given time to come in.
+        stalled: bool,
+    },
+    /// At this wall time, in milliseconds; none: when something arrives.
+    At(Option<f64>),
+}
+
 /// A node that runs: the node, its time, its disk, its network.
 pub struct Pump {
     /// The node.
@@ -35,16 +50,19 @@ pub struct Pump {
     pub tape: Option<MessagePort>,
     /// What the last steps asked for and has not been done yet.
     pub outbox: NodeOutbox,
+    /// The flush that the node has not been told of, and how long it took, in wall microseconds.
+    pub synced: Option<(WriteId, u64)>,
     /// When it reported last, in wall milliseconds.
     pub reported_wall_ms: f64,
 }
 
 impl Pump {
-    /// Takes everything that has arrived, steps the node for all of it, writes and flushes once, sends what may be sent,
-    /// and reports. Gives the wall time at which the next turn is due.
+    /// Takes everything that has arrived and then the flush of the turn before, steps the node for all of it, writes and flushes
+    /// once, sends what may be sent, and reports. Says when the next turn is due.
     ///
-    /// The timer comes after the arrivals: a Worker that was stalled must not stand for election while its leader's
-    /// heartbeats wait in its queue.
+    /// A turn flushes once, and what follows from that comes with the next, after what has arrived meanwhile: a disk may be so slow
+    /// that a node which only flushed would never hear anything. The timer comes last: a Worker that was stalled must not stand for
+    /// election while its leader's heartbeats wait in its queue.
     ///
     /// # Errors
     /// The disk failed. What is durable is unknown then, and the node must not go on.
@@ -52,45 +70,55 @@ impl Pump {
         &mut self,
         arrivals: impl Iterator<Item = Arrival>,
         say: &dyn Fn(FromNode),
-    ) -> Result<Option<f64>, StorageError> {
+    ) -> Result<NextTurn, StorageError> {
         let now = self.now();
         for arrival in arrivals {
             self.take(now, arrival, say);
+        }
+        if let Some((write, wall_us)) = self.synced.take() {
+            let synced = NodeInput::Synced { write, wall_us };
+            self.node.take(now, synced, &mut self.outbox);
         }
         self.pass_time();
         self.node.flush(&mut self.outbox);
         self.carry_out(say)?;
         let report_due = self.report(say);
-        Ok(earlier(report_due, self.deadline()))
+        Ok(match self.synced {
+            Some((_, wall_us)) => NextTurn::AtOnce {
+                stalled: wall_us > STALL_US,
+            },
+            None => NextTurn::At(earlier(report_due, self.deadline())),
+        })
     }
 
-    /// Does what the outbox asks, and what follows from that, until nothing is left to do.
+    /// Does what the outbox asks. The node learns of the flush in the next turn.
     ///
     /// # Errors
     /// The disk failed.
     pub fn carry_out(&mut self, say: &dyn Fn(FromNode)) -> Result<(), StorageError> {
-        loop {
-            let mut todo = mem::take(&mut self.outbox);
-            if !todo.frames.is_empty() || !todo.replies.is_empty() || todo.leading.is_some() {
-                self.tell_tape();
-            }
-            if let Some(open) = todo.open_disk {
-                self.disk.go_on(open)?;
-            }
-            if todo.switch_disk {
-                self.disk.switch()?;
-            }
-            if !todo.disk.is_empty() {
-                self.disk.append(&todo.disk)?;
-            }
-            self.talk(&todo, say);
-            let Some(write) = todo.sync else {
-                todo.clear();
-                self.outbox = todo;
-                return Ok(());
-            };
-            self.sync(write)?;
+        let mut todo = mem::take(&mut self.outbox);
+        if !todo.frames.is_empty() || !todo.replies.is_empty() || todo.leading.is_some() {
+            self.tell_tape();
         }
+        if let Some(open) = &todo.open_disk {
+            self.disk.go_on(open)?;
+        }
+        if todo.switch_disk {
+            self.disk.switch()?;
+        }
+        if !todo.disk.is_empty() {
+            self.disk.append(&todo.disk)?;
+        }
+        self.talk(&todo, say);
+        if let Some(write) = todo.sync {
+            let started = scope::wall_ms();
+            self.disk.flush()?;
+            let wall_us = ((scope::wall_ms() - started) * 1000.0).max(0.0) as u64;
+            self.synced = Some((write, wall_us));
+        }
+        todo.clear();
+        self.outbox = todo;
+        Ok(())
     }
 
     fn take(&mut self, now: Instant, arrival: Arrival, say: &dyn Fn(FromNode)) {
@@ -157,16 +185,6 @@ impl Pump {
         if let Some(term) = todo.leading {
             say(FromNode::Leading { term });
         }
-    }
-
-    fn sync(&mut self, write: WriteId) -> Result<(), StorageError> {
-        let started = scope::wall_ms();
-        self.disk.flush()?;
-        let wall_us = ((scope::wall_ms() - started) * 1000.0).max(0.0) as u64;
-        let now = self.now();
-        self.node
-            .step(now, NodeInput::Synced { write, wall_us }, &mut self.outbox);
-        Ok(())
     }
 
     /// Reports if there is news and the last report is long enough ago; else says when to.

@@ -6,8 +6,8 @@
 
 use std::fmt;
 
+use cluster::disk::{DiskError, RawFile};
 use cluster::host::Storage;
-use cluster::node::OpenDisk;
 use js_sys::{Function, Promise, Reflect};
 use raft_core::NodeId;
 use wasm_bindgen::{JsCast, JsValue};
@@ -26,35 +26,6 @@ pub const OPEN_WAIT_MS_MAX: u32 = 5_000;
 const OPEN_PAUSE_MS_MIN: u32 = 4;
 /// The longest wait between two tries to open.
 const OPEN_PAUSE_MS_MAX: u32 = 128;
-/// The largest log that is read into memory.
-pub const LOG_BYTES_MAX: u64 = 1 << 30;
-
-/// An append-only file, as much of one as a write-ahead log needs.
-pub trait LogFile {
-    /// Adds bytes at the end. They may be lost until the next [`LogFile::flush`].
-    ///
-    /// # Errors
-    /// Says what the browser refused. How much was written is unknown then, and the file must not be used any more.
-    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError>;
-
-    /// Makes all that was appended durable.
-    ///
-    /// # Errors
-    /// Says what the browser refused. What is durable is unknown then, and the file must not be used any more.
-    fn flush(&mut self) -> Result<(), StorageError>;
-
-    /// Shortens the file to `bytes`.
-    ///
-    /// # Errors
-    /// Says what the browser refused.
-    fn truncate(&mut self, bytes: u64) -> Result<(), StorageError>;
-
-    /// Everything in the file.
-    ///
-    /// # Errors
-    /// Says what the browser refused, or that the file is too large to read.
-    fn read_all(&mut self) -> Result<Vec<u8>, StorageError>;
-}
 
 /// Why the log file cannot be used, in words for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,88 +37,14 @@ impl fmt::Display for StorageError {
     }
 }
 
-/// The disk of a node: its two log files, of which one is in use (see [`cluster::wal`]).
-pub struct Disk {
-    files: [Box<dyn LogFile>; 2],
-    current: usize,
-    /// The other file is to be emptied once this one is flushed.
-    other_is_stale: bool,
-}
-
-impl Disk {
-    /// A disk of these two files.
-    pub fn new(files: [Box<dyn LogFile>; 2]) -> Disk {
-        Disk {
-            files,
-            current: 0,
-            other_is_stale: false,
-        }
-    }
-
-    /// Everything in both files.
-    ///
-    /// # Errors
-    /// As [`LogFile::read_all`].
-    pub fn read_all(&mut self) -> Result<[Vec<u8>; 2], StorageError> {
-        let [first, second] = &mut self.files;
-        Ok([first.read_all()?, second.read_all()?])
-    }
-
-    /// Puts this in the place of everything, in the first file, durably.
-    ///
-    /// # Errors
-    /// As [`LogFile::append`].
-    pub fn replace(&mut self, file: &[u8]) -> Result<(), StorageError> {
-        for old in &mut self.files {
-            old.truncate(0)?;
-        }
-        self.current = 0;
-        self.append(file)?;
-        self.flush()
-    }
-
-    /// Goes on where a node that boots wants to.
-    ///
-    /// # Errors
-    /// As [`LogFile::truncate`].
-    pub fn go_on(&mut self, open: OpenDisk) -> Result<(), StorageError> {
-        self.current = open.file.min(1);
-        self.other_is_stale = true;
-        self.files[self.current].truncate(open.keep)
-    }
-
-    /// Goes on in the other file, from its beginning.
-    ///
-    /// # Errors
-    /// As [`LogFile::truncate`].
-    pub fn switch(&mut self) -> Result<(), StorageError> {
-        self.current = 1 - self.current;
-        self.other_is_stale = true;
-        self.files[self.current].truncate(0)
-    }
-
-    /// Adds bytes to the file in use.
-    ///
-    /// # Errors
-    /// As [`LogFile::append`].
-    pub fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
-        self.files[self.current].append(bytes)
-    }
-
-    /// Makes the file in use durable, and empties the other if it has taken its place.
-    ///
-    /// # Errors
-    /// As [`LogFile::flush`].
-    pub fn flush(&mut self) -> Result<(), StorageError> {
-        self.files[self.current].flush()?;
-        if std::mem::take(&mut self.other_is_stale) {
-            let other = &mut self.files[1 - self.current];
-            other.truncate(0)?;
-            other.flush()?;
-        }
-        Ok(())
+impl From<DiskError> for StorageError {
+    fn from(error: DiskError) -> StorageError {
+        StorageError(error.to_string())
     }
 }
+
+/// A node's disk, wherever its files are.
+pub type Disk = cluster::disk::Disk<Box<dyn RawFile>>;
 
 /// Opens the disk of a node: two files in `directory`, made if they are missing. In memory if there is no directory to keep
 /// them in or the browser has no place for them.
@@ -159,7 +56,7 @@ pub async fn open(directory: Option<&str>, id: NodeId) -> Result<Opened, Storage
     let first = open_file(directory, &first).await?;
     let second = open_file(directory, &second).await?;
     Ok(Opened {
-        disk: Disk::new([first.log, second.log]),
+        disk: Disk::new([first.log, second.log])?,
         storage: first.storage,
         files_were_missing: first.was_missing && second.was_missing,
     })
@@ -178,7 +75,7 @@ pub struct Opened {
 /// A file that was opened.
 pub struct OpenedFile {
     /// The file.
-    pub log: Box<dyn LogFile>,
+    pub log: Box<dyn RawFile>,
     /// Where it keeps what it is given.
     pub storage: Storage,
     /// Whether it was not there before.
@@ -201,7 +98,7 @@ pub async fn open_file(directory: Option<&str>, name: &str) -> Result<OpenedFile
         was_missing: true,
     };
     let Some(directory) = directory else {
-        return Ok(memory("this cluster was asked to keep nothing".into()));
+        return Ok(memory(why_not_kept(scope::global().is_secure_context()).into()));
     };
     let root = match root().await {
         Ok(root) => root,
@@ -211,7 +108,7 @@ pub async fn open_file(directory: Option<&str>, name: &str) -> Result<OpenedFile
     if !Reflect::has(&file, &"createSyncAccessHandle".into()).unwrap_or(false) {
         return Ok(memory("this browser has no synchronous access to private files".into()));
     }
-    let log = OpfsLog::open(&file, &format!("{directory}/{name}")).await?;
+    let log = OpfsLog::new(access_handle(&file, &format!("{directory}/{name}")).await?);
     Ok(OpenedFile {
         log: Box::new(log),
         storage: Storage::Opfs,
@@ -224,79 +121,45 @@ pub async fn open_file(directory: Option<&str>, name: &str) -> Result<OpenedFile
 pub struct OpfsLog {
     handle: FileSystemSyncAccessHandle,
     at: FileSystemReadWriteOptions,
-    end: u64,
 }
 
 impl OpfsLog {
-    async fn open(file: &FileSystemFileHandle, path: &str) -> Result<OpfsLog, StorageError> {
-        let handle = access_handle(file, path).await?;
-        let end = handle
-            .get_size()
-            .map_err(|error| refused(&format!("find the size of {path}"), &error))?;
-        Ok(OpfsLog {
+    /// A log behind this handle.
+    pub fn new(handle: FileSystemSyncAccessHandle) -> OpfsLog {
+        OpfsLog {
             handle,
             at: FileSystemReadWriteOptions::new(),
-            end: end as u64,
-        })
+        }
     }
 }
 
-impl LogFile for OpfsLog {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            self.at.set_at_f64(self.end as f64);
-            let written = self
-                .handle
-                .write_with_u8_array_and_options(rest, &self.at)
-                .map_err(|error| refused("write to the log", &error))? as usize;
-            if written == 0 {
-                return Err(StorageError(
-                    "the browser wrote nothing to the log; its storage may be full".into(),
-                ));
-            }
-            rest = &rest[written.min(rest.len())..];
-            self.end += written as u64;
-        }
-        Ok(())
+impl RawFile for OpfsLog {
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, String> {
+        self.at.set_at_f64(at as f64);
+        self.handle
+            .write_with_u8_array_and_options(bytes, &self.at)
+            .map_err(|error| scope::describe(&error))
     }
 
-    fn flush(&mut self) -> Result<(), StorageError> {
-        self.handle.flush().map_err(|error| refused("flush the log", &error))
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, String> {
+        self.at.set_at_f64(at as f64);
+        self.handle
+            .read_with_u8_array_and_options(into, &self.at)
+            .map_err(|error| scope::describe(&error))
     }
 
-    fn truncate(&mut self, bytes: u64) -> Result<(), StorageError> {
+    fn size(&mut self) -> Result<f64, String> {
+        self.handle.get_size().map_err(|error| scope::describe(&error))
+    }
+
+    fn truncate(&mut self, bytes: u64) -> Result<(), String> {
         self.handle
             .truncate_with_f64(bytes as f64)
-            .map_err(|error| refused("shorten the log", &error))?;
-        self.end = bytes;
-        Ok(())
+            .map_err(|error| scope::describe(&error))
     }
 
-    fn read_all(&mut self) -> Result<Vec<u8>, StorageError> {
-        if self.end > LOG_BYTES_MAX {
-            return Err(StorageError(format!(
-                "the log has {} bytes, and {LOG_BYTES_MAX} are the most",
-                self.end
-            )));
-        }
-        let mut bytes = vec![0; self.end as usize];
-        let mut read = 0;
-        while read < bytes.len() {
-            self.at.set_at_f64(read as f64);
-            let count = self
-                .handle
-                .read_with_u8_array_and_options(&mut bytes[read..], &self.at)
-                .map_err(|error| refused("read the log", &error))? as usize;
-            if count == 0 {
-                return Err(StorageError(format!(
-                    "the log has {} bytes, but only {read} can be read",
-                    self.end
-                )));
-            }
-            read += count;
-        }
-        Ok(bytes)
+    fn flush(&mut self, _end: u64) -> Result<(), String> {
+        self.handle.flush().map_err(|error| scope::describe(&error))
     }
 }
 
@@ -312,23 +175,42 @@ pub struct MemoryLog {
     bytes: Vec<u8>,
 }
 
-impl LogFile for MemoryLog {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
+impl RawFile for MemoryLog {
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, String> {
+        let at = at as usize;
+        let end = at + bytes.len();
+        self.bytes.resize(self.bytes.len().max(end), 0);
+        self.bytes[at..end].copy_from_slice(bytes);
+        Ok(bytes.len() as f64)
     }
 
-    fn flush(&mut self) -> Result<(), StorageError> {
-        Ok(())
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, String> {
+        let there = self.bytes.get(at as usize..).unwrap_or_default();
+        let count = there.len().min(into.len());
+        into[..count].copy_from_slice(&there[..count]);
+        Ok(count as f64)
     }
 
-    fn truncate(&mut self, bytes: u64) -> Result<(), StorageError> {
+    fn size(&mut self) -> Result<f64, String> {
+        Ok(self.bytes.len() as f64)
+    }
+
+    fn truncate(&mut self, bytes: u64) -> Result<(), String> {
         self.bytes.resize(bytes as usize, 0);
         Ok(())
     }
 
-    fn read_all(&mut self) -> Result<Vec<u8>, StorageError> {
-        Ok(self.bytes.clone())
+    fn flush(&mut self, _end: u64) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Why a page has no directory for its nodes.
+fn why_not_kept(is_secure_context: bool) -> &'static str {
+    if is_secure_context {
+        "the page has no place of its own to keep files in: too many tabs have a cluster, or its locks are refused"
+    } else {
+        "the page came over plain http, and browsers keep files only for https and for localhost"
     }
 }
 

@@ -68,6 +68,11 @@ impl Waker {
         self.bell.push(1);
     }
 
+    /// The same, where the Worker could hear nothing for a while: what has piled up gets a second round to come in.
+    pub fn wake_after_stall(&self) {
+        self.bell.push(2);
+    }
+
     /// Runs the loop at a wall time, or a little later. Replaces what was asked before; None: only when woken.
     ///
     /// A timer that is set for earlier is left alone: the loop runs then, finds nothing due and asks again. Most calls only

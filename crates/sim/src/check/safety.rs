@@ -134,6 +134,16 @@ impl Checker {
         self.seats[place(id)].lost = true;
     }
 
+    /// A node does not start with what is on its disk, though nobody damaged it.
+    ///
+    /// # Errors
+    /// Always: what it had promised is not there.
+    pub fn refused_to_boot(&mut self, at: Instant, id: NodeId, why: &str) -> Result<(), Violation> {
+        self.now = at;
+        let detail = format!("{id} does not start, and nobody damaged what it had flushed: {why}");
+        self.violated(Property::RecoveredWhole, Some(id), detail)
+    }
+
     /// How many terms have had a leader.
     pub fn elections(&self) -> u64 {
         self.elections

@@ -8,7 +8,7 @@ use trace::tape::{Piece, Told};
 
 use super::{Event, World, link_place, place};
 use crate::check::Violation;
-use crate::disk::Harm;
+use crate::disk::{Disk, Harm};
 use crate::plan::{Fault, Tail, What};
 use crate::settings::{FaultKind, FaultKinds, Settings};
 
@@ -49,14 +49,16 @@ impl World<'_> {
             }
             What::FlipAcknowledged { node, per_mille, bit } => {
                 if self.may_lose(node) && self.seats[place(node)].disk.flip_acknowledged(per_mille, bit) {
+                    self.seats[place(node)].damaged = true;
                     self.crash(place(node), Tail::Kept);
                 }
             }
             What::Wipe { node } => {
                 if self.may_lose(node) {
                     self.crash(place(node), Tail::Kept);
+                    let rules = self.scenario.settings.rules;
                     let seat = &mut self.seats[place(node)];
-                    seat.disk.wipe();
+                    seat.disk = Disk::new(&rules);
                     seat.lost = true;
                     self.checker.lost(node);
                     self.see(|| Seen::Lost { node });
@@ -93,7 +95,12 @@ impl World<'_> {
             | What::Drop { .. }
             | What::Duplicate { .. }
             | What::Reorder { .. } => self.set_links(),
-            What::SlowFlush { .. } | What::LateFlush { .. } | What::DiskFull { .. } => {}
+            What::Miscount { node, .. } => self.set_miscount(node),
+            What::SlowFlush { .. }
+            | What::LateFlush { .. }
+            | What::OutlastingFlush { .. }
+            | What::FailedFlush { .. }
+            | What::DiskFull { .. } => {}
         }
         Ok(())
     }
@@ -102,7 +109,14 @@ impl World<'_> {
     pub(super) fn fault_ends(&mut self, fault: usize) -> Result<(), Violation> {
         self.see(|| Seen::FaultEnded { fault });
         match self.scenario.faults[fault].what {
-            What::Crash { node, .. } | What::DiskFull { node } | What::FlipAcknowledged { node, .. } => {
+            What::Miscount { node, .. } => {
+                self.set_miscount(node);
+                self.schedule(self.now, Event::Boot { node });
+            }
+            What::Crash { node, .. }
+            | What::DiskFull { node }
+            | What::FailedFlush { node }
+            | What::FlipAcknowledged { node, .. } => {
                 self.schedule(self.now, Event::Boot { node });
             }
             What::CrashInPersist { node, .. } => {
@@ -128,7 +142,10 @@ impl World<'_> {
     /// Whether a fault that lasts keeps the node from starting.
     pub(super) fn is_held_down(&self, id: NodeId) -> bool {
         self.active().any(|fault| match fault.what {
-            What::Crash { node, .. } | What::FlipAcknowledged { node, .. } => node == id,
+            What::Crash { node, .. }
+            | What::FlipAcknowledged { node, .. }
+            | What::FailedFlush { node }
+            | What::Miscount { node, .. } => node == id,
             What::RestartAll { .. } => true,
             _ => false,
         })
@@ -137,6 +154,21 @@ impl World<'_> {
     pub(super) fn is_paused(&self, id: NodeId) -> bool {
         self.active()
             .any(|fault| matches!(fault.what, What::Pause { node } if node == id))
+    }
+
+    /// Has a node's disk count as the faults that last say.
+    fn set_miscount(&mut self, id: NodeId) {
+        let count = self.active().find_map(|fault| match fault.what {
+            What::Miscount { node, count } if node == id => Some(count),
+            _ => None,
+        });
+        self.seats[place(id)].disk.set_miscount(count);
+    }
+
+    /// Whether the next flush of the node fails.
+    pub(super) fn fails_to_flush(&self, id: NodeId) -> bool {
+        self.active()
+            .any(|fault| matches!(fault.what, What::FailedFlush { node } if node == id))
     }
 
     pub(super) fn is_full(&self, id: NodeId) -> bool {

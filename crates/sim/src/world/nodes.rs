@@ -52,7 +52,10 @@ impl World<'_> {
         self.trace.word(self.now.0);
         let (mut node, recovery) = match booted {
             Ok(booted) => booted,
-            Err(_) => {
+            Err(error) => {
+                if !self.seats[place].damaged {
+                    return self.checker.refused_to_boot(self.now, id, &error.to_string());
+                }
                 // It refuses to take part with a log that it cannot trust: a lost member.
                 self.seats[place].lost = true;
                 self.checker.lost(id);
@@ -62,9 +65,19 @@ impl World<'_> {
                 return Ok(());
             }
         };
-        if let Some(told) = &mut self.told {
+        let files = self
+            .told
+            .as_ref()
+            .map(|_| self.seats[place].disk.files().map(<[u8]>::to_vec));
+        let disk = &mut self.seats[place].disk;
+        if disk.boot(outbox.open_disk.as_ref(), &outbox.disk).is_err() {
+            // Its disk fails it at once. It starts when the fault is over.
+            self.outbox = outbox;
+            return Ok(());
+        }
+        self.seats[place].damaged = false;
+        if let (Some(told), Some(files)) = (&mut self.told, files) {
             node.record();
-            let files = self.seats[place].disk.files().map(<[u8]>::to_vec);
             let origin = Origin::Disk {
                 config: node.config_for(boot, node_seed(seed, id, boot)),
                 files,
@@ -77,12 +90,6 @@ impl World<'_> {
                 piece: Piece::Began { origin, at: self.now },
             });
         }
-        let disk = &mut self.seats[place].disk;
-        if let Some(open) = outbox.open_disk {
-            disk.open(open);
-        }
-        disk.append(&outbox.disk);
-        disk.flush_now();
         self.see(|| trace::What::Started {
             node: id,
             boot,
@@ -112,8 +119,20 @@ impl World<'_> {
     }
 
     pub(super) fn flushed(&mut self, place: usize) -> Result<(), Violation> {
-        let Some(flush) = self.seats[place].disk.take_done(self.now) else {
+        let id = self.seats[place].id;
+        if self.fails_to_flush(id) {
+            self.coverage.note(FaultKind::FailedFlush);
+            self.seats[place].disk.fail_flush();
+            self.crash(place, Tail::Kept);
             return Ok(());
+        }
+        let flush = match self.seats[place].disk.take_done(self.now) {
+            Ok(Some(flush)) => flush,
+            Ok(None) => return Ok(()),
+            Err(_) => {
+                self.disk_fails(place);
+                return Ok(());
+            }
         };
         let seat = &self.seats[place];
         if seat.node.as_ref().is_some_and(|node| node.view().term > flush.term) {
@@ -194,10 +213,13 @@ impl World<'_> {
                 self.crash(place, Tail::Kept);
                 return Ok(());
             }
-            if outbox.switch_disk {
-                self.seats[place].disk.switch();
+            let disk = &mut self.seats[place].disk;
+            let switched = if outbox.switch_disk { disk.switch() } else { Ok(()) };
+            if switched.and_then(|()| disk.append(&outbox.disk)).is_err() {
+                self.tell(id);
+                self.disk_fails(place);
+                return Ok(());
             }
-            self.seats[place].disk.append(&outbox.disk);
         }
         for (to, bytes) in outbox.frames.drain(..) {
             self.trace.bytes(&bytes);
@@ -238,18 +260,27 @@ impl World<'_> {
         Ok(())
     }
 
+    /// What a node asked of its disk was not done: its host ends, and says nothing that rests on it.
+    fn disk_fails(&mut self, place: usize) {
+        self.coverage.note(FaultKind::Miscount);
+        self.crash(place, Tail::Kept);
+    }
+
     pub(super) fn flush_time(&mut self, id: NodeId) -> Instant {
         let (low, high) = self.scenario.settings.flush_us;
         let mut took = low + self.random.next_u64() % (high - low + 1);
-        let mut not_before = self.now;
+        let (mut not_before, mut outlasts) = (self.now, false);
         for fault in self.active.iter().map(|fault| &self.scenario.faults[*fault]) {
             match fault.what {
                 What::SlowFlush { node, us } if node == id => took += us,
+                What::OutlastingFlush { node, us } if node == id => (took, outlasts) = (took.max(us), true),
                 What::LateFlush { node } if node == id => not_before = fault.at + fault.lasts,
                 _ => {}
             }
         }
-        if took > high {
+        if outlasts {
+            self.coverage.note(FaultKind::OutlastingFlush);
+        } else if took > high {
             self.coverage.note(FaultKind::SlowFlush);
         }
         not_before.max(self.now + Duration(took))

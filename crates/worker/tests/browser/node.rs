@@ -15,7 +15,7 @@ use wasm_bindgen::prelude::Closure;
 use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::{MessageChannel, MessageEvent, MessagePort};
-use worker::{port, scope, storage};
+use worker::{port, scope};
 
 use crate::seat::{self, Seat, boot, fresh, join};
 
@@ -75,12 +75,10 @@ async fn a_damaged_log_is_refused_with_the_place_of_the_damage() {
     node.write(session, 2, Write::Push { qid, item: 1 }).await;
     drop(node);
 
-    let mut log = storage::open_file(Some(&directory), "node-1.wal").await.unwrap().log;
-    let mut bytes = log.read_all().unwrap();
+    let mut log = seat::first_file(&directory, 1).await;
+    let [mut bytes, _] = log.read_all().unwrap();
     bytes[cluster::wal::HEADER_BYTES + cluster::wal::RECORD_HEAD_BYTES] ^= 1;
-    log.truncate(0).unwrap();
-    log.append(&bytes).unwrap();
-    log.flush().unwrap();
+    log.replace(&bytes).unwrap();
     drop(log);
 
     let node = Seat::boot(1, 1, Some(&directory));
@@ -91,8 +89,8 @@ async fn a_damaged_log_is_refused_with_the_place_of_the_damage() {
     );
     scope::sleep(400).await;
     assert_eq!(node.forget().len(), 1, "a refused node says nothing more");
-    let mut log = storage::open_file(Some(&directory), "node-1.wal").await.unwrap().log;
-    assert_eq!(log.read_all().unwrap(), bytes, "and leaves its log as it was");
+    let mut log = seat::first_file(&directory, 1).await;
+    assert_eq!(log.read_all().unwrap()[0], bytes, "and leaves its log as it was");
 }
 
 #[wasm_bindgen_test]
@@ -101,8 +99,8 @@ async fn a_torn_end_is_dropped_and_said() {
     let node = Seat::boot(1, 1, Some(&directory));
     node.leading().await;
     drop(node);
-    let mut log = storage::open_file(Some(&directory), "node-1.wal").await.unwrap().log;
-    let whole = log.read_all().unwrap();
+    let mut log = seat::first_file(&directory, 1).await;
+    let [whole, _] = log.read_all().unwrap();
     log.append(b"\nrec and then the power went").unwrap();
     log.flush().unwrap();
     drop(log);
@@ -112,8 +110,8 @@ async fn a_torn_end_is_dropped_and_said() {
     assert_eq!(recovery.dropped_bytes, 28);
     node.leading().await;
     drop(node);
-    let mut log = storage::open_file(Some(&directory), "node-1.wal").await.unwrap().log;
-    assert!(log.read_all().unwrap().starts_with(&whole));
+    let mut log = seat::first_file(&directory, 1).await;
+    assert!(log.read_all().unwrap()[0].starts_with(&whole));
     drop(log);
     assert_eq!(Seat::boot(1, 1, Some(&directory)).booted().await.1.dropped_bytes, 0);
 }

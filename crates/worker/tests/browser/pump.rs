@@ -1,51 +1,59 @@
 //! Single turns of the run loop, on a disk that fails.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::iter;
+use std::rc::Rc;
 
-use cluster::clock::Clock;
+use cluster::clock::{Clock, ClockSetting};
+use cluster::disk::RawFile;
 use cluster::host::{FromNode, Request, RequestId, ToNode};
 use cluster::node::{Node, NodeConfig, NodeOutbox};
 use raft_core::{Instant, NodeId};
 use wasm_bindgen_test::wasm_bindgen_test;
 use worker::port::Ports;
-use worker::pump::{Arrival, Pump};
+use worker::pump::{Arrival, NextTurn, Pump};
 use worker::scope;
-use worker::storage::{Disk, LogFile, MemoryLog, StorageError};
+use worker::storage::{Disk, MemoryLog};
 
 use crate::seat;
 
-/// A disk with room for so many flushes.
-struct SmallDisk {
-    flushes: u32,
+/// A file with room for so many flushes, each of which takes so long.
+struct SmallFile {
+    file: MemoryLog,
+    flushes: Rc<Cell<u32>>,
+    flush_ms: f64,
 }
 
-impl LogFile for SmallDisk {
-    fn append(&mut self, _bytes: &[u8]) -> Result<(), StorageError> {
-        Ok(())
+impl RawFile for SmallFile {
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, String> {
+        self.file.write_at(at, bytes)
     }
 
-    fn flush(&mut self) -> Result<(), StorageError> {
-        self.flushes = self
-            .flushes
-            .checked_sub(1)
-            .ok_or(StorageError("the disk is full".into()))?;
-        Ok(())
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, String> {
+        self.file.read_at(at, into)
     }
 
-    fn truncate(&mut self, _bytes: u64) -> Result<(), StorageError> {
-        Ok(())
+    fn size(&mut self) -> Result<f64, String> {
+        self.file.size()
     }
 
-    fn read_all(&mut self) -> Result<Vec<u8>, StorageError> {
-        Ok(Vec::new())
+    fn truncate(&mut self, bytes: u64) -> Result<(), String> {
+        self.file.truncate(bytes)
+    }
+
+    fn flush(&mut self, end: u64) -> Result<(), String> {
+        let left = self.flushes.get().checked_sub(1).ok_or("the disk is full")?;
+        self.flushes.set(left);
+        let until = scope::wall_ms() + self.flush_ms;
+        while scope::wall_ms() < until {}
+        self.file.flush(end)
     }
 }
 
 #[wasm_bindgen_test]
 async fn nothing_is_said_that_rests_on_a_flush_that_failed() {
     // Room for the vote and the first entry of the term, and no more.
-    let mut pump = pump(SmallDisk { flushes: 2 });
+    let mut pump = pump(&Rc::new(Cell::new(2)), 0.0);
     let said = RefCell::new(Vec::new());
     let say = |message: FromNode| said.borrow_mut().push(message);
     while !said
@@ -62,11 +70,52 @@ async fn nothing_is_said_that_rests_on_a_flush_that_failed() {
         body: Request::OpenSession { nonce: 1 },
     };
     let failed = pump.turn(iter::once(Arrival::Page(Box::new(message), None)), &say);
-    assert_eq!(failed.unwrap_err().0, "the disk is full");
+    assert_eq!(
+        failed.unwrap_err().0,
+        "the browser refused to flush the log: the disk is full"
+    );
     assert!(said.borrow().is_empty(), "{said:?}");
 }
 
-fn pump(disk: SmallDisk) -> Pump {
+/// F6: the loop went from flush to flush and heard nothing in between, not even that time was slowed down.
+#[wasm_bindgen_test]
+async fn a_node_hears_what_arrives_between_two_slow_flushes() {
+    let flushes = Rc::new(Cell::new(u32::MAX));
+    let mut pump = pump(&flushes, 320.0);
+    let say = |_: FromNode| {};
+    while flushes.get() == u32::MAX {
+        pump.turn(iter::empty(), &say).expect("the disk is sound");
+        scope::sleep(10).await;
+    }
+    // It is a candidate, and its vote is durable. Before it hears so, time is stopped.
+    let stopped = ClockSetting {
+        rate: 0.0,
+        ..seat::clock()
+    };
+    let message = ToNode::SetClock(stopped);
+    let arrival = Arrival::Page(Box::new(message), None);
+    let next = pump.turn(iter::once(arrival), &say).expect("the disk is sound");
+    assert_eq!(flushes.get(), u32::MAX - 2, "one flush a turn");
+    assert_eq!(
+        next,
+        NextTurn::AtOnce { stalled: true },
+        "and the next turn comes at once"
+    );
+    let now = pump.clock.now(scope::wall_ms());
+    scope::sleep(30).await;
+    assert_eq!(pump.clock.now(scope::wall_ms()), now, "it has heard that time stands");
+    assert!(
+        pump.synced.is_some(),
+        "what was flushed is told to the node after what has arrived"
+    );
+}
+
+fn pump(flushes: &Rc<Cell<u32>>, flush_ms: f64) -> Pump {
+    let disk = SmallFile {
+        file: MemoryLog::default(),
+        flushes: Rc::clone(flushes),
+        flush_ms,
+    };
     let boot = seat::boot(1, 1, None);
     let mut outbox = NodeOutbox::default();
     let (node, _) =
@@ -75,10 +124,12 @@ fn pump(disk: SmallDisk) -> Pump {
     Pump {
         node,
         clock: Clock::new(boot.clock),
-        disk: Disk::new([Box::new(disk), Box::new(MemoryLog::default())]),
+        disk: Disk::new([Box::new(disk), Box::new(MemoryLog::default())])
+            .expect("files in memory know how long they are"),
         ports,
         tape: None,
         outbox,
+        synced: None,
         reported_wall_ms: 0.0,
     }
 }

@@ -13,6 +13,7 @@ use netem::LinkSettings;
 use raft_core::{COMPACT_AFTER_ENTRIES, Instant, NodeId, Rules, Term, Timing};
 use web_sys::{MessageChannel, MessagePort};
 use worker::host::Host;
+use worker::storage::{self, Disk, MemoryLog};
 use worker::{port, scope};
 
 /// How long a test waits for what must come.
@@ -220,4 +221,13 @@ pub(crate) fn join(one: &Seat, other: &Seat) {
 /// A directory that no test had before.
 pub(crate) fn fresh(name: &str) -> String {
     format!("ftqueue-test/{name}-{}", scope::wall_ms())
+}
+
+/// The first log file of a node, with nothing beside it.
+pub(crate) async fn first_file(directory: &str, id: u8) -> Disk {
+    let storage::OpenedFile { log, storage, .. } = storage::open_file(Some(directory), &format!("node-{id}.wal"))
+        .await
+        .expect("the log opens");
+    assert_eq!(storage, Storage::Opfs, "this browser has private files");
+    Disk::new([log, Box::new(MemoryLog::default())]).expect("a file knows how long it is")
 }
