@@ -1,10 +1,10 @@
 //! Whole runs: the same seed is the same run, honest runs break no promise, faults really happen, failures get small.
 
-use raft_core::{Rule, Rules};
+use raft_core::{Instant, NodeId, Rule, Rules};
 use sim::ablations::{self, hunt};
 use sim::check::Property;
 use sim::shrink::{TRIES_MAX, shrink};
-use sim::{Coverage, FaultKind, FaultKinds, Outcome, Scenario, Wanted, run};
+use sim::{Coverage, Fault, FaultKind, FaultKinds, Outcome, Scenario, Wanted, What, run};
 
 fn outcome(seed: u64, wanted: Wanted) -> Outcome {
     run(&Scenario::drawn(seed, wanted), |_| true)
@@ -107,6 +107,8 @@ fn a_missing_rule_is_caught() {
         Rule::CheckPreviousEntry,
         Rule::WaitForFsync,
         Rule::CommitBeforeRead,
+        Rule::RewriteAfterFailedFlush,
+        Rule::BelieveOnlyPlausibleCounts,
     ] {
         assert!(hunt(rule, 50, || true).caught.is_some(), "{rule:?}");
     }
@@ -181,5 +183,36 @@ fn shrinking_holds_on_to_the_same_failure() {
                 );
             }
         }
+    }
+}
+
+/// F6: a node whose flushes outlast every timer takes part as well as it can, and the others are not held up.
+#[test]
+fn a_cluster_of_which_one_node_flushes_slower_than_its_timers_elects_and_commits() {
+    let mut scenario = Scenario::drawn(
+        3,
+        Wanted {
+            nodes: Some(3),
+            seconds: Some(20),
+            faults: Some(FaultKinds::default()),
+            rate: Some(20),
+            ..Wanted::default()
+        },
+    );
+    for node in (1..=3).map(NodeId) {
+        scenario.faults = vec![Fault {
+            at: Instant(0),
+            lasts: scenario.settings.duration,
+            what: What::OutlastingFlush { node, us: 320_000 },
+        }];
+        let outcome = run(&scenario, |_| true);
+        assert_eq!(outcome.violation, None, "{node}");
+        let asked = scenario.operations.len() as u64;
+        assert!(
+            outcome.answered * 10 >= asked * 9,
+            "{node}: {} of {asked}",
+            outcome.answered
+        );
+        assert!(outcome.elections <= 4, "{node}: {} elections", outcome.elections);
     }
 }

@@ -171,7 +171,7 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
         storage,
         files_were_missing,
     } = opened.map_err(unreadable)?;
-if let Some(file) = boot.resume.as_ref().and_then(|resume| resume.file.as_ref()) {
+    if let Some(file) = boot.resume.as_ref().and_then(|resume| resume.file.as_ref()) {
         disk.replace(file).map_err(|error| unreadable(error.into()))?;
     }
     let [first, second] = disk.read_all().map_err(|error| unreadable(error.into()))?;

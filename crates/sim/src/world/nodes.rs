@@ -264,6 +264,9 @@ impl World<'_> {
     fn disk_fails(&mut self, place: usize) {
         self.coverage.note(FaultKind::Miscount);
         self.crash(place, Tail::Kept);
+        // It may be noticed only after the fault is over.
+        let node = self.seats[place].id;
+        self.schedule(self.now + Duration::from_millis(50), Event::Boot { node });
     }
 
     pub(super) fn flush_time(&mut self, id: NodeId) -> Instant {
