@@ -20,6 +20,13 @@ pub const APPLY_ENTRIES_MAX: usize = 1024;
 pub const COMPACT_AFTER_ENTRIES: u64 = 4096;
 /// How many bytes of a snapshot one InstallSnapshot carries.
 pub const SNAPSHOT_PART_BYTES_MAX: usize = 64 * 1024;
+/// How many parts of a snapshot may be on the way to one follower, unacknowledged.
+pub const SNAPSHOT_PARTS_INFLIGHT_MAX: usize = 8;
+/// How many times as many entries as it usually does a leader keeps for a follower to which it sends a snapshot, so that the
+/// follower finds in the log what comes behind it.
+pub const KEPT_FOR_TRANSFER: u64 = 8;
+/// How many entries it keeps for that at most.
+pub const KEPT_FOR_TRANSFER_ENTRIES_MAX: u64 = 256 * 1024;
 /// How many bytes a snapshot has at most. A machine is to be limited so that it never needs more.
 pub const SNAPSHOT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How many proposals and reads of its own clients a leader keeps waiting.

@@ -130,6 +130,9 @@ pub struct InstallSnapshot {
     pub data: Vec<u8>,
     /// Whether the snapshot ends with this part.
     pub done: bool,
+    /// How often the leader has asked this follower, in its term, how far it has come with a snapshot: the number of this
+    /// question, or of the last before this part.
+    pub question: u64,
     /// The latest round in which the leader asks whether it still leads (§8).
     pub read_round: ReadRound,
 }
@@ -141,6 +144,8 @@ pub struct InstallSnapshotReply {
     pub term: Term,
     /// The snapshot that this answers.
     pub last_included_index: LogIndex,
+    /// The number of the question that this answers, or of the last before the part that it answers.
+    pub question: u64,
     /// How far the follower has come with it.
     pub outcome: InstallOutcome,
     /// The round carried by the part this answers.
@@ -150,12 +155,10 @@ pub struct InstallSnapshotReply {
 /// How far a follower has come with a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InstallOutcome {
-    /// It has the first so many bytes, in memory.
+    /// It has the first so many bytes, in memory, and perhaps parts behind a gap.
     Received {
         /// How many.
         bytes: u64,
-        /// Whether the leader had asked, and not sent a part.
-        asked: bool,
     },
     /// It has all that the snapshot stands for, durably.
     Installed,

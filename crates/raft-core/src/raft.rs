@@ -298,7 +298,7 @@ impl<M: Machine> Raft<M> {
         if from == self.config.id || !self.config.members.contains(&from) {
             return self.ignore(from, IgnoreReason::NotAMember, out);
         }
-        if let Err(what) = self.check(&message) {
+        if let Err(what) = self.check(from, &message) {
             return self.ignore(from, IgnoreReason::Malformed { what }, out);
         }
         let contradiction = match &message {

@@ -547,6 +547,7 @@ fn a_proposal_that_a_snapshot_stands_for_is_lost() {
         offset: 0,
         data: b"2 mine\n".to_vec(),
         done: true,
+        question: 0,
         read_round: ReadRound(0),
     };
     let out = node.hear(2, Message::InstallSnapshot(install));
@@ -610,6 +611,7 @@ fn part(last: (u64, u64), offset: u64, data: &[u8], done: bool) -> InstallSnapsh
         offset,
         data: data.to_vec(),
         done,
+        question: 0,
         read_round: ReadRound(0),
     }
 }
@@ -696,25 +698,32 @@ fn an_answer_to_a_snapshot_was_asked_for_or_is_malformed() {
     let mut node = behind_a_snapshot();
     node.lead(3);
     let term = node.core.view().term;
-    let mut what = |term: Term, index: u64, outcome, round: u64| {
+    let mut what = |term: Term, index: u64, question: u64, outcome, round: u64| {
         let reply = InstallSnapshotReply {
             term,
             last_included_index: LogIndex(index),
+            question,
             outcome,
             read_round: ReadRound(round),
         };
         malformed(&node.hear(2, Message::InstallSnapshotReply(reply)))
     };
-    let received = InstallOutcome::Received { bytes: 3, asked: false };
+    let received = InstallOutcome::Received { bytes: 3 };
     let never = Some(Malformed::NeverAsked);
-    assert_eq!(what(term, 5, received, 0), None);
-    assert_eq!(what(term, 4, received, 0), None, "of a snapshot before this");
-    assert_eq!(what(term, 6, received, 0), never);
-    assert_eq!(what(term, 5, received, 1), never);
-    assert_eq!(what(Term(term.0 - 1), 6, received, 9), None, "it is not looked at");
-    assert_eq!(what(term.next(), 5, received, 0), never);
-    assert_eq!(what(term.next(), 5, InstallOutcome::Installed, 0), never);
-    assert_eq!(what(term.next(), 5, InstallOutcome::StaleTerm, 0), None);
+    assert_eq!(what(term, 5, 0, received, 0), None);
+    assert_eq!(what(term, 4, 0, received, 0), None, "of a snapshot before this");
+    assert_eq!(what(term, 6, 0, received, 0), never);
+    assert_eq!(what(term, 5, 0, received, 1), never);
+    assert_eq!(what(term, 5, 1, received, 0), never, "nothing was sent");
+    assert_eq!(
+        what(term, 5, 1, InstallOutcome::StaleTerm, 1),
+        None,
+        "it answers an earlier term"
+    );
+    assert_eq!(what(Term(term.0 - 1), 6, 0, received, 9), None, "it is not looked at");
+    assert_eq!(what(term.next(), 5, 0, received, 0), never);
+    assert_eq!(what(term.next(), 5, 0, InstallOutcome::Installed, 0), never);
+    assert_eq!(what(term.next(), 5, 0, InstallOutcome::StaleTerm, 0), None);
 }
 
 #[test]
@@ -723,13 +732,13 @@ fn parts_of_two_snapshots_are_not_put_together() {
     let second_of = |last, leader: u8| {
         let mut node = Node::new(3, &[], Rules::default());
         let first = node.hear(2, Message::InstallSnapshot(part((5, 1), 0, halves[0], false)));
-        let received = InstallOutcome::Received { bytes: 4, asked: false };
+        let received = InstallOutcome::Received { bytes: 4 };
         assert_eq!(install_outcome(&first), Some(received));
         let mut second = part(last, 4, halves[1], true);
         second.term = Term(if leader == 2 { 3 } else { 4 });
         install_outcome(&node.hear(leader, Message::InstallSnapshot(second)))
     };
-    let nothing = Some(InstallOutcome::Received { bytes: 0, asked: false });
+    let nothing = Some(InstallOutcome::Received { bytes: 0 });
     assert_eq!(second_of((5, 1), 2), Some(InstallOutcome::Installed));
     assert_eq!(second_of((6, 1), 2), nothing);
     assert_eq!(second_of((5, 2), 2), nothing);
@@ -755,7 +764,7 @@ fn answers_to_snapshots_that_wait_make_way_for_those_that_say_more() {
     };
     let new = |offset| part((9, 1), offset, b"x", false);
     let old = || part((2, 1), 0, b"", true);
-    let received = |bytes| InstallOutcome::Received { bytes, asked: false };
+    let received = |bytes| InstallOutcome::Received { bytes };
     assert_eq!(replies([new(0), new(1)]), [received(2)]);
     assert_eq!(replies([new(0), old()]), [InstallOutcome::Installed]);
     assert_eq!(replies([old(), old()]), [InstallOutcome::Installed]);
@@ -771,9 +780,8 @@ fn a_part_of_an_older_term_is_told_so() {
     assert_eq!(node.core.view().term, Term(4));
 }
 
-/// A leader of three with a snapshot of three parts, which its follower needs.
-#[test]
-fn an_answer_that_comes_twice_makes_nobody_send_a_part_twice() {
+/// A leader of three with a snapshot of three parts, which node 2 needs.
+fn leader_with_three_parts() -> (Node, Vec<u64>) {
     let mut node = Node::new(3, &[1], Rules::default());
     let state = format!("2 {}\n", "x".repeat(SNAPSHOT_PART_BYTES_MAX * 2)).into_bytes();
     let mut offset = 0;
@@ -783,36 +791,125 @@ fn an_answer_that_comes_twice_makes_nobody_send_a_part_twice() {
         offset += data.len();
     }
     node.lead(3);
-    node.conflict(2, 5, 1);
-    let term = node.core.view().term;
-    let mut parts_after = |bytes: usize, asked: bool| -> Vec<u64> {
-        let reply = InstallSnapshotReply {
-            term,
-            last_included_index: LogIndex(5),
-            outcome: InstallOutcome::Received {
-                bytes: bytes as u64,
-                asked,
-            },
-            read_round: ReadRound(0),
-        };
-        let out = node.hear(2, Message::InstallSnapshotReply(reply));
-        let offsets = out.messages.iter().filter_map(|(_, message)| match message {
-            Message::InstallSnapshot(part) if !part.data.is_empty() => Some(part.offset),
-            _ => None,
-        });
-        offsets.collect()
+    let out = node.conflict(2, 5, 1);
+    (node, parts_sent(&out))
+}
+
+/// Where the parts begin that are sent, without questions.
+fn parts_sent(out: &Out) -> Vec<u64> {
+    let offsets = out.messages.iter().filter_map(|(_, message)| match message {
+        Message::InstallSnapshot(part) if !part.data.is_empty() => Some(part.offset),
+        _ => None,
+    });
+    offsets.collect()
+}
+
+/// Node 2 has so many bytes, it says in answer to this question, or to a part sent behind it. Which parts are sent then?
+fn parts_after(node: &mut Node, question: u64, bytes: usize) -> Vec<u64> {
+    let reply = InstallSnapshotReply {
+        term: node.core.view().term,
+        last_included_index: LogIndex(5),
+        question,
+        outcome: InstallOutcome::Received { bytes: bytes as u64 },
+        read_round: ReadRound(0),
     };
-    let part = SNAPSHOT_PART_BYTES_MAX;
-    assert_eq!(parts_after(part, false), [part as u64]);
-    assert_eq!(parts_after(part, false), [0_u64; 0], "the same answer again");
-    assert_eq!(parts_after(0, false), [0_u64; 0], "an answer from before");
+    parts_sent(&node.hear(2, Message::InstallSnapshotReply(reply)))
+}
+
+/// A heartbeat with which the leader asks, and sends nothing. Returns the number of the question.
+fn ask(node: &mut Node) -> u64 {
+    let out = node.step(Input::Tick);
+    assert_eq!(parts_sent(&out), [0_u64; 0], "time loses nothing: it asks");
+    let asked = out.messages.iter().find_map(|(_, message)| match message {
+        Message::InstallSnapshot(question) => Some(question.question),
+        _ => None,
+    });
+    asked.expect("a question")
+}
+
+#[test]
+fn a_part_is_sent_again_when_what_was_asked_after_it_was_answered_without_it() {
+    const PART: usize = SNAPSHOT_PART_BYTES_MAX;
+    let nothing = [0_u64; 0];
+    let (mut node, sent) = leader_with_three_parts();
     assert_eq!(
-        parts_after(part, true),
-        [part as u64],
-        "it was asked: the part was lost"
+        sent,
+        [0, PART as u64, 2 * PART as u64],
+        "all of them are on the way at once"
     );
-    assert_eq!(parts_after(2 * part, false), [2 * part as u64]);
-    assert_eq!(parts_after(0, true), [0], "it was asked: it has started again");
+    assert_eq!(parts_after(&mut node, 0, PART), nothing);
+    assert_eq!(parts_after(&mut node, 0, PART), nothing, "the same answer again");
+    for question in 1..=4 {
+        assert_eq!(ask(&mut node), question);
+    }
+    assert_eq!(
+        parts_after(&mut node, 2, PART),
+        nothing,
+        "it may have overtaken the part"
+    );
+    assert_eq!(
+        parts_after(&mut node, 3, PART),
+        [PART as u64],
+        "so many without it: it was lost"
+    );
+    assert_eq!(
+        parts_after(&mut node, 4, PART),
+        nothing,
+        "asked before it was sent again"
+    );
+    assert_eq!((ask(&mut node), ask(&mut node), ask(&mut node)), (5, 6, 7));
+    assert_eq!(parts_after(&mut node, 6, PART), nothing);
+    assert_eq!(parts_after(&mut node, 7, PART), [PART as u64], "lost once more");
+    assert_eq!(
+        parts_after(&mut node, 7, 3 * PART),
+        nothing,
+        "and the third had been there"
+    );
+}
+
+#[test]
+fn a_follower_that_has_forgotten_its_parts_is_sent_them_again() {
+    const PART: usize = SNAPSHOT_PART_BYTES_MAX;
+    let (mut node, sent) = leader_with_three_parts();
+    assert_eq!((ask(&mut node), ask(&mut node)), (1, 2));
+    assert_eq!(parts_after(&mut node, 0, 2 * PART), [0_u64; 0]);
+    assert_eq!(parts_after(&mut node, 2, PART), [0_u64; 0], "an answer from before");
+    assert_eq!(ask(&mut node), 3);
+    assert_eq!(
+        parts_after(&mut node, 3, 0),
+        sent,
+        "what was asked since it had two of them says that it has none"
+    );
+}
+
+#[test]
+fn parts_behind_a_gap_are_kept_as_many_as_may_be_on_the_way() {
+    let mut node = Node::new(3, &[], Rules::default());
+    let mut hear = |offset: u64, data: &[u8], done: bool| {
+        let out = node.hear(2, Message::InstallSnapshot(part((5, 1), offset, data, done)));
+        install_outcome(&out).expect("an answer")
+    };
+    let received = |bytes| InstallOutcome::Received { bytes };
+    assert_eq!(hear(8, b"4 c\n", true), received(0));
+    assert_eq!(hear(4, b"3 b\n", false), received(0));
+    assert_eq!(hear(4, b"3 b\n", false), received(0), "twice");
+    assert_eq!(hear(0, b"", false), received(0), "a question");
+    assert_eq!(hear(0, b"2 a\n", false), InstallOutcome::Installed);
+    let view = node.core.view();
+    assert_eq!(view.machine.applied.len(), 3);
+
+    let mut node = Node::new(3, &[], Rules::default());
+    let mut hear = |offset: u64, data: &[u8]| {
+        let out = node.hear(2, Message::InstallSnapshot(part((5, 1), offset, data, false)));
+        install_outcome(&out).expect("an answer")
+    };
+    let ahead = raft_core::SNAPSHOT_PARTS_INFLIGHT_MAX as u64;
+    for offset in (1..=ahead + 1).rev() {
+        assert_eq!(hear(offset, b"x"), received(0));
+    }
+    // The first of those behind the gap came last, and there was no room for it.
+    assert_eq!(hear(0, b"x"), received(1));
+    assert_eq!(hear(1, b"x"), received(ahead + 2));
 }
 
 #[test]

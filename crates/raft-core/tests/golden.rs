@@ -421,6 +421,7 @@ fn message(arguments: &Arguments) -> Result<Message<String>, Box<dyn Error>> {
                 .replace(';', "\n")
                 .into_bytes(),
             done: true,
+            question: 0,
             read_round,
         }),
         "matched" => reply(AppendOutcome::Matched {

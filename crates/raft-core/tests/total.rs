@@ -52,7 +52,7 @@ fn part() -> impl Strategy<Value = Vec<u8>> {
 
 fn install_outcome() -> impl Strategy<Value = InstallOutcome> {
     prop_oneof![
-        2 => (number(), any::<bool>()).prop_map(|(bytes, asked)| InstallOutcome::Received { bytes, asked }),
+        2 => number().prop_map(|bytes| InstallOutcome::Received { bytes }),
         2 => Just(InstallOutcome::Installed),
         1 => Just(InstallOutcome::StaleTerm),
     ]
@@ -98,27 +98,41 @@ fn message() -> BoxedStrategy<Message<String>> {
                 read_round,
             })
         }),
-        (term(), index(), term(), number(), part(), any::<bool>(), round()).prop_map(
-            |(term, last_included_index, last_included_term, offset, data, done, read_round)| {
-                Message::InstallSnapshot(InstallSnapshot {
+        (
+            term(),
+            index(),
+            term(),
+            number(),
+            part(),
+            any::<bool>(),
+            number(),
+            round()
+        )
+            .prop_map(
+                |(term, last_included_index, last_included_term, offset, data, done, question, read_round)| {
+                    Message::InstallSnapshot(InstallSnapshot {
+                        term,
+                        last_included_index,
+                        last_included_term,
+                        offset: if done { 0 } else { offset },
+                        data,
+                        done,
+                        question,
+                        read_round,
+                    })
+                }
+            ),
+        (term(), index(), number(), install_outcome(), round()).prop_map(
+            |(term, last_included_index, question, outcome, read_round)| {
+                Message::InstallSnapshotReply(InstallSnapshotReply {
                     term,
                     last_included_index,
-                    last_included_term,
-                    offset: if done { 0 } else { offset },
-                    data,
-                    done,
+                    question,
+                    outcome,
                     read_round,
                 })
             }
         ),
-        (term(), index(), install_outcome(), round()).prop_map(|(term, last_included_index, outcome, read_round)| {
-            Message::InstallSnapshotReply(InstallSnapshotReply {
-                term,
-                last_included_index,
-                outcome,
-                read_round,
-            })
-        }),
     ]
     .boxed()
 }

@@ -3,13 +3,13 @@
 use super::{Raft, RoleState, SNAPSHOT_INDEX_MAX, TERM_MAX};
 use crate::{
     APPEND_BYTES_MAX, APPEND_ENTRIES_MAX, AppendEntries, AppendEntriesReply, AppendOutcome, InstallOutcome,
-    InstallSnapshot, InstallSnapshotReply, LogIndex, Machine, Malformed, Message, SNAPSHOT_BYTES_MAX,
+    InstallSnapshot, InstallSnapshotReply, LogIndex, Machine, Malformed, Message, NodeId, SNAPSHOT_BYTES_MAX,
     SNAPSHOT_PART_BYTES_MAX, Term,
 };
 
 impl<M: Machine> Raft<M> {
     /// Whether a correct member of this cluster can have said this.
-    pub(super) fn check(&self, message: &Message<M::Command>) -> Result<(), Malformed> {
+    pub(super) fn check(&self, from: NodeId, message: &Message<M::Command>) -> Result<(), Malformed> {
         let term = message.term();
         if term == Term(0) || term > TERM_MAX {
             return Err(Malformed::Term);
@@ -24,11 +24,11 @@ impl<M: Machine> Raft<M> {
             Message::AppendEntries(append) => check_append::<M>(append),
             Message::AppendEntriesReply(reply) => self.check_append_reply(reply),
             Message::InstallSnapshot(part) => check_part(part),
-            Message::InstallSnapshotReply(reply) => self.check_install_reply(reply),
+            Message::InstallSnapshotReply(reply) => self.check_install_reply(from, reply),
         }
     }
 
-    fn check_install_reply(&self, reply: &InstallSnapshotReply) -> Result<(), Malformed> {
+    fn check_install_reply(&self, from: NodeId, reply: &InstallSnapshotReply) -> Result<(), Malformed> {
         if reply.term > self.hard_state.term && reply.outcome != InstallOutcome::StaleTerm {
             return Err(Malformed::NeverAsked);
         }
@@ -39,6 +39,10 @@ impl<M: Machine> Raft<M> {
             return Ok(()); // It answers another term's leader.
         }
         if reply.read_round > leader.round || reply.last_included_index > self.log.base() {
+            return Err(Malformed::NeverAsked);
+        }
+        let place = leader.progress.iter().position(|progress| progress.id == from);
+        if place.is_some_and(|place| reply.question > leader.peers[place].asked) {
             return Err(Malformed::NeverAsked);
         }
         Ok(())

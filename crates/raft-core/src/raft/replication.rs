@@ -16,7 +16,7 @@ use super::{Out, Raft, RoleState};
 use crate::{
     APPEND_BYTES_MAX, APPEND_ENTRIES_MAX, AppendEntries, AppendEntriesReply, AppendOutcome, CommitHold, Entry, Event,
     INFLIGHT_APPENDS_MAX, INFLIGHT_BYTES_MAX, IgnoreReason, LogIndex, MEMBERS_MAX, Machine, Message, NodeId, Outbox,
-    Payload, Progress, ReadRound, Term,
+    Payload, Progress, ReadRound, Snapshot, Term,
 };
 
 /// What a leader keeps.
@@ -42,6 +42,9 @@ pub(super) struct Leader {
     pub(super) confirmed: ReadRound,
     /// Reads that wait, oldest first.
     pub(super) reads: VecDeque<PendingRead>,
+    /// Snapshots that are on their way to followers, and whose place in this node has been taken by newer ones. At most one for
+    /// each follower.
+    pub(super) sending: Vec<Snapshot>,
     /// What was last said about an entry that is not committed.
     explained: Option<(LogIndex, CommitHold)>,
 }
@@ -54,6 +57,14 @@ pub(super) struct Peer {
     inflight: VecDeque<(LogIndex, usize)>,
     /// The snapshot on its way to it, if it needs one.
     pub(super) transfer: Option<Transfer>,
+    /// How often it was asked how far it has come with a snapshot.
+    pub(super) asked: u64,
+    /// The log is kept for it: it was sent a snapshot, and is to find what comes behind.
+    pub(super) log_is_kept: bool,
+    /// It has answered since entries were dropped from the log.
+    pub(super) heard: bool,
+    /// It had not answered for long when entries were dropped, and has not since.
+    pub(super) silent: bool,
     /// The latest round it has answered.
     pub(super) answered_round: ReadRound,
 }
@@ -91,6 +102,7 @@ impl<M: Machine> Raft<M> {
             round_due: false,
             confirmed: ReadRound(0),
             reads: VecDeque::new(),
+            sending: Vec::new(),
             explained: None,
         });
         if self.config.rules.no_op_on_election {
@@ -111,13 +123,9 @@ impl<M: Machine> Raft<M> {
         for place in 0..leader.peers.len() {
             let mut word_due = heartbeat_due;
             if let Some(snapshot) = &self.snapshot
-                && leader.progress[place].next_index <= snapshot.last_included_index
+                && leader.needs_snapshot(place, snapshot)
             {
-                let (part, event) = leader.next_part(place, snapshot, self.hard_state.term, word_due);
-                out.events.extend(event);
-                let to = leader.progress[place].id;
-                out.messages
-                    .extend(part.map(|part| (to, Message::InstallSnapshot(part))));
+                leader.send_parts(place, snapshot, self.hard_state.term, word_due, out);
                 continue;
             }
             let (progress, peer) = (&mut leader.progress[place], &mut leader.peers[place]);
@@ -142,6 +150,7 @@ impl<M: Machine> Raft<M> {
                 peer.note_sent(progress, count, bytes);
             }
         }
+        leader.forget_sent();
     }
 
     /// A follower has answered an append.
@@ -232,6 +241,7 @@ impl<M: Machine> Raft<M> {
         };
         let place = leader.progress.iter().position(|progress| progress.id == from)?;
         let peer = &mut leader.peers[place];
+        (peer.heard, peer.silent) = (true, false);
         if !accepts_leader && self.config.rules.only_acceptance_confirms {
             return Some((place, false));
         }
@@ -338,6 +348,10 @@ impl Peer {
             mode: Mode::Probe { sent: false },
             inflight: VecDeque::new(),
             transfer: None,
+            asked: 0,
+            log_is_kept: false,
+            heard: false,
+            silent: false,
             answered_round: ReadRound(0),
         }
     }
