@@ -202,12 +202,14 @@ fn snapshot_frames() -> [Vec<u8>; 2] {
         offset: 0,
         data: raft_core::Machine::snapshot(&Replica::default()),
         done: true,
+        question: 3,
         read_round,
     });
     let reply = Message::InstallSnapshotReply(InstallSnapshotReply {
         term,
         last_included_index,
         outcome: InstallOutcome::Installed,
+        question: 3,
         read_round,
     });
     [part, reply].map(|frame| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use raft_core::Rule;
 use serde_json::{Value, json};
-use sim::ablations::{Hunt, hunt, shown_by_script};
+use sim::ablations::{Hunt, Search, hunt};
 
 use crate::args::Ablations;
 use crate::progress::Line;
@@ -41,7 +41,7 @@ pub(crate) fn ablations(asked: &Ablations) -> Result<End, String> {
     }
     let missed: Vec<&str> = hunts
         .iter()
-        .filter(|hunt| hunt.caught.is_none() && shown_by_script(hunt.rule).is_none())
+        .filter(|hunt| hunt.caught().is_none())
         .map(|hunt| hunt.rule.name())
         .collect();
     if !missed.is_empty() {
@@ -65,12 +65,7 @@ fn carry_out(asked: &Ablations, rules: &[Rule], signals: &Signals) -> Vec<Hunt> 
     let hunts = Mutex::new(Vec::new());
     let work = || {
         while let Some(rule) = rules.get(next.fetch_add(1, Ordering::Relaxed)) {
-            // Where a script shows it, a few seeds are enough to notice that a seed shows it by now.
-            let seeds_max = match shown_by_script(*rule) {
-                Some(_) if asked.rule.is_none() => asked.seeds_max.min(SEEDS_BESIDE_A_SCRIPT),
-                _ => asked.seeds_max,
-            };
-            let found = hunt(*rule, seeds_max, || !signals.came());
+            let found = hunt(*rule, asked.seeds_max, || !signals.came());
             hunts
                 .lock()
                 .unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -89,41 +84,50 @@ fn carry_out(asked: &Ablations, rules: &[Rule], signals: &Signals) -> Vec<Hunt> 
     hunts.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// How many seeds are tried for a rule that a script shows, among all rules.
-const SEEDS_BESIDE_A_SCRIPT: u64 = 200;
-
 /// What stands above the table in its file.
 const HEAD: &str = "# What each rule is for
 
 Made by `ftq ablations --table ABLATIONS.md`. Each of Raft's rules was switched off, alone, and seeds were tried from 0 on until a
-run broke a promise. Any row is repeated by `ftq ablations --rule RULE`.
+run broke a promise: in the ordinary mixture, which is what `ftq fuzz` draws, and where that showed nothing, in one of those faults that
+can show the rule. Any row is repeated by `ftq ablations --rule RULE`.
 ";
 
 fn table(hunts: &[Hunt]) -> String {
-    let mut text = String::from("| rule | broken without it | seeds needed | Raft |\n|---|---|---:|---|\n");
+    let mut text = String::from(
+        "| rule | broken without it | seeds needed | in a special mixture | Raft |\n|---|---|---:|---:|---|\n",
+    );
     for hunt in hunts {
-        let broken = match (&hunt.caught, shown_by_script(hunt.rule)) {
-            (Some((_, violation)), _) => violation.property.name().to_owned(),
-            (None, Some(script)) => format!("not by a seed yet: by the script `{script}`"),
-            (None, None) => "nothing was seen".to_owned(),
-        };
+        let broken = hunt
+            .caught()
+            .map_or("nothing was seen", |(_, violation)| violation.property.name());
         text.push_str(&format!(
-            "| `{}` | {broken} | {} | {} |\n",
+            "| `{}` | {broken} | {} | {} | {} |\n",
             hunt.rule.name(),
-            hunt.seeds,
+            needed(&hunt.ordinary),
+            hunt.special.as_ref().map_or(String::new(), needed),
             hunt.rule.paper()
         ));
     }
     text
 }
 
+/// How many seeds it took.
+fn needed(search: &Search) -> String {
+    match search.caught {
+        Some(_) => search.seeds.to_string(),
+        None => format!("not in {}", search.seeds),
+    }
+}
+
 fn figures(hunt: &Hunt) -> Value {
     json!({
         "rule": hunt.rule.name(),
-        "property": hunt.caught.as_ref().map(|(_, violation)| violation.property.name()),
-        "detail": hunt.caught.as_ref().map(|(_, violation)| violation.detail.clone()),
-        "seed": hunt.caught.as_ref().map(|(seed, _)| seed.to_string()),
-        "seeds": hunt.seeds,
+        "property": hunt.caught().map(|(_, violation)| violation.property.name()),
+        "detail": hunt.caught().map(|(_, violation)| violation.detail.clone()),
+        "seed": hunt.caught().map(|(seed, _)| seed.to_string()),
+        "seeds": hunt.ordinary.seeds,
+        "is_ordinary": hunt.ordinary.caught.is_some(),
+        "special_seeds": hunt.special.as_ref().map(|search| search.seeds),
         "paper": hunt.rule.paper(),
     })
 }

@@ -130,7 +130,7 @@ pub(crate) struct Ablations {
     #[arg(long, value_name = "RULE", value_parser = rule)]
     pub(crate) rule: Option<Rule>,
     /// Gives up on a rule after so many seeds
-    #[arg(long, default_value_t = 10_000, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 2_000, allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seeds_max: u64,
     /// How many rules at once; as many as there are processors, if not given
     #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]

@@ -196,6 +196,9 @@ fn figures(asked: &Fuzz, sum: &Sum, wall_seconds: f64, uncovered: &[&str]) -> Va
         "seed": null,
         "violations": [],
         "unjudged": sum.unjudged,
+        "median_acknowledged_per_mille": sum.service.median(),
+        "least_acknowledged_per_mille": sum.service.least().map(|(share, _)| share),
+        "least_acknowledged_seed": sum.service.least().map(|(_, seed)| seed.to_string()),
         "coverage": coverage,
         "uncovered": uncovered,
         "repeat": null,
@@ -211,6 +214,7 @@ fn words(asked: &Fuzz, sum: &Sum, found: Option<&Found<'_>>, wall_seconds: f64) 
         sum.virtual_us as f64 / 1e6,
         sum.events
     );
+    text.push_str(&format!("{}\n", sum.service));
     for kind in FaultKind::ALL {
         text.push_str(&format!("  {:<20} {:>10}\n", kind.name(), sum.coverage.of(*kind)));
     }

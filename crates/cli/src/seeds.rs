@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use sim::{Coverage, Outcome, Scenario, Wanted, run};
+use sim::{Coverage, Outcome, Scenario, Service, Wanted, run};
 
 use crate::signals::Signals;
 
@@ -25,6 +25,7 @@ pub(crate) struct Sum {
     pub(crate) coverage: Coverage,
     /// How many runs were not wholly judged.
     pub(crate) unjudged: u64,
+    pub(crate) service: Service,
     /// The run of the least seed that failed.
     pub(crate) failure: Option<Failure>,
     /// Whether a seed below that of the failure was not finished.
@@ -39,12 +40,13 @@ pub(crate) struct Failure {
 }
 
 impl Sum {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, seed: u64, outcome: &Outcome) {
         self.runs += 1;
         self.events += outcome.events;
         self.virtual_us += outcome.virtual_time.0;
         self.coverage.add(&outcome.coverage);
         self.unjudged += u64::from(outcome.unjudged.is_some());
+        self.service.add(seed, outcome);
     }
 }
 
@@ -175,7 +177,7 @@ impl Results {
     /// Adds runs to the sum in the order of their seeds, and nothing after one that failed: the sum is the same on any number of threads.
     fn add_in_order(&mut self) {
         while let Some(outcome) = self.waiting.remove(&self.next) {
-            self.sum.add(&outcome);
+            self.sum.add(self.next, &outcome);
             if outcome.violation.is_some() {
                 self.waiting.clear();
                 return;
@@ -189,7 +191,7 @@ impl Results {
         let failed = self.sum.failure.as_ref().map(|failure| failure.scenario.settings.seed);
         for (seed, outcome) in std::mem::take(&mut self.waiting) {
             if failed.is_none_or(|failed| seed <= failed) {
-                self.sum.add(&outcome);
+                self.sum.add(seed, &outcome);
             }
         }
         self.sum.may_fail_below = failed.is_some_and(|failed| self.next < failed);

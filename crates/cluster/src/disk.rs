@@ -110,7 +110,7 @@ pub enum DiskError {
 }
 
 /// The two log files of a node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Disk<F> {
     files: [F; 2],
     /// How long each is, by what was written.

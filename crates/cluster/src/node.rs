@@ -188,6 +188,8 @@ pub struct Node {
     writer: Writer,
     /// Whether vote and term are written one after the other: only in a run that shows why not.
     splits_hard_state: bool,
+    /// Whether it takes messages of any epoch: only in a run that shows why not.
+    takes_any_epoch: bool,
     writes: VecDeque<PendingWrite>,
     writes_asked: u64,
     synced_bytes: u64,
@@ -242,6 +244,11 @@ impl Node {
             epoch,
         };
         let rules = config.rules;
+        let identity = if rules.refuse_other_epoch {
+            identity
+        } else {
+            in_its_own_epoch(identity, disk)
+        };
         let found = match wal::recover(identity, disk) {
             Err(damage) if !rules.refuse_damaged_log => wal::recover_before(identity, disk, &damage),
             found => found,
@@ -284,6 +291,7 @@ impl Node {
             core_outbox,
             writer,
             splits_hard_state: !rules.hard_state_in_one_record,
+            takes_any_epoch: !rules.refuse_other_epoch,
             writes: VecDeque::new(),
             writes_asked: 0,
             synced_bytes: 0,
@@ -481,6 +489,9 @@ impl Node {
                 self.writer.batch(Some(hard_state), None, view.log, &mut file);
             }
         }
+        // All of it was acknowledged by the log before. Without a mark that vouches for it, damage in here would pass for a write that was
+        // never flushed, and the node would begin with nothing.
+        self.writer.acknowledge(self.writer.written(), &mut file);
         let (generation, end) = (self.writer.generation(), self.writer.written());
         for write in &mut self.writes {
             (write.generation, write.end) = (generation, end);
@@ -617,7 +628,7 @@ impl Node {
         if message.from != from {
             return self.drop_frame(Some(message), from, DropReason::WrongSender { claimed: message.from });
         }
-        if envelope.epoch != self.epoch() {
+        if envelope.epoch != self.epoch() && !self.takes_any_epoch {
             return self.drop_frame(Some(message), from, DropReason::OtherEpoch);
         }
         out.witnessed = out.witnessed.max(Some(envelope.sent_at));
@@ -803,6 +814,17 @@ impl Node {
             envelope.deliver_at = Instant(again_us);
             out.frames.push((to, codec::encode(&envelope)));
         }
+    }
+}
+
+/// Who a node is that takes part in whatever epoch its log is of.
+fn in_its_own_epoch(identity: Identity, disk: Files<'_>) -> Identity {
+    match wal::recover(identity, disk).map_err(|damage| damage.what) {
+        Err(wal::Flaw::OtherEpoch { found, .. }) => Identity {
+            epoch: found,
+            ..identity
+        },
+        _ => identity,
     }
 }
 

@@ -32,6 +32,24 @@ impl Replica {
         }
     }
 
+    /// The same command, taken for one of whichever session was opened at that place in the log.
+    fn at_its_place(&self, command: Command) -> Command {
+        let Command::Write {
+            session,
+            sequence,
+            write,
+        } = command
+        else {
+            return command;
+        };
+        let mut known = self.queues.sessions().map(|(id, ..)| id);
+        Command::Write {
+            session: known.find(|known| known.index == session.index).unwrap_or(session),
+            sequence,
+            write,
+        }
+    }
+
     /// The queues and sessions.
     pub fn queues(&self) -> &FtQueue {
         &self.queues
@@ -44,7 +62,7 @@ impl Machine for Replica {
 
     fn apply(&mut self, index: LogIndex, command: &Command) -> Output {
         let command = &if self.ignores_nonces {
-            without_nonce(*command)
+            self.at_its_place(*command)
         } else {
             *command
         };
@@ -87,20 +105,5 @@ impl Machine for Replica {
             Command::OpenSession { .. } => 11,
             Command::Write { .. } => 52,
         }
-    }
-}
-
-fn without_nonce(command: Command) -> Command {
-    match command {
-        Command::OpenSession { .. } => Command::OpenSession { nonce: 0 },
-        Command::Write {
-            session,
-            sequence,
-            write,
-        } => Command::Write {
-            session: SessionId { nonce: 0, ..session },
-            sequence,
-            write,
-        },
     }
 }

@@ -167,7 +167,7 @@ fn a_kept_run_is_the_run() {
 #[test]
 fn a_scenario_opens_on_its_failure() {
     let found = (0..100).find_map(|seed| {
-        let scenario = ablations::scenario(Rule::FullMajority, seed);
+        let scenario = ablations::ordinary(Rule::FullMajority, seed);
         let violation = sim::run(&scenario, |_| true).violation?;
         Some((scenario, violation))
     });

@@ -175,6 +175,8 @@ rules! {
     rewrite_after_failed_flush, RewriteAfterFailedFlush, "figure 2";
     /// A disk's count of the bytes that it wrote is believed only if it can be true and the file has grown by it. The host's rule.
     believe_only_plausible_counts, BelieveOnlyPlausibleCounts, "figure 2";
+    /// A log or a message of another epoch, which is another history of the cluster, is refused. The host's rule.
+    refuse_other_epoch, RefuseOtherEpoch, "figure 2";
     /// A node that finds damage in what it acknowledged takes no part. The host's rule.
     refuse_damaged_log, RefuseDamagedLog, "figure 2";
 }

@@ -7,38 +7,59 @@ use crate::plan::Scenario;
 use crate::run::run;
 use crate::settings::{FaultKind, Settings, Wanted};
 
+/// How long the runs of a hunt are, in seconds of virtual time.
+const SECONDS: u32 = 20;
+
 /// What a hunt for a rule came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hunt {
     /// The rule that was off.
     pub rule: Rule,
+    /// In the ordinary mixture, which is what `ftq fuzz` draws.
+    pub ordinary: Search,
+    /// In a mixture of those faults that can show the rule, where the ordinary one did not and there is such a mixture.
+    pub special: Option<Search>,
+}
+
+/// Some seeds, from 0 on, until one broke a promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
     /// How many seeds were tried.
     pub seeds: u64,
     /// The seed that showed it, and what broke.
     pub caught: Option<(u64, Violation)>,
 }
 
-/// The golden script of raft-core that shows what a rule is for, where no fault of the simulator reaches it yet: an answer that
-/// outlives two leaderships wants delays with heavy tails.
-pub fn shown_by_script(rule: Rule) -> Option<&'static str> {
-    (rule == Rule::OnlyAcceptanceConfirms).then_some("ablated_only_acceptance_confirms")
+impl Hunt {
+    /// What showed that the rule was off: where, which seed, what broke.
+    pub fn caught(&self) -> Option<&(u64, Violation)> {
+        let special = self.special.as_ref().and_then(|search| search.caught.as_ref());
+        self.ordinary.caught.as_ref().or(special)
+    }
 }
 
-/// The run in which a seed looks for a rule. Most are found by the common swarm; where it would take long, the swarm is one of
-/// those faults that can show the rule.
-pub fn scenario(rule: Rule, seed: u64) -> Scenario {
-    use FaultKind::{Crash, Delay, Drop, LateFlush, LostTail, OneWayCut, Partition, Pause};
-    let wanted = Wanted {
-        seconds: Some(20),
+fn wanted(rule: Rule) -> Wanted {
+    Wanted {
+        seconds: Some(SECONDS),
         ablate: Some(rule),
         ..Wanted::default()
-    };
+    }
+}
+
+/// The run in which a seed looks for a rule: what `ftq fuzz` draws.
+pub fn ordinary(rule: Rule, seed: u64) -> Scenario {
+    Scenario::drawn(seed, wanted(rule))
+}
+
+/// The run in which a seed looks for a rule among faults that can show it, for the rules that the ordinary mixture may miss.
+pub fn special(rule: Rule, seed: u64) -> Option<Scenario> {
+    use FaultKind::{Crash, Drop, LateFlush, LostTail, OneWayCut, Partition, Pause};
     let among = |nodes: u8, rate: u32, faults: &[FaultKind]| Wanted {
         nodes: Some(nodes),
         rate: Some(rate),
         faults: Some(faults.iter().copied().collect()),
         every_fault: true,
-        ..wanted
+        ..wanted(rule)
     };
     let mut settings = match rule {
         // Figure 8 on three nodes: long ways and slow disks, so that much is half done when a leader falls; and no snapshots,
@@ -53,34 +74,40 @@ pub fn scenario(rule: Rule, seed: u64) -> Scenario {
                 ..Settings::drawn(seed, among(3, 50, &faults))
             }
         }
-        Rule::RefuseStaleAppend => Settings::drawn(seed, among(5, 50, &[Delay, Drop, Partition, OneWayCut, Pause])),
         Rule::ConfirmLeadershipBeforeRead | Rule::OwnReadTokens => {
             Settings::drawn(seed, among(5, 200, &[Partition, OneWayCut, Pause]))
         }
-        _ => return Scenario::drawn(seed, wanted),
+        _ => return None,
     };
     settings.fault_interval = Duration::from_millis(200);
-    Scenario::of(settings)
+    Some(Scenario::of(settings))
 }
 
-/// Switches a rule off and tries seeds from 0 on, until one breaks a promise. `more` is asked before every seed, and ends the
-/// hunt by returning false.
+/// Switches a rule off and tries seeds from 0 on, until one breaks a promise; where the ordinary mixture shows nothing, the special
+/// one is tried. `more` is asked before every seed, and ends the hunt by returning false.
 pub fn hunt(rule: Rule, seeds_max: u64, mut more: impl FnMut() -> bool) -> Hunt {
+    let ordinary = search(seeds_max, &mut more, |seed| Some(ordinary(rule, seed)));
+    let is_needed = ordinary.caught.is_none() && special(rule, 0).is_some();
+    let special = is_needed.then(|| search(seeds_max, &mut more, |seed| special(rule, seed)));
+    Hunt {
+        rule,
+        ordinary,
+        special,
+    }
+}
+
+fn search(seeds_max: u64, more: &mut impl FnMut() -> bool, scenario: impl Fn(u64) -> Option<Scenario>) -> Search {
     let mut seeds = 0;
     while seeds < seeds_max && more() {
         let seed = seeds;
+        let Some(scenario) = scenario(seed) else { break };
         seeds += 1;
-        if let Some(violation) = run(&scenario(rule, seed), |_| true).violation {
-            return Hunt {
-                rule,
+        if let Some(violation) = run(&scenario, |_| true).violation {
+            return Search {
                 seeds,
                 caught: Some((seed, violation)),
             };
         }
     }
-    Hunt {
-        rule,
-        seeds,
-        caught: None,
-    }
+    Search { seeds, caught: None }
 }

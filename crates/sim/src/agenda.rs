@@ -39,6 +39,19 @@ impl<T> Agenda<T> {
         self.times.peek().map_or(Instant::NEVER, |Reverse((at, ..))| *at)
     }
 
+    /// Lets go of all events but those of which this is true.
+    pub(crate) fn retain(&mut self, is_kept: impl Fn(&T) -> bool) {
+        let (events, free) = (&mut self.events, &mut self.free);
+        self.times.retain(|Reverse((_, _, place))| {
+            let keeps = events[*place].as_ref().is_some_and(&is_kept);
+            if !keeps {
+                events[*place] = None;
+                free.push(*place);
+            }
+            keeps
+        });
+    }
+
     /// Takes the next event.
     pub(crate) fn take(&mut self) -> Option<T> {
         let Reverse((_, _, place)) = self.times.pop()?;

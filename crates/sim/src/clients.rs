@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use cluster::client::{Client, Failure};
 use cluster::host::{Request, RequestId};
-use ftqueue::Operation;
+use ftqueue::{Operation, Sequence, SessionId};
 use raft_core::{Instant, NodeId};
 
 use crate::check::{CallId, History};
@@ -23,7 +23,9 @@ pub(crate) struct Caller {
     members: Vec<NodeId>,
     number: u16,
     waiting: VecDeque<Operation>,
-    call: Option<CallId>,
+    call: Option<(CallId, Operation)>,
+    /// The name under which the cluster knows the write of that call, once it was sent.
+    key: Option<(SessionId, Sequence)>,
     recent: VecDeque<(RequestId, Request)>,
 }
 
@@ -35,6 +37,7 @@ impl Caller {
             number,
             waiting: VecDeque::new(),
             call: None,
+            key: None,
             recent: VecDeque::new(),
         }
     }
@@ -75,7 +78,7 @@ impl Caller {
         let mut answered = 0;
         loop {
             if let Some(done) = self.client.take_done()
-                && let Some(call) = self.call.take()
+                && let Some((call, _)) = self.call.take()
             {
                 match done.result {
                     Ok(answer) => history.answer(call, Ok(answer), now),
@@ -89,10 +92,12 @@ impl Caller {
                 && let Some(operation) = self.waiting.pop_front()
                 && self.client.submit(now, operation).is_ok()
             {
-                self.call = Some(history.invoke(self.number, operation, now));
+                self.call = Some((history.invoke(self.number, operation, now), operation));
+                self.key = None;
             }
             for (node, request, body) in self.client.take_requests() {
-                if let (Request::Write { session, sequence, .. }, Some(call)) = (body, self.call) {
+                if let (Request::Write { session, sequence, .. }, Some((call, _))) = (body, self.call) {
+                    self.key = Some((session, sequence));
                     history.sent(call, (session, sequence));
                 }
                 if self.recent.len() == RECENT_MAX {
@@ -105,6 +110,34 @@ impl Caller {
                 return answered;
             }
         }
+    }
+
+    /// The cluster was put back, and this history stands. The client begins anew, with what this seed draws: what it waited for
+    /// is not waited for any more.
+    pub(crate) fn begin_anew(&mut self, seed: u64) {
+        self.client = Client::new(self.number, seed, self.members.clone());
+        (self.call, self.key) = (None, None);
+        self.recent.clear();
+    }
+
+    /// The cluster was put back, and this history stands. The client knows nothing of that: it goes on with its session, and with what
+    /// it waits for, which it asks in this history from now on, unless it did so before.
+    pub(crate) fn go_on(&mut self, now: Instant, history: &mut History) {
+        self.recent.clear();
+        let Some((call, operation)) = self.call else { return };
+        if history.awaited().any(|awaited| awaited == call) {
+            return;
+        }
+        let again = history.invoke(self.number, operation, now);
+        if let Some(key) = self.key {
+            history.sent(again, key);
+        }
+        self.call = Some((again, operation));
+    }
+
+    /// The call that it waits for.
+    pub(crate) fn call(&self) -> Option<CallId> {
+        self.call.map(|(call, _)| call)
     }
 
     /// The request of so many before the last, if it is kept.

@@ -10,15 +10,17 @@ use serde::{Deserialize, Serialize};
 use crate::plan::Tail;
 
 /// One node's disk: the code that Workers run, over files of which it is known what they hold.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Disk {
     disk: cluster::disk::Disk<File>,
     /// Flushes under way, in the order in which they were asked for and complete.
     flushes: VecDeque<Flush>,
+    /// A bit of what was acknowledged has turned.
+    damaged: bool,
 }
 
 /// A file as a cache shows it, and what of it is on the disk.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct File {
     bytes: Vec<u8>,
     /// Up to here nothing waits to be written out.
@@ -87,15 +89,39 @@ pub(crate) enum Harm {
 impl Disk {
     /// An empty disk.
     pub(crate) fn new(rules: &Rules) -> Disk {
-        let mut disk =
-            cluster::disk::Disk::new([File::default(), File::default()]).expect("these files know their size");
+        Disk::of([File::default(), File::default()], rules)
+    }
+
+    /// A disk whose first file is this, all of it flushed.
+    pub(crate) fn holding(file: Vec<u8>, rules: &Rules) -> Disk {
+        let file = File {
+            flushed: file.len(),
+            bytes: file,
+            ..File::default()
+        };
+        Disk::of([file, File::default()], rules)
+    }
+
+    fn of(files: [File; 2], rules: &Rules) -> Disk {
+        let mut disk = cluster::disk::Disk::new(files).expect("these files know their size");
         if !rules.believe_only_plausible_counts {
             disk.believe_everything();
         }
         Disk {
             disk,
             flushes: VecDeque::new(),
+            damaged: false,
         }
+    }
+
+    /// Whether a bit of what was acknowledged has turned since a node last started with it.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged
+    }
+
+    /// Whether nothing was ever written to it, or all of that is gone.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.disk.files().iter().all(|file| file.bytes.is_empty())
     }
 
     pub(crate) fn files(&self) -> [&[u8]; 2] {
@@ -110,7 +136,9 @@ impl Disk {
             self.disk.go_on(open)?;
         }
         self.disk.append(bytes)?;
-        self.disk.flush()
+        self.disk.flush()?;
+        self.damaged = false;
+        Ok(())
     }
 
     /// Goes on in the other file, from its beginning.
@@ -189,6 +217,7 @@ impl Disk {
             return false;
         };
         file.flip(old * usize::from(per_mille) / 1000, bit);
+        self.damaged = true;
         true
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use cluster::metered::{MeteredError, take_within};
 use raft_core::{Instant, MEMBERS_MAX, NodeId};
 
-use crate::plan::{Scenario, What};
+use crate::plan::{Scenario, TAIL_US_MAX, What};
 use crate::settings::{RATE_MAX, SECONDS_MAX};
 
 /// What a file begins with.
@@ -133,7 +133,12 @@ fn check(scenario: &Scenario) -> Result<(), FileError> {
         What::Reorder { jitter_us } => jitter_us <= netem::DELAY_US_MAX,
         What::SlowFlush { node, us } | What::OutlastingFlush { node, us } => is_member(node) && us <= FLUSH_US_MAX,
         What::Skew { node, per_mille } => is_member(node) && (1..=1_000_000).contains(&per_mille),
-        What::Crash { node, .. }
+        What::SlowNode { node, delay_us } => is_member(node) && delay_us <= netem::DELAY_US_MAX,
+        What::GoBack { stays_behind, .. } => stays_behind.is_none_or(is_member),
+        What::HeavyTail { least_us, .. } => least_us <= TAIL_US_MAX,
+        What::Deaf { node }
+        | What::Isolated { node, .. }
+        | What::Crash { node, .. }
         | What::CrashInPersist { node, .. }
         | What::Pause { node }
         | What::LateFlush { node }
@@ -146,6 +151,9 @@ fn check(scenario: &Scenario) -> Result<(), FileError> {
         What::Drop { .. }
         | What::Duplicate { .. }
         | What::Partition { .. }
+        | What::OldMessages { .. }
+        | What::LeaderCrash { .. }
+        | What::LeaderCut { .. }
         | What::RestartAll { .. }
         | What::Abandon { .. } => true,
     };

@@ -1,23 +1,19 @@
 //! A run written out as data: every fault and every operation, each with its time. What is data can be deleted line by line,
 //! which is how a failure is made small.
 
+mod draw;
+
 use std::fmt;
 
-use ftqueue::{Label, Operation, QueueId, Read, Write};
+use ftqueue::Operation;
 use raft_core::{Duration, Instant, NodeId};
-use rand::rngs::ChaCha8Rng;
-use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Miscount;
-use crate::settings::{FaultKind, Settings, Wanted};
+use crate::settings::{Settings, Wanted};
 
-/// Sets the random numbers of the plan apart from those of the settings.
-const PLAN_STREAM: u64 = 1;
-/// Before this, no fault begins: the cluster finds its first leader undisturbed.
-const FIRST_FAULT: Instant = Instant(1_000_000);
-/// When the first operation is submitted.
-const FIRST_OPERATION_US: u64 = 500_000;
+/// The longest that a message is held by a heavy tail, in microseconds.
+pub(crate) const TAIL_US_MAX: u64 = 180_000_000;
 
 /// A run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,8 +57,23 @@ pub enum What {
     SlowLink { one: NodeId, other: NodeId, delay_us: u64 },
     /// This link is cut for so long, then mended for as long, and so on.
     Flap { one: NodeId, other: NodeId, period_us: u64 },
+    /// So many of a thousand messages take longer by a time that has no bound but [`TAIL_US_MAX`]: at least so many
+    /// microseconds, twice that with half the chance, and so on. Those behind them overtake them.
+    HeavyTail { per_mille: u16, least_us: u64 },
+    /// So many of the messages of before are sent again, whatever has become of their senders since.
+    OldMessages { count: u16 },
+    /// Nothing reaches this node, while others hear it.
+    Deaf { node: NodeId },
+    /// All links of this node, both ways, and its flushes take so much longer.
+    SlowNode { node: NodeId, delay_us: u64 },
     /// A node crashes.
     Crash { node: NodeId, tail: Tail },
+    /// The node that leads now crashes.
+    LeaderCrash { tail: Tail },
+    /// The node that leads now does not hear the others, or is not heard by them, or both.
+    LeaderCut { hears: bool, is_heard: bool },
+    /// A node does not hear the others, or is not heard by them, or both.
+    Isolated { node: NodeId, hears: bool, is_heard: bool },
     /// A node crashes as soon as it has written bytes that are not flushed.
     CrashInPersist { node: NodeId, tail: Tail },
     /// All nodes crash.
@@ -87,6 +98,14 @@ pub enum What {
     DiskFull { node: NodeId },
     /// This node loses its disk, for good.
     Wipe { node: NodeId },
+    /// When this is over, the whole cluster is put back to what it was when it began: nodes boot from the disks of that instant,
+    /// or go on from their states; the disk of one may stay behind in the old epoch; the clients whose bits are set go on, the
+    /// others begin anew.
+    GoBack {
+        boots: bool,
+        stays_behind: Option<NodeId>,
+        clients_go_on: u16,
+    },
     /// A client gives up what it waits for.
     Abandon { client: u16 },
     /// A client's request of before is sent again, to this node.
@@ -117,7 +136,22 @@ impl fmt::Display for What {
                     ms(period_us)
                 )
             }
+            What::HeavyTail { per_mille, least_us } => {
+                write!(
+                    f,
+                    "{per_mille} ‰ of the messages are held for {} ms or much longer",
+                    ms(least_us)
+                )
+            }
+            What::OldMessages { count } => write!(f, "{count} old messages are sent again"),
+            What::Deaf { node } => write!(f, "nothing reaches {node}"),
+            What::SlowNode { node, delay_us } => {
+                write!(f, "all links of {node} and its flushes take {} ms longer", ms(delay_us))
+            }
             What::Crash { node, .. } => write!(f, "{node} crashes"),
+            What::LeaderCrash { .. } => write!(f, "whoever leads crashes"),
+            What::LeaderCut { hears, is_heard } => write!(f, "whoever leads {}", cut_off(hears, is_heard)),
+            What::Isolated { node, hears, is_heard } => write!(f, "{node} {}", cut_off(hears, is_heard)),
             What::CrashInPersist { node, .. } => write!(f, "{node} crashes in the middle of a write"),
             What::RestartAll { .. } => write!(f, "all nodes crash"),
             What::Pause { node } => write!(f, "{node} stands still"),
@@ -144,11 +178,20 @@ impl fmt::Display for What {
             What::FlipAcknowledged { node, .. } => write!(f, "a bit on the disk of {node} turns"),
             What::DiskFull { node } => write!(f, "the disk of {node} is full"),
             What::Wipe { node } => write!(f, "{node} loses its disk"),
+            What::GoBack { .. } => write!(f, "what happens from here on is taken back at the end"),
             What::Abandon { client } => write!(f, "client {client} gives up what it waits for"),
             What::OldRequest { client, node, .. } => {
                 write!(f, "an old request of client {client} reaches {node} again")
             }
         }
+    }
+}
+
+fn cut_off(hears: bool, is_heard: bool) -> &'static str {
+    match (hears, is_heard) {
+        (false, false) => "is cut off",
+        (false, true) => "hears nobody",
+        (true, _) => "is heard by nobody",
     }
 }
 
@@ -174,13 +217,7 @@ impl Scenario {
 
     /// The run that the seed in the settings draws under them.
     pub fn of(settings: Settings) -> Scenario {
-        let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
-        random.set_stream(PLAN_STREAM);
-        let mut draw = Draw {
-            random,
-            settings: &settings,
-            lost: 0,
-        };
+        let mut draw = draw::Draw::new(&settings);
         let faults = draw.faults();
         let operations = draw.operations();
         Scenario {
@@ -188,222 +225,5 @@ impl Scenario {
             faults,
             operations,
         }
-    }
-}
-
-struct Draw<'a> {
-    random: ChaCha8Rng,
-    settings: &'a Settings,
-    /// How many members have been lost for good.
-    lost: u8,
-}
-
-impl Draw<'_> {
-    fn between(&mut self, low: u64, high: u64) -> u64 {
-        low + self.random.next_u64() % (high - low + 1)
-    }
-
-    /// A span: mostly short, sometimes long, never longer than `high_us`.
-    fn span(&mut self, low_us: u64, high_us: u64) -> Duration {
-        let long = self.between(low_us, high_us);
-        Duration(if self.between(0, 2) == 0 {
-            long
-        } else {
-            low_us + (long - low_us) / 8
-        })
-    }
-
-    fn faults(&mut self) -> Vec<Fault> {
-        let kinds: Vec<FaultKind> = self.settings.faults.iter().filter(|kind| !kind.is_of_tail()).collect();
-        let mut faults = Vec::new();
-        if kinds.is_empty() {
-            return faults;
-        }
-        let mut at = FIRST_FAULT;
-        loop {
-            at = at + Duration(self.between(0, 2 * self.settings.fault_interval.0));
-            if at.0 >= self.settings.duration.0 {
-                return faults;
-            }
-            let kind = kinds[self.between(0, kinds.len() as u64 - 1) as usize];
-            if let Some((what, lasts)) = self.fault(kind) {
-                let left = Duration(self.settings.duration.0 - at.0);
-                faults.push(Fault {
-                    at,
-                    lasts: lasts.min(left),
-                    what,
-                });
-            }
-        }
-    }
-
-    fn fault(&mut self, kind: FaultKind) -> Option<(What, Duration)> {
-        let nodes = self.settings.nodes;
-        let node = self.node();
-        let pair = |draw: &mut Self| {
-            (nodes > 1).then(|| {
-                (
-                    node,
-                    NodeId(1 + (node.0 - 1 + draw.between(1, u64::from(nodes) - 1) as u8) % nodes),
-                )
-            })
-        };
-        let what = match kind {
-            FaultKind::Drop => What::Drop {
-                per_mille: [20, 100, 300, 600][self.between(0, 3) as usize],
-            },
-            FaultKind::Duplicate => What::Duplicate {
-                per_mille: [100, 500, 1000][self.between(0, 2) as usize],
-            },
-            FaultKind::Reorder => What::Reorder {
-                jitter_us: self.between(5_000, 100_000),
-            },
-            FaultKind::Delay => What::Delay {
-                delay_us: self.between(0, 200_000),
-                jitter_us: self.between(0, 200_000),
-            },
-            FaultKind::Partition if nodes > 1 => What::Partition {
-                side: self.between(1, (1 << nodes) - 2) as u16,
-            },
-            FaultKind::OneWayCut => pair(self).map(|(from, to)| What::OneWayCut { from, to })?,
-            FaultKind::SlowLink => {
-                let delay_us = self.between(50_000, 1_000_000);
-                pair(self).map(|(one, other)| What::SlowLink { one, other, delay_us })?
-            }
-            FaultKind::Flap => {
-                let period_us = self.between(20_000, 400_000);
-                pair(self).map(|(one, other)| What::Flap { one, other, period_us })?
-            }
-            FaultKind::Crash => What::Crash {
-                node,
-                tail: self.tail(),
-            },
-            FaultKind::CrashInPersist => What::CrashInPersist {
-                node,
-                tail: self.tail(),
-            },
-            FaultKind::RestartAll => What::RestartAll { tail: self.tail() },
-            FaultKind::Pause => What::Pause { node },
-            FaultKind::Skew => What::Skew {
-                node,
-                per_mille: [100, 250, 500, 2_000, 5_000, 10_000][self.between(0, 5) as usize],
-            },
-            FaultKind::SlowFlush => What::SlowFlush {
-                node,
-                us: self.between(10_000, 400_000),
-            },
-            FaultKind::LateFlush => What::LateFlush { node },
-            FaultKind::OutlastingFlush => What::OutlastingFlush {
-                node,
-                us: {
-                    let timeout_us = self.settings.timing.election_max.0;
-                    self.between(timeout_us, 4 * timeout_us)
-                },
-            },
-            FaultKind::FailedFlush => What::FailedFlush { node },
-            FaultKind::Miscount => What::Miscount {
-                node,
-                count: Miscount::ALL[self.between(0, Miscount::ALL.len() as u64 - 1) as usize],
-            },
-            FaultKind::FlipAcknowledged | FaultKind::Wipe => {
-                if self.lost >= self.settings.losable() || self.between(0, 7) > 0 {
-                    return None;
-                }
-                self.lost += 1;
-                let (per_mille, bit) = (self.between(0, 999) as u16, self.between(0, 7) as u8);
-                if kind == FaultKind::Wipe {
-                    What::Wipe { node }
-                } else {
-                    What::FlipAcknowledged { node, per_mille, bit }
-                }
-            }
-            FaultKind::DiskFull => What::DiskFull { node },
-            FaultKind::Abandon => What::Abandon { client: self.client() },
-            FaultKind::OldRequest => What::OldRequest {
-                client: self.client(),
-                node,
-                back: self.between(1, 8) as u8,
-            },
-            FaultKind::Partition | FaultKind::LostTail | FaultKind::TornWrite | FaultKind::FlipUnacknowledged => {
-                return None;
-            }
-        };
-        let lasts = match kind {
-            // A process that is stopped may stand for minutes.
-            FaultKind::Pause => self.span(50_000, 150_000_000.min(self.settings.duration.0)),
-            FaultKind::RestartAll | FaultKind::FailedFlush => self.span(10_000, 1_000_000),
-            FaultKind::OutlastingFlush => self.span(1_000_000, 20_000_000.min(self.settings.duration.0.max(1_000_000))),
-            _ => self.span(20_000, 4_000_000),
-        };
-        Some((what, lasts))
-    }
-
-    fn tail(&mut self) -> Tail {
-        let (per_mille, bit) = (self.between(0, 999) as u16, self.between(0, 7) as u8);
-        let may = |kind| self.settings.faults.has(kind);
-        let tails: Vec<Tail> = [
-            Some(Tail::Kept),
-            may(FaultKind::LostTail).then_some(Tail::Lost),
-            may(FaultKind::TornWrite).then_some(Tail::Torn { per_mille }),
-            may(FaultKind::FlipUnacknowledged).then_some(Tail::Flipped { per_mille, bit }),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        tails[self.between(0, tails.len() as u64 - 1) as usize]
-    }
-
-    fn operations(&mut self) -> Vec<(Instant, u16, Operation)> {
-        let Settings {
-            rate, queues, duration, ..
-        } = *self.settings;
-        let queues = u64::from(queues);
-        let mut operations = Vec::new();
-        let mut at_us = FIRST_OPERATION_US;
-        let mut item = 0;
-        while rate > 0 && at_us < duration.0 {
-            let label = Label(self.between(1, queues) as i64);
-            // One more than there are queues: some ask for one that is not there.
-            let stranger = u64::from(self.between(0, 19) == 0);
-            let qid = QueueId(self.between(1, queues + stranger));
-            let operation = if (operations.len() as u64) < queues {
-                Operation::Write(Write::CreateQueue {
-                    label: Label(operations.len() as i64 + 1),
-                })
-            } else {
-                match self.between(0, 99) {
-                    0..=1 => Operation::Write(Write::CreateQueue { label }),
-                    2..=4 => Operation::Read(Read::GetQid { label }),
-                    5..=44 => {
-                        item += 1;
-                        Operation::Write(Write::Push { qid, item })
-                    }
-                    45..=79 => Operation::Write(Write::Pop { qid }),
-                    80..=89 => Operation::Read(Read::Top { qid }),
-                    _ => Operation::Read(Read::Qsize { qid }),
-                }
-            };
-            operations.push((Instant(at_us), self.client(), operation));
-            at_us += self.between(0, 2_000_000 / u64::from(rate));
-        }
-        operations
-    }
-
-    fn node(&mut self) -> NodeId {
-        NodeId(self.between(1, u64::from(self.settings.nodes)) as u8)
-    }
-
-    fn client(&mut self) -> u16 {
-        self.between(0, u64::from(self.settings.clients) - 1) as u16
-    }
-}
-
-impl FaultKind {
-    /// Whether it is not a fault by itself, but what a crash does to what was not flushed.
-    fn is_of_tail(self) -> bool {
-        matches!(
-            self,
-            FaultKind::LostTail | FaultKind::TornWrite | FaultKind::FlipUnacknowledged
-        )
     }
 }

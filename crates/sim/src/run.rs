@@ -1,6 +1,7 @@
 //! A run from its beginning to its verdict: a phase with faults, then everything is mended and must work, then every queue is
 //! drained and every item accounted for.
 
+use cluster::Epoch;
 use ftqueue::{Operation, QueueId, Write};
 use raft_core::{Duration, Instant};
 use trace::tape::Told;
@@ -38,6 +39,12 @@ pub struct Outcome {
     pub elections: u64,
     /// How many operations were answered.
     pub answered: u64,
+    /// How many nodes there were.
+    pub nodes: u8,
+    /// How many operations clients were asked for while there were faults.
+    pub asked: u64,
+    /// How many of those were answered, with all that the cluster answered once everything was mended.
+    pub acknowledged: u64,
     /// How many faults began.
     pub faults: u64,
     /// Which of them took effect.
@@ -90,6 +97,9 @@ fn carry_out_in<'a>(
         events: 0,
         elections: 0,
         answered: 0,
+        nodes: world.settings().nodes,
+        asked: 0,
+        acknowledged: 0,
         faults: 0,
         coverage: Coverage::default(),
         violation: None,
@@ -117,6 +127,10 @@ fn carry_out_in<'a>(
     outcome.events = world.events();
     outcome.elections = world.checker.elections();
     outcome.answered = world.answered();
+    outcome.asked = world.asked();
+    if outcome.converged.is_none() {
+        outcome.acknowledged = world.answered();
+    }
     outcome.faults = world.faults();
     outcome.coverage = world.coverage;
     outcome.trace_hash = world.trace_hash();
@@ -143,6 +157,7 @@ fn phases<'a>(
         world.is_idle() && world.has_converged()
     })?;
     outcome.converged = Some(converged);
+    outcome.acknowledged = world.answered();
     if !converged {
         return fails(world, Property::Converges, world.unsettled());
     }
@@ -206,7 +221,8 @@ fn fails(world: &World<'_>, property: Property, detail: String) -> Result<(), Vi
 /// Carries out a scenario, tells what happens, and gives, second by second, what went into its nodes, from which any instant is made
 /// again. Says which promise it broke, if it broke one.
 ///
-/// It ends early where more than `events_max` events happen.
+/// It ends early where more than `events_max` events happen, and where the cluster is put back to an earlier instant: a tape goes only
+/// forward.
 pub fn tell(
     scenario: &Scenario,
     events_max: u64,
@@ -219,7 +235,7 @@ pub fn tell(
         &mut world,
         |world: &mut World<'_>| {
             keep(world.take_told());
-            world.events() < events_max
+            world.events() < events_max && world.epoch() == Epoch::default()
         },
         see,
     );

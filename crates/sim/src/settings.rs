@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// The most operations that clients submit in a second of virtual time.
 pub const RATE_MAX: u32 = 10_000;
+/// The most clients that are drawn.
+const CLIENTS_MAX: u64 = 48;
 /// The longest run, in seconds of virtual time.
 pub const SECONDS_MAX: u32 = 24 * 60 * 60;
 
@@ -46,8 +48,20 @@ fault_kinds! {
     SlowLink "slow-link",
     /// One link is cut and mended again and again.
     Flap "flap",
+    /// Some messages take very much longer, up to minutes, and outlive leaders and boots.
+    HeavyTail "heavy-tail",
+    /// Messages of before, of older boots and terms, are sent again.
+    OldMessages "old-messages",
+    /// Nothing reaches a node, while others hear it.
+    Deaf "deaf",
+    /// A node's links and flushes are slow.
+    SlowNode "slow-node",
     /// A node crashes and restarts.
     Crash "crash",
+    /// Whoever leads crashes, and restarts.
+    LeaderCrash "leader-crash",
+    /// Whoever leads is cut off, or hears nobody, or nobody hears it, and goes on leading.
+    LeaderCut "leader-cut",
     /// A node crashes while bytes that it wrote are not flushed.
     CrashInPersist "crash-in-persist",
     /// All nodes crash at once and restart.
@@ -78,6 +92,8 @@ fault_kinds! {
     DiskFull "disk-full",
     /// A disk loses everything: a lost member.
     Wipe "wipe",
+    /// The whole cluster is put back, as one step, to what it was at an earlier instant, and goes on from there in a new epoch.
+    GoBack "go-back",
     /// A client gives up an operation for ever.
     Abandon "abandon",
     /// An old request is sent once more.
@@ -86,12 +102,18 @@ fault_kinds! {
 
 /// A set of kinds of faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FaultKinds(u32);
+pub struct FaultKinds(u64);
 
 impl FaultKinds {
     /// Every kind.
     pub fn all() -> FaultKinds {
         FaultKind::ALL.iter().copied().collect()
+    }
+
+    /// Every kind with which a run goes only forward, as a tape and an export must.
+    pub fn all_forward() -> FaultKinds {
+        let forward = FaultKind::ALL.iter().copied();
+        forward.filter(|kind| *kind != FaultKind::GoBack).collect()
     }
 
     /// Whether a kind is among them.
@@ -204,10 +226,15 @@ impl Settings {
         };
         let flush_min_us = draw(20, 2_000);
         let flush_us = (flush_min_us, flush_min_us + draw(0, 6_000));
-        let clients = draw(1, 8) as u16;
+        let few_clients = draw(1, 8);
         let clients_are_told = draw(0, 2) == 0;
         let queues = draw(1, 4) as u16;
         let rate = [5, 20, 50, 100, 100, 200][draw(0, 5) as usize];
+        let rate = wanted.rate.unwrap_or(rate).min(RATE_MAX);
+        // A client does one thing after the other. So many of them do what they are asked in less than half of the time, and
+        // catch up after a storm.
+        let operation_us = 2 * (delay_us + jitter_us) + 2 * flush_us.1 + 4_000;
+        let clients = (2 * u64::from(rate) * operation_us / 1_000_000).clamp(few_clients, CLIENTS_MAX) as u16;
         let wide = draw(0, 3) == 0;
         let election_min = Duration::from_millis(if wide { draw(150, 400) } else { 150 });
         let timing = Timing {
@@ -235,7 +262,7 @@ impl Settings {
             clients,
             clients_are_told,
             queues,
-            rate: wanted.rate.unwrap_or(rate).min(RATE_MAX),
+            rate,
             duration: Duration(u64::from(wanted.seconds.unwrap_or(60).clamp(1, SECONDS_MAX)) * 1_000_000),
             faults,
             fault_interval,

@@ -237,7 +237,11 @@ fn names(fault: &Fault, is: impl Fn(NodeId) -> bool) -> bool {
     match fault.what {
         What::OneWayCut { from, to } => is(from) || is(to),
         What::SlowLink { one, other, .. } | What::Flap { one, other, .. } => is(one) || is(other),
-        What::Crash { node, .. }
+        What::GoBack { stays_behind, .. } => stays_behind.is_some_and(is),
+        What::Deaf { node }
+        | What::Isolated { node, .. }
+        | What::SlowNode { node, .. }
+        | What::Crash { node, .. }
         | What::CrashInPersist { node, .. }
         | What::Pause { node }
         | What::Skew { node, .. }
@@ -255,6 +259,10 @@ fn names(fault: &Fault, is: impl Fn(NodeId) -> bool) -> bool {
         | What::Reorder { .. }
         | What::Delay { .. }
         | What::Partition { .. }
+        | What::HeavyTail { .. }
+        | What::OldMessages { .. }
+        | What::LeaderCrash { .. }
+        | What::LeaderCut { .. }
         | What::RestartAll { .. }
         | What::Abandon { .. } => false,
     }

@@ -4,10 +4,12 @@
 //! arrive after its receiver has crashed and started again. A clock that runs fast or slow is a node whose timers do: nothing else
 //! in a node depends on its clock.
 
+mod back;
 mod clients;
 mod faults;
 mod nodes;
 
+use cluster::Epoch;
 use cluster::host::{Fact, Reply, Request, RequestId};
 use cluster::node::{Node, NodeInput, NodeOutbox};
 use netem::{Fate, Link, LinkSettings};
@@ -41,15 +43,24 @@ pub struct World<'a> {
     links: Vec<Link>,
     /// When the latest of the messages on each link arrives, in microseconds.
     latest_us: Vec<u64>,
+    /// Some messages of before.
+    kept_frames: Vec<(NodeId, NodeId, Vec<u8>)>,
+    keeps_frames: bool,
+    /// How many of a thousand messages are held, and for how many microseconds at least.
+    heavy_tail: Option<(u16, u64)>,
     callers: Vec<Caller>,
     /// What is on its way.
     coming: Agenda<Event>,
     next_fault: usize,
     next_operation: usize,
-    /// Faults that have begun and are not over, by their places in the scenario.
-    active: Vec<usize>,
+    /// Faults that have begun and are not over: their places in the scenario, and what they are, with whoever they met.
+    active: Vec<(usize, Fault)>,
     /// No fault begins any more.
     healed: bool,
+    /// Which history of the cluster this is.
+    epoch: Epoch,
+    /// The instant to which a fault that lasts will put everything back.
+    mark: Option<Box<back::Mark>>,
     random: ChaCha8Rng,
     outbox: NodeOutbox,
     facts: Vec<(Instant, Fact)>,
@@ -59,6 +70,8 @@ pub struct World<'a> {
     seen: Option<Vec<Happening>>,
     /// What went into the nodes, for who keeps it.
     told: Option<Vec<Told>>,
+    /// The last of that, when the cluster was put back: a tape goes only forward.
+    last_told: Vec<Told>,
     /// The node that the last event happened to.
     touched: Option<NodeId>,
     requests: Vec<(NodeId, RequestId, Request)>,
@@ -82,8 +95,8 @@ struct Seat {
     lost: bool,
     /// It crashes at its next write.
     doomed: Option<Tail>,
-    /// A bit of what it had acknowledged has turned.
-    damaged: bool,
+    /// Its disk is of an epoch that was left. This takes its place, once the node has been refused.
+    carried_over: Option<Disk>,
 }
 
 #[derive(Debug)]
@@ -92,8 +105,8 @@ enum Event {
         from: NodeId,
         to: NodeId,
         bytes: Vec<u8>,
-        again: bool,
-        overtakes: bool,
+        /// The fault without which it would not come, or not now.
+        by: Option<FaultKind>,
     },
     Request {
         to: NodeId,
@@ -108,6 +121,8 @@ enum Event {
     Leading {
         node: NodeId,
         term: Term,
+        /// Which of the clients hear of it.
+        heard_by: u64,
     },
     Boot {
         node: NodeId,
@@ -166,18 +181,24 @@ impl<'a> World<'a> {
                 .collect(),
             links: (0..u64::from(nodes) * u64::from(nodes)).map(link).collect(),
             latest_us: vec![0; usize::from(nodes) * usize::from(nodes)],
+            kept_frames: Vec::new(),
+            keeps_frames: scenario.settings.faults.has(FaultKind::OldMessages),
+            heavy_tail: None,
             callers: (0..clients).map(caller).collect(),
             coming: Agenda::new(),
             next_fault: 0,
             next_operation: 0,
             active: Vec::new(),
             healed: false,
+            epoch: Epoch::default(),
+            mark: None,
             random,
             outbox: NodeOutbox::default(),
             facts: Vec::new(),
             fates: Vec::new(),
             seen: watched.then(Vec::new),
             told: None,
+            last_told: Vec::new(),
             touched: None,
             requests: Vec::new(),
             trace: Hash::new(),
@@ -211,9 +232,19 @@ impl<'a> World<'a> {
         self.events
     }
 
+    /// How many operations of the plan clients were asked for.
+    pub fn asked(&self) -> u64 {
+        self.next_operation as u64
+    }
+
     /// How many operations were answered.
     pub fn answered(&self) -> u64 {
         self.answered
+    }
+
+    /// Which history of the cluster this is: how often it was put back.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// How many faults began.
@@ -287,7 +318,9 @@ impl<'a> World<'a> {
         for place in 0..self.seats.len() {
             self.collect_steps(place);
         }
-        self.told.as_mut().map(std::mem::take).unwrap_or_default()
+        let mut told = std::mem::take(&mut self.last_told);
+        told.extend(self.told.iter_mut().flat_map(|told| told.drain(..)));
+        told
     }
 
     fn collect_steps(&mut self, place: usize) {
@@ -341,11 +374,12 @@ impl<'a> World<'a> {
     /// A checker's finding.
     pub fn heal(&mut self) -> Result<(), Violation> {
         self.healed = true;
+        self.coverage.close();
         for caller in &mut self.callers {
             caller.forget_waiting();
         }
-        for fault in std::mem::take(&mut self.active) {
-            self.fault_ends(fault)?;
+        for (fault, met) in std::mem::take(&mut self.active) {
+            self.fault_ends(fault, met.what)?;
         }
         self.set_links();
         for place in 0..self.seats.len() {
@@ -449,21 +483,12 @@ impl<'a> World<'a> {
 
     fn happen(&mut self, event: Event) -> Result<(), Violation> {
         match event {
-            Event::Frame {
-                from,
-                to,
-                bytes,
-                again,
-                overtakes,
-            } => {
+            Event::Frame { from, to, bytes, by } => {
                 if self.seats[place(to)].node.is_none() {
                     return Ok(());
                 }
-                if again {
-                    self.coverage.note(FaultKind::Duplicate);
-                }
-                if overtakes {
-                    self.coverage.note(FaultKind::Reorder);
+                if let Some(kind) = by {
+                    self.coverage.note(kind);
                 }
                 self.input(place(to), NodeInput::Arrive { from, bytes })
             }
@@ -474,8 +499,8 @@ impl<'a> World<'a> {
                 self.client_works(client);
                 Ok(())
             }
-            Event::Leading { node, term } => {
-                for client in 0..self.callers.len() {
+            Event::Leading { node, term, heard_by } => {
+                for client in (0..self.callers.len()).filter(|client| heard_by >> (client % 64) & 1 == 1) {
                     self.callers[client].client.leading(self.now, node, term);
                     self.client_works(client);
                 }
@@ -489,16 +514,16 @@ impl<'a> World<'a> {
                 self.boot(place(node))
             }
             Event::FaultEnds { fault } => {
-                if let Some(at) = self.active.iter().position(|active| *active == fault) {
-                    self.active.swap_remove(at);
-                    self.fault_ends(fault)?;
+                if let Some(at) = self.active.iter().position(|(active, _)| *active == fault) {
+                    let (_, met) = self.active.swap_remove(at);
+                    self.fault_ends(fault, met.what)?;
                 }
                 Ok(())
             }
             Event::Flap { fault } => {
                 let Fault { at, lasts, what } = self.scenario.faults[fault];
                 if let What::Flap { period_us, .. } = what
-                    && self.active.contains(&fault)
+                    && self.active.iter().any(|(active, _)| *active == fault)
                 {
                     let next = self.now + Duration(period_us);
                     if next < at + lasts {
@@ -525,7 +550,7 @@ impl Seat {
             boot: 0,
             lost: false,
             doomed: None,
-            damaged: false,
+            carried_over: None,
         }
     }
 }

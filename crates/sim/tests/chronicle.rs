@@ -17,7 +17,7 @@ fn scenario(seed: u64, seconds: u32, faults: bool) -> Scenario {
         seconds: Some(seconds),
         rate: Some(100),
         faults: Some(if faults {
-            FaultKinds::all()
+            FaultKinds::all_forward()
         } else {
             [].into_iter().collect()
         }),
@@ -190,7 +190,7 @@ fn a_run_goes_on_from_any_instant() {
 #[test]
 fn a_broken_promise_is_seen() {
     let found = (0..200).find_map(|seed| {
-        let scenario = sim::ablations::scenario(Rule::FullMajority, seed);
+        let scenario = sim::ablations::ordinary(Rule::FullMajority, seed);
         let mut world = World::new(&scenario).ok()?;
         world.tell_all();
         let end = Instant(scenario.settings.duration.0);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use raft_core::Rule;
 use regex::Regex;
 use serde_json::Value;
-use sim::ablations::scenario;
+use sim::ablations::ordinary as scenario;
 use sim::{FaultKinds, Scenario, Wanted, watch};
 use trace::export::Format;
 
@@ -22,7 +22,7 @@ fn busy(seconds: u32) -> Scenario {
     let wanted = Wanted {
         nodes: Some(5),
         seconds: Some(seconds),
-        faults: Some(FaultKinds::all()),
+        faults: Some(FaultKinds::all_forward()),
         every_fault: true,
         rate: Some(100),
         ..Wanted::default()
@@ -30,9 +30,9 @@ fn busy(seconds: u32) -> Scenario {
     Scenario::drawn(5, wanted)
 }
 
-/// Ten seconds of that, in a format.
+/// Half a minute of that, in a format.
 fn exported(format: Format) -> String {
-    export(&busy(10), format)
+    export(&busy(30), format)
 }
 
 fn export(scenario: &Scenario, format: Format) -> String {

@@ -1,10 +1,10 @@
 //! Whole runs: the same seed is the same run, honest runs break no promise, faults really happen, failures get small.
 
-use raft_core::{Instant, NodeId, Rule, Rules};
+use raft_core::{Duration, Instant, NodeId, Rule, Rules};
 use sim::ablations::{self, hunt};
 use sim::check::Property;
 use sim::shrink::{TRIES_MAX, shrink};
-use sim::{Coverage, Fault, FaultKind, FaultKinds, Outcome, Scenario, Wanted, What, run};
+use sim::{Coverage, Fault, FaultKind, FaultKinds, Outcome, Scenario, Service, Tail, Wanted, What, run};
 
 fn outcome(seed: u64, wanted: Wanted) -> Outcome {
     run(&Scenario::drawn(seed, wanted), |_| true)
@@ -42,10 +42,58 @@ fn no_promise_is_broken_and_every_fault_happens() {
     assert_eq!(coverage.lacking(FaultKinds::all()), []);
 }
 
+/// A fault that leaves nothing alive hides all others.
+#[test]
+fn clusters_serve_their_clients_among_all_faults() {
+    let mut service = Service::default();
+    let every_fault = Wanted {
+        every_fault: true,
+        ..seconds(60)
+    };
+    for seed in 0..40 {
+        for wanted in [seconds(60), every_fault] {
+            let scenario = Scenario::drawn(seed, wanted);
+            service.add(seed, &run(&scenario, |_| true));
+        }
+    }
+    assert!(service.median() >= Some(500), "{service}");
+    assert!(service.least() >= Some((100, 0)), "{service}");
+}
+
+#[test]
+fn a_fault_counts_only_where_something_was_committed_after_it() {
+    let wanted = Wanted {
+        faults: Some([FaultKind::RestartAll].into_iter().collect()),
+        every_fault: true,
+        nodes: Some(3),
+        ..seconds(10)
+    };
+    let mut scenario = Scenario::drawn(3, wanted);
+    let restart = |at_ms: u32, lasts_ms| sim::Fault {
+        at: Instant(u64::from(at_ms) * 1_000),
+        lasts: Duration::from_millis(lasts_ms),
+        what: sim::What::RestartAll { tail: Tail::Kept },
+    };
+    scenario.faults = vec![restart(2_000, 100), restart(6_000, 4_000)];
+    let outcome = run(&scenario, |_| true);
+    assert_eq!(outcome.faults, 2);
+    assert_eq!(
+        outcome.coverage.of(FaultKind::RestartAll),
+        1,
+        "nothing lived after the second"
+    );
+}
+
 #[test]
 fn only_the_faults_that_were_asked_for_happen() {
     for kind in [
         FaultKind::Drop,
+        FaultKind::HeavyTail,
+        FaultKind::OldMessages,
+        FaultKind::Deaf,
+        FaultKind::LeaderCrash,
+        FaultKind::LeaderCut,
+        FaultKind::SlowNode,
         FaultKind::Pause,
         FaultKind::RestartAll,
         FaultKind::Abandon,
@@ -110,15 +158,15 @@ fn a_missing_rule_is_caught() {
         Rule::RewriteAfterFailedFlush,
         Rule::BelieveOnlyPlausibleCounts,
     ] {
-        assert!(hunt(rule, 50, || true).caught.is_some(), "{rule:?}");
+        assert!(hunt(rule, 50, || true).ordinary.caught.is_some(), "{rule:?}");
     }
 }
 
 #[test]
 fn a_failure_gets_small_and_stays_the_same_failure() {
     let rule = Rule::CheckPreviousEntry;
-    let (seed, violation) = hunt(rule, 50, || true).caught.expect("it is found at once");
-    let scenario = ablations::scenario(rule, seed);
+    let (seed, violation) = hunt(rule, 50, || true).ordinary.caught.expect("it is found at once");
+    let scenario = ablations::ordinary(rule, seed);
     let shrunk = shrink(&scenario, &violation, TRIES_MAX, |_| true);
     let (small, again) = (shrunk.scenario, shrunk.violation);
     assert_eq!(again.identity(), violation.identity());

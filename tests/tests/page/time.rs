@@ -418,7 +418,7 @@ fn a_kept_run_opens_on_its_failure() {
 
 fn failing() -> (Scenario, sim::check::Violation) {
     let found = (0..50).find_map(|seed| {
-        let scenario = ablations::scenario(raft_core::Rule::FullMajority, seed);
+        let scenario = ablations::ordinary(raft_core::Rule::FullMajority, seed);
         let violation = sim::run(&scenario, |_| true).violation?;
         Some((scenario, violation))
     });

@@ -11,7 +11,7 @@ use raft_core::LogIndex;
 use super::Call;
 
 /// What the committed commands come to, one after the other.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Accounts {
     queues: Vec<Queue>,
     by_label: BTreeMap<Label, QueueId>,
@@ -35,14 +35,14 @@ pub(super) struct Applied {
     pub(super) answer: Result<Answer, QueueError>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Queue {
     items: VecDeque<i64>,
     /// How it looked after each change: the place in the log, the size, the first item.
     looks: Vec<(LogIndex, u64, Option<i64>)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Session {
     used: LogIndex,
     next: Sequence,
@@ -198,7 +198,7 @@ impl Queue {
 
 /// Where every item went: what was pushed came out once, what came out had been pushed. Where a pop had no answer, it may have
 /// taken one item along.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Items {
     /// What was pushed and has not come out; whether that was certain.
     pushed: BTreeMap<(QueueId, i64), bool>,

@@ -24,7 +24,7 @@ const UNCLAIMED_MAX: u64 = 64 * 1024;
 const GIVEN_UP_MAX: usize = 10_000;
 
 /// All that is known of what clients asked and were answered, and of what was committed for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Audit {
     /// What clients do.
     pub history: History,
@@ -57,7 +57,7 @@ pub struct Judged {
 }
 
 /// What is left of calls that were let go.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Past {
     /// Pushes of items that no call that was let go took out.
     pushes: BTreeMap<(QueueId, i64), Op>,

@@ -68,6 +68,22 @@ impl History {
         self.seen.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// This history stands again, from which `taken_back` had gone on. Its calls get names that none of those had.
+    pub(crate) fn stands_again_after(&mut self, taken_back: &mut History) {
+        self.next = taken_back.next;
+        self.order = taken_back.order;
+        self.seen = taken_back.seen.take();
+    }
+
+    /// The calls whose clients wait for them.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = CallId> {
+        let awaited = self
+            .calls
+            .iter()
+            .filter(|call| call.returned.is_none() && !call.given_up);
+        awaited.map(|call| call.id)
+    }
+
     /// A client asks.
     pub fn invoke(&mut self, client: u16, operation: Operation, at: Instant) -> CallId {
         self.order += 1;

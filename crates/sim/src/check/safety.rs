@@ -24,7 +24,7 @@ const LOOKS_BETWEEN_FULL: usize = 1024;
 const LOOKS_BETWEEN_FORGETTING: usize = 1024;
 
 /// What has been seen so far.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Checker {
     seats: Vec<Seat>,
     /// Who has led each term.
@@ -59,7 +59,7 @@ struct Committed {
 }
 
 /// What is known of one node.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Seat {
     term: Term,
     vote: Option<NodeId>,
@@ -92,7 +92,7 @@ struct Disk {
 }
 
 /// What a write puts on the disk when it is flushed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct PendingWrite {
     write: WriteId,
     hard_state: HardState,

@@ -1,8 +1,8 @@
 //! What goes wrong: how faults begin and end, what they do to links and timers, and when they count as having taken effect.
 
-use cluster::node::NodeInput;
+use cluster::node::{Node, NodeInput};
 use netem::{Fate, LinkSettings};
-use raft_core::{Duration, NodeId, Timing};
+use raft_core::{Duration, NodeId, Role, Timing};
 use trace::What as Seen;
 use trace::tape::{Piece, Told};
 
@@ -15,17 +15,25 @@ use crate::settings::{FaultKind, FaultKinds, Settings};
 impl World<'_> {
     pub(super) fn fault_begins(&mut self, fault: usize) -> Result<(), Violation> {
         let Fault { at, lasts, what } = self.scenario.faults[fault];
+        let Some(what) = self.met(what) else {
+            return Ok(()); // Nobody leads; or the cluster is going to be put back already.
+        };
         self.faults += 1;
         self.see(|| Seen::FaultBegan {
             fault,
             text: what.to_string(),
         });
-        self.active.push(fault);
+        self.active.push((fault, Fault { at, lasts, what }));
         self.schedule(at + lasts, Event::FaultEnds { fault });
         match what {
             What::Crash { node, tail } => {
+                let is_aimed = matches!(self.scenario.faults[fault].what, What::LeaderCrash { .. });
                 if self.crash(place(node), tail) {
-                    self.coverage.note(FaultKind::Crash);
+                    self.coverage.note(if is_aimed {
+                        FaultKind::LeaderCrash
+                    } else {
+                        FaultKind::Crash
+                    });
                 }
             }
             What::CrashInPersist { node, tail } => {
@@ -49,7 +57,6 @@ impl World<'_> {
             }
             What::FlipAcknowledged { node, per_mille, bit } => {
                 if self.may_lose(node) && self.seats[place(node)].disk.flip_acknowledged(per_mille, bit) {
-                    self.seats[place(node)].damaged = true;
                     self.crash(place(node), Tail::Kept);
                 }
             }
@@ -87,6 +94,7 @@ impl World<'_> {
                     );
                 }
             }
+            What::GoBack { .. } => self.mark(fault),
             What::Flap { .. } => self.schedule(self.now, Event::Flap { fault }),
             What::Partition { .. }
             | What::OneWayCut { .. }
@@ -94,8 +102,15 @@ impl World<'_> {
             | What::Delay { .. }
             | What::Drop { .. }
             | What::Duplicate { .. }
-            | What::Reorder { .. } => self.set_links(),
+            | What::Reorder { .. }
+            | What::HeavyTail { .. }
+            | What::Deaf { .. }
+            | What::Isolated { .. }
+            | What::SlowNode { .. } => self.set_links(),
+            What::OldMessages { count } => self.send_again(count, lasts),
             What::Miscount { node, .. } => self.set_miscount(node),
+            // Never met as such: they are about somebody.
+            What::LeaderCrash { .. } | What::LeaderCut { .. } => {}
             What::SlowFlush { .. }
             | What::LateFlush { .. }
             | What::OutlastingFlush { .. }
@@ -105,10 +120,24 @@ impl World<'_> {
         Ok(())
     }
 
+    /// What a fault is about, now that it begins: one that is aimed at the leader meets the node that leads the latest term.
+    fn met(&self, what: What) -> Option<What> {
+        let leading = || {
+            let leaders = self.nodes().map(Node::view).filter(|view| view.role == Role::Leader);
+            leaders.max_by_key(|view| view.term).map(|view| view.id)
+        };
+        match what {
+            What::GoBack { .. } if self.mark.is_some() => None,
+            What::LeaderCrash { tail } => leading().map(|node| What::Crash { node, tail }),
+            What::LeaderCut { hears, is_heard } => leading().map(|node| What::Isolated { node, hears, is_heard }),
+            _ => Some(what),
+        }
+    }
+
     /// It has been taken from those that are active.
-    pub(super) fn fault_ends(&mut self, fault: usize) -> Result<(), Violation> {
+    pub(super) fn fault_ends(&mut self, fault: usize, what: What) -> Result<(), Violation> {
         self.see(|| Seen::FaultEnded { fault });
-        match self.scenario.faults[fault].what {
+        match what {
             What::Miscount { node, .. } => {
                 self.set_miscount(node);
                 self.schedule(self.now, Event::Boot { node });
@@ -130,13 +159,14 @@ impl World<'_> {
             }
             What::Pause { node } if !self.is_paused(node) => self.input(place(node), NodeInput::SetPaused(false))?,
             What::Skew { node, .. } => self.input(place(node), NodeInput::SetTiming(self.timing(node)))?,
+            What::GoBack { .. } => self.go_back(fault, what)?,
             _ => self.set_links(),
         }
         Ok(())
     }
 
     pub(super) fn active(&self) -> impl Iterator<Item = &Fault> {
-        self.active.iter().map(|fault| &self.scenario.faults[*fault])
+        self.active.iter().map(|(_, fault)| fault)
     }
 
     /// Whether a fault that lasts keeps the node from starting.
@@ -207,6 +237,11 @@ impl World<'_> {
     /// Makes every link behave as the faults that last say.
     pub(super) fn set_links(&mut self) {
         let nodes = self.scenario.settings.nodes;
+        let heavy_tail = self.active().find_map(|fault| match fault.what {
+            What::HeavyTail { per_mille, least_us } => Some((per_mille, least_us)),
+            _ => None,
+        });
+        self.heavy_tail = heavy_tail;
         for from in (1..=nodes).map(NodeId) {
             for to in (1..=nodes).map(NodeId) {
                 let settings = self.link_settings(from, to);
@@ -238,6 +273,7 @@ impl World<'_> {
                     link.jitter_us += jitter_us;
                 }
                 What::SlowLink { one, other, delay_us } if joins(one, other, from, to) => link.delay_us += delay_us,
+                What::SlowNode { node, delay_us } if node == from || node == to => link.delay_us += delay_us,
                 _ => {}
             }
         }
@@ -254,6 +290,11 @@ impl World<'_> {
                 from: cut_from,
                 to: cut_to,
             } => ((cut_from, cut_to) == (from, to)).then_some(FaultKind::OneWayCut),
+            What::Isolated { node, hears, is_heard } => {
+                let is_cut = (node == to && !hears) || (node == from && !is_heard);
+                is_cut.then_some(FaultKind::LeaderCut)
+            }
+            What::Deaf { node } => (node == to).then_some(FaultKind::Deaf),
             What::Flap { one, other, period_us } if joins(one, other, from, to) => {
                 let turns = self.now.since(fault.at).0 / period_us.max(1);
                 turns.is_multiple_of(2).then_some(FaultKind::Flap)
@@ -272,6 +313,9 @@ impl World<'_> {
             }
             (Fate::Arrives { .. }, What::SlowLink { one, other, .. }) => {
                 joins(one, other, from, to).then_some(FaultKind::SlowLink)
+            }
+            (Fate::Arrives { .. }, What::SlowNode { node, .. }) => {
+                (node == from || node == to).then_some(FaultKind::SlowNode)
             }
             _ => None,
         };

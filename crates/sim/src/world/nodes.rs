@@ -2,8 +2,9 @@
 
 use cluster::Epoch;
 use cluster::host::Fact;
-use cluster::node::{Node, NodeConfig, NodeInput, NodeOutbox};
+use cluster::node::{BootError, Node, NodeConfig, NodeInput, NodeOutbox};
 use cluster::record::Durability;
+use cluster::wal::{Damage, Flaw};
 use netem::Fate;
 use raft_core::{Config, Duration, Instant, NodeId, Term};
 use rand::Rng;
@@ -12,48 +13,41 @@ use trace::tape::{Origin, Piece, Told};
 
 use super::{Event, SEED_STRIDE, World, link_place};
 use crate::check::Violation;
-use crate::plan::{Tail, What};
+use crate::plan::{TAIL_US_MAX, Tail, What};
 use crate::settings::{FaultKind, Settings};
+
+/// How many messages are kept, to be sent again some day.
+const FRAMES_KEPT_MAX: usize = 256;
+/// Once there are as many, one of so many takes the place of another.
+const KEEPS_ONE_OF: u64 = 8;
 
 impl World<'_> {
     pub(super) fn boot(&mut self, place: usize) -> Result<(), Violation> {
-        let Settings {
-            seed,
-            nodes,
-            rules,
-            compact_after,
-            ..
-        } = self.scenario.settings;
+        let seed = self.scenario.settings.seed;
         let seat = &mut self.seats[place];
         seat.boot += 1;
         let (id, boot) = (seat.id, seat.boot);
-        let raft = Config {
-            id,
-            members: (1..=nodes).map(NodeId).collect(),
-            timing: self.timing(id),
-            seed: node_seed(seed, id, boot),
-            rules,
-            compact_after,
-        };
+        let config = self.config(id, boot, self.epoch);
         let mut outbox = std::mem::take(&mut self.outbox);
         outbox.clear();
-        let booted = Node::boot(
-            NodeConfig {
-                raft,
-                boot,
-                epoch: Epoch::default(),
-                links: Vec::new(),
-            },
-            self.seats[place].disk.files(),
-            self.now,
-            &mut outbox,
-        );
+        let booted = Node::boot(config, self.seats[place].disk.files(), self.now, &mut outbox);
         self.trace.word(u64::from(id.0) << 8 | 2);
         self.trace.word(self.now.0);
         let (mut node, recovery) = match booted {
             Ok(booted) => booted,
             Err(error) => {
-                if !self.seats[place].damaged {
+                let is_of_another_epoch = matches!(
+                    &error,
+                    BootError::Log(Damage {
+                        what: Flaw::OtherEpoch { .. },
+                        ..
+                    })
+                );
+                if is_of_another_epoch && self.seats[place].carried_over.is_some() {
+                    self.outbox = outbox;
+                    return Ok(self.carry_over(place));
+                }
+                if !self.seats[place].disk.is_damaged() {
                     return self.checker.refused_to_boot(self.now, id, &error.to_string());
                 }
                 // It refuses to take part with a log that it cannot trust: a lost member.
@@ -75,7 +69,6 @@ impl World<'_> {
             self.outbox = outbox;
             return Ok(());
         }
-        self.seats[place].damaged = false;
         if let (Some(told), Some(files)) = (&mut self.told, files) {
             node.record();
             let origin = Origin::Disk {
@@ -116,6 +109,31 @@ impl World<'_> {
             self.input(place, NodeInput::SetPaused(true))?;
         }
         Ok(())
+    }
+
+    /// What a boot of this member is told.
+    pub(super) fn config(&self, id: NodeId, boot: u32, epoch: Epoch) -> NodeConfig {
+        let Settings {
+            seed,
+            nodes,
+            rules,
+            compact_after,
+            ..
+        } = self.scenario.settings;
+        let raft = Config {
+            id,
+            members: (1..=nodes).map(NodeId).collect(),
+            timing: self.timing(id),
+            seed: node_seed(seed, id, boot),
+            rules,
+            compact_after,
+        };
+        NodeConfig {
+            raft,
+            boot,
+            epoch,
+            links: Vec::new(),
+        }
     }
 
     pub(super) fn flushed(&mut self, place: usize) -> Result<(), Violation> {
@@ -199,6 +217,7 @@ impl World<'_> {
     fn hear_commits(&mut self) {
         for (index, command) in self.checker.take_commands() {
             self.audit.committed(index, &command);
+            self.coverage.committed();
         }
     }
 
@@ -243,7 +262,17 @@ impl World<'_> {
         if let Some(term) = outbox.leading
             && let Some(at) = self.client_way()
         {
-            self.schedule(at, Event::Leading { node: id, term });
+            // Who is not told has to find out by itself, and may go on asking who has led so far.
+            let is_told = self.scenario.settings.clients_are_told;
+            let heard_by = if is_told { u64::MAX } else { self.random.next_u64() };
+            self.schedule(
+                at,
+                Event::Leading {
+                    node: id,
+                    term,
+                    heard_by,
+                },
+            );
         }
         if let Some(write) = outbox.sync {
             let done_at = self.flush_time(id);
@@ -273,9 +302,10 @@ impl World<'_> {
         let (low, high) = self.scenario.settings.flush_us;
         let mut took = low + self.random.next_u64() % (high - low + 1);
         let (mut not_before, mut outlasts) = (self.now, false);
-        for fault in self.active.iter().map(|fault| &self.scenario.faults[*fault]) {
+        for fault in self.active.iter().map(|(_, fault)| fault) {
             match fault.what {
                 What::SlowFlush { node, us } if node == id => took += us,
+                What::SlowNode { node, delay_us } if node == id => took += delay_us,
                 What::OutlastingFlush { node, us } if node == id => (took, outlasts) = (took.max(us), true),
                 What::LateFlush { node } if node == id => not_before = fault.at + fault.lasts,
                 _ => {}
@@ -293,37 +323,69 @@ impl World<'_> {
         let link = link_place(self.scenario.settings.nodes, from, to);
         let fate = self.links[link].send(self.now.0);
         self.count_on_link(from, to, fate);
+        if self.keeps_frames {
+            self.keep_frame(from, to, &bytes);
+        }
         match fate {
             Fate::Arrives { at_us, again_at_us } => {
                 if let Some(again_us) = again_at_us {
-                    let bytes = bytes.clone();
-                    self.schedule(
-                        Instant(again_us),
-                        Event::Frame {
-                            from,
-                            to,
-                            bytes,
-                            again: true,
-                            overtakes: false,
-                        },
-                    );
+                    let (bytes, by) = (bytes.clone(), Some(FaultKind::Duplicate));
+                    self.schedule(Instant(again_us), Event::Frame { from, to, bytes, by });
                 }
                 let overtakes = at_us < self.latest_us[link];
                 self.latest_us[link] = self.latest_us[link].max(at_us);
-                self.schedule(
-                    Instant(at_us),
-                    Event::Frame {
-                        from,
-                        to,
-                        bytes,
-                        again: false,
-                        overtakes,
-                    },
-                );
+                let held_us = self.heavy_tail.map_or(0, |tail| self.held_us(tail));
+                let by = match (held_us, overtakes) {
+                    (0, false) => None,
+                    (0, true) => Some(FaultKind::Reorder),
+                    _ => Some(FaultKind::HeavyTail),
+                };
+                self.schedule(Instant(at_us + held_us), Event::Frame { from, to, bytes, by });
             }
             Fate::Lost | Fate::Cut => {}
         }
         fate
+    }
+}
+
+/// Messages that take very long, and those that come once more.
+impl World<'_> {
+    /// How long a message is held back by a heavy tail, in microseconds: mostly not at all. Half of those that are held are held
+    /// for twice the least, a thousandth of them for a thousand times as long.
+    fn held_us(&mut self, (per_mille, least_us): (u16, u64)) -> u64 {
+        let draw = self.random.next_u64();
+        if draw % 1000 >= u64::from(per_mille) {
+            return 0;
+        }
+        let one_in = (1 << 32) / (1 + (draw >> 32));
+        least_us.saturating_mul(one_in).min(TAIL_US_MAX)
+    }
+
+    /// Keeps some of the messages, old ones as well as new ones.
+    fn keep_frame(&mut self, from: NodeId, to: NodeId, bytes: &[u8]) {
+        let draw = self.random.next_u64();
+        if self.kept_frames.len() < FRAMES_KEPT_MAX {
+            self.kept_frames.push((from, to, bytes.to_vec()));
+        } else if draw.is_multiple_of(KEEPS_ONE_OF) {
+            let place = (draw >> 32) as usize % FRAMES_KEPT_MAX;
+            self.kept_frames[place] = (from, to, bytes.to_vec());
+        }
+    }
+
+    /// Sends messages of before again, at any time while this lasts.
+    pub(super) fn send_again(&mut self, count: u16, lasts: Duration) {
+        for _ in 0..count {
+            let (which, when) = (self.random.next_u64(), self.random.next_u64());
+            let Some(place) = (which as usize).checked_rem(self.kept_frames.len()) else {
+                return;
+            };
+            let (from, to, bytes) = self.kept_frames[place].clone();
+            let by = Some(FaultKind::OldMessages);
+            self.schedule(
+                self.now + Duration(when % (1 + lasts.0)),
+                Event::Frame { from, to, bytes, by },
+            );
+        }
     }
 }
 
