@@ -195,9 +195,9 @@ fn a_failure_gets_small_and_stays_the_same_failure() {
 #[test]
 fn what_fails_at_the_end_gets_short_too() {
     let rule = Rule::CommitBeforeRead;
-    let (seed, violation) = hunt(rule, 50, || true).caught.expect("it is found at once");
+    let (seed, violation) = hunt(rule, 50, || true).caught().cloned().expect("it is found at once");
     assert_eq!(violation.property, Property::Linearizable);
-    let scenario = ablations::scenario(rule, seed);
+    let scenario = ablations::ordinary(rule, seed);
     assert!(violation.at.0 > scenario.settings.duration.0, "it shows at the end");
     let shrunk = shrink(&scenario, &violation, 200, |_| true);
     assert!(shrunk.tries <= 200);
@@ -220,7 +220,7 @@ fn what_fails_at_the_end_gets_short_too() {
 fn shrinking_holds_on_to_the_same_failure() {
     for rule in [Rule::PersistVote, Rule::CheckPreviousEntry] {
         for seed in 0..4 {
-            let scenario = ablations::scenario(rule, seed);
+            let scenario = ablations::ordinary(rule, seed);
             if let Some(violation) = run(&scenario, |_| true).violation {
                 let shrunk = shrink(&scenario, &violation, 60, |_| true);
                 assert!(shrunk.smaller > 0);
