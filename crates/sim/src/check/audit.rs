@@ -9,7 +9,7 @@ use ftqueue::{Answer, Command, FtQueue, Operation, QueueId, Write};
 use raft_core::{Duration, Instant, LogIndex};
 
 use super::accounting::Applied;
-use super::explain::{Explained, explain};
+use super::explain::Explained;
 use super::linearizability::judge_after;
 use super::monitor::{ALWAYS, Before, Kind, NEVER, Op};
 use super::{Accounts, Call, History, Items, Property, Verdict, Violation};
@@ -30,8 +30,10 @@ pub struct Audit {
     pub history: History,
     accounts: Accounts,
     applied: LogIndex,
-    /// The last place in the log at which a call happened that was let go.
-    done: LogIndex,
+    /// How far the log explains what clients were answered.
+    explained: Explained,
+    /// What had been applied before anybody looked.
+    began: LogIndex,
     past: Past,
     items: Items,
     /// How many calls there may be before they are judged again: more, where calls could not be settled.
@@ -78,7 +80,8 @@ impl Default for Audit {
             history: History::default(),
             accounts: Accounts::default(),
             applied: LogIndex::ZERO,
-            done: LogIndex::ZERO,
+            explained: Explained::default(),
+            began: LogIndex::ZERO,
             past: Past::default(),
             items: Items::default(),
             calls_max: CALLS_MAX,
@@ -103,7 +106,8 @@ impl Audit {
     /// Goes on from the queues and sessions as a machine has them, all commands up to `index` applied.
     pub fn found(&mut self, index: LogIndex, queues: &FtQueue) {
         self.accounts = Accounts::found(queues);
-        (self.applied, self.done) = (index, index);
+        (self.applied, self.began) = (index, index);
+        self.explained = Explained::after(index);
         let mut past = Past {
             labels: self.accounts.labels().collect(),
             ..Past::default()
@@ -122,6 +126,7 @@ impl Audit {
     pub fn set_history(&mut self, history: &History) {
         self.keeps_all = true;
         self.history = history.clone();
+        self.explained = Explained::after(self.began);
     }
 
     /// A command was committed at this place.
@@ -148,14 +153,9 @@ impl Audit {
         if self.keeps_all || self.gave_up.is_some() {
             return Ok(());
         }
-        let explained = explain(self.history.calls(), &self.accounts, self.done);
-        let end = explained.stuck.map_or(u64::MAX, |(order, _)| order);
         let calls = self.history.calls_mut();
-        for (call, not_before) in calls.iter_mut().zip(&explained.not_before) {
-            if call.invoked < end {
-                call.not_before = Some(*not_before);
-            }
-        }
+        self.explained.go_on(calls, &self.accounts);
+        let end = self.explained.end();
         let is_over = |call: &mut Call| match call.returned {
             Some(returned) => returned.order < end,
             None => call.given_up && call.invoked < end,
@@ -164,12 +164,13 @@ impl Audit {
         self.settled += over.iter().filter(|call| call.returned.is_some()).count() as u64;
         self.calls_max = calls.len() + CALLS_MAX;
         let low = calls.iter().filter_map(|call| call.not_before).min();
+        let done = self.explained.done;
         self.past.take(&over, &self.accounts);
         (self.past.queues, self.past.labels) = (self.accounts.items().count() as u64, self.accounts.labels().collect());
         let gone: BTreeSet<_> = over.iter().filter_map(|call| call.key).collect();
         let claimed: BTreeSet<_> = calls.iter().filter_map(|call| call.key).collect();
         let oldest = LogIndex(self.applied.0.saturating_sub(UNCLAIMED_MAX));
-        let low = low.unwrap_or(explained.done).min(explained.done);
+        let low = low.unwrap_or(done).min(done);
         let mut unclaimed = Vec::new();
         self.accounts.forget(low, |key, applied| {
             let is_needed = claimed.contains(key) || (applied.index > oldest && !gone.contains(key));
@@ -179,7 +180,7 @@ impl Audit {
             is_needed
         });
         self.past.take_unclaimed(unclaimed);
-        self.done = explained.done;
+        self.explained.let_go(&over, &self.accounts);
         self.decided = None;
         self.items.settle(&over)
     }
@@ -205,18 +206,19 @@ impl Audit {
             self.history.calls_mut().retain(waits);
             return Ok(());
         }
-        let explained = explain(self.history.calls(), &self.accounts, self.done);
+        self.explained.go_on(self.history.calls_mut(), &self.accounts);
+        let upto = self.explained.upto.max(self.judged.upto);
         self.judged = Judged {
-            calls: self.settled + explained.calls as u64,
-            upto: explained.upto.max(self.judged.upto),
+            calls: self.settled + self.explained.calls as u64,
+            upto,
             unjudged: None,
         };
-        match explained.stuck {
-            Some((_, when)) if when <= covered => self.decide(covered, &explained, at)?,
+        match self.explained.stuck {
+            Some((_, when)) if when <= covered => self.decide(covered, at)?,
             _ => {}
         }
         if self.history.calls().len() > WAITING_MAX {
-            let why = format!("the log does not explain what was answered after {}", explained.upto);
+            let why = format!("the log does not explain what was answered after {upto}");
             self.gave_up = Some(why.clone());
             self.judged.unjudged = Some(why);
         }
@@ -224,7 +226,7 @@ impl Audit {
     }
 
     /// Decides without the log about what had returned by `covered`; not again, before there is much more to decide.
-    fn decide(&mut self, covered: Instant, explained: &Explained, at: Instant) -> Result<(), Violation> {
+    fn decide(&mut self, covered: Instant, at: Instant) -> Result<(), Violation> {
         let known = |call: &&Call| call.at <= covered;
         let calls: Vec<Call> = self
             .history
@@ -240,7 +242,7 @@ impl Audit {
         let returned = returns().count();
         if let Some((upto, judged)) = &self.decided
             && returned - (*upto).min(returned) <= upto / 8
-            && explained.calls <= *upto
+            && self.explained.calls <= *upto
         {
             self.judged = judged.clone();
             return Ok(());
