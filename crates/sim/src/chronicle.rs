@@ -27,11 +27,11 @@ pub struct Chronicle {
     known: BTreeSet<NodeId>,
     /// Members whose disks were emptied since they ran last.
     wiped: BTreeSet<NodeId>,
-    /// What a node told since its last flush, for the checker.
     /// Members whose storage forgot what they had promised, and what they lack until they have it again.
     forgot: BTreeMap<NodeId, LogIndex>,
     /// How the last of them forgot.
     forgetting: Option<String>,
+    /// What a node told since its last flush, for the checker.
     untold: BTreeMap<NodeId, Vec<(Instant, Fact)>>,
     facts: Vec<(Instant, Fact)>,
     calls: BTreeMap<u16, CallId>,
@@ -268,7 +268,7 @@ impl Chronicle {
     /// A member begins anew that had promised something. It is as good as any other once it has again what was committed by then. Raft promises
     /// nothing to a cluster of which more than a minority has forgotten.
     fn forgets(&mut self, at: Instant, id: NodeId, how: &str) {
-        self.checker.wiped(id);
+        self.checker.forgets(id);
         let tape = &self.tape;
         self.forgot.retain(|id, lacks| {
             let view = tape.node(*id).map(|node| node.view());
@@ -276,9 +276,9 @@ impl Chronicle {
         });
         self.forgot.insert(id, self.checker.committed_index());
         self.forgetting = Some(format!("{id} has forgotten at {at} what it had promised: {how}"));
-        if self.forgot.len() * 2 >= self.tape.members().count() {
+        if self.forgot.len() * 2 > self.tape.members().count() {
             self.unjudged = self.forgetting.as_ref().map(|forgetting| {
-                format!("{forgetting}; so have others: of a cluster of which more than a minority forgets, Raft promises nothing")
+                format!("{forgetting}; so has a majority, and of a cluster of which a majority forgets Raft promises nothing")
             });
         }
     }
@@ -353,12 +353,11 @@ impl Chronicle {
         }
     }
 
-    /// A promise is broken; by a node that forgot, perhaps: then nobody is to blame.
+    /// A promise is broken. Where it comes of what a member forgot, nobody is to blame.
     fn violated(&mut self, violation: Violation, see: &mut impl FnMut(Happening)) {
-        if let Some(forgetting) = &self.forgetting {
-            self.unjudged.get_or_insert_with(|| {
-                format!("{forgetting}; Raft promises nothing then, and something was lost: {violation}")
-            });
+        if let (Some(forgetting), Some(excuse)) = (&self.forgetting, self.checker.excuse(violation.property)) {
+            self.unjudged
+                .get_or_insert_with(|| format!("{forgetting}; {excuse}; so something was lost: {violation}"));
             return;
         }
         see(Happening {

@@ -5,6 +5,7 @@
 mod accounting;
 mod audit;
 mod explain;
+mod forgetting;
 mod history;
 mod linearizability;
 mod monitor;

@@ -5,7 +5,7 @@
 //! A snapshot stands for entries that are committed, so the checker knows them, and a log is whole to it however little of it
 //! a node has left. What no node and no disk has any more, the checker lets go, too.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use cluster::Replica;
 use cluster::host::{Fact, MessageSummary};
@@ -13,6 +13,7 @@ use cluster::node::{Node, WriteId};
 use ftqueue::{Command, Write};
 use raft_core::{Entry, Event, HardState, Instant, LogIndex, NodeId, Payload, Progress, Role, Term, View};
 
+use super::forgetting::Forgetting;
 use super::window::Window;
 use super::{Property, Violation};
 use crate::hash;
@@ -31,6 +32,8 @@ pub struct Checker {
     leaders: BTreeMap<Term, NodeId>,
     /// To whom each node gave its vote in each term, as it told them.
     votes: BTreeMap<(Term, NodeId), NodeId>,
+    /// Who voted twice in which terms, having forgotten that it had.
+    voted_twice: BTreeSet<(NodeId, Term)>,
     elections: u64,
     /// Every entry that any node ever had, by its place: its term, and the chain up to it.
     entries: Window<Vec<Link>>,
@@ -39,6 +42,8 @@ pub struct Checker {
     commands: Vec<(LogIndex, Command)>,
     /// What machines looked like after having applied so many entries, where any was seen so.
     digests: Window<Option<u64>>,
+    /// What members had promised that have forgotten it.
+    forgetting: Forgetting<Link>,
     looks: usize,
     now: Instant,
 }
@@ -109,11 +114,13 @@ impl Checker {
             seats: (0..members).map(|_| Seat::default()).collect(),
             leaders: BTreeMap::new(),
             votes: BTreeMap::new(),
+            voted_twice: BTreeSet::new(),
             elections: 0,
             entries: Window::default(),
             committed: Window::default(),
             commands: Vec::new(),
             digests: Window::default(),
+            forgetting: Forgetting::default(),
             looks: 0,
             now: Instant(0),
         }
@@ -257,10 +264,26 @@ impl Checker {
         Ok(())
     }
 
-    /// Somebody has emptied a member's disk. What it promised, it has forgotten; what comes of that is held against the promises all
-    /// the same.
-    pub fn wiped(&mut self, id: NodeId) {
-        self.seats[place(id)] = Seat::default();
+    /// A member has forgotten what it had promised: its disk was emptied, or was none.
+    pub fn forgets(&mut self, id: NodeId) {
+        let seat = std::mem::take(&mut self.seats[place(id)]);
+        self.forgetting.forgets(id, seat.disk.hard_state.term, seat.disk.log);
+    }
+
+    /// Why this broken promise may have come of members that forgot what they had promised, if it may: what a node does by itself,
+    /// nobody else's memory explains, and the promises of all hold as long as a quorum remembers.
+    pub fn excuse(&self, property: Property) -> Option<&str> {
+        let is_of_all = matches!(
+            property,
+            Property::ElectionSafety
+                | Property::LogMatching
+                | Property::LeaderCompleteness
+                | Property::StateMachineSafety
+                | Property::CommittedIsDurable
+                | Property::Linearizable
+                | Property::ItemsAccounted
+        );
+        self.forgetting.excuse().filter(|_| is_of_all)
     }
 
     /// A node has recovered: it has what it had flushed, and perhaps some of the writes that were under way, in their order.
@@ -326,7 +349,7 @@ impl Checker {
             return Ok(());
         };
         let copies = self.copies(index, link);
-        if copies * 2 <= self.seats.len() {
+        if self.copies_told(index, link) * 2 <= self.seats.len() {
             let detail = format!(
                 "{id} dropped entry {} from its disk; it is committed, and {copies} copies are left",
                 index + 1
@@ -524,7 +547,12 @@ impl Checker {
                 self.voted(from, term, to)
             }
             MessageSummary::RequestVote { term, .. } => self.voted(from, term, from),
-            MessageSummary::Matched { term, match_index } if match_index > LogIndex::ZERO => {
+            MessageSummary::Matched { term, match_index } => {
+                self.takes_part(from, term);
+                if match_index == LogIndex::ZERO {
+                    return Ok(());
+                }
+                let disk = &self.seats[place(from)].disk;
                 let seat = &self.seats[place(from)];
                 let last = match_index.0 as usize - 1;
                 let flushed = disk.log.get(last);
@@ -537,12 +565,22 @@ impl Checker {
                 let detail = format!("{from} told {to} that it has {match_index} entries, before they were flushed");
                 self.violated(Property::ToldIsDurable, Some(from), detail)
             }
+            MessageSummary::SnapshotReceived { term, .. } => {
+                self.takes_part(from, term);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
 
     fn voted(&mut self, voter: NodeId, term: Term, choice: NodeId) -> Result<(), Violation> {
+        self.takes_part(voter, term);
         match self.votes.insert((term, voter), choice) {
+            Some(earlier) if earlier != choice && self.forgetting.term(voter).is_some_and(|until| term <= until) => {
+                // No harm, as long as not both are elected.
+                self.voted_twice.insert((voter, term));
+                Ok(())
+            }
             Some(earlier) if earlier != choice => self.violated(
                 Property::OneVoteATerm,
                 Some(voter),
@@ -610,11 +648,20 @@ impl Checker {
     }
 
     fn leads(&mut self, id: NodeId, term: Term) -> Result<(), Violation> {
+        let led_before = self.leaders.get(&term) == Some(&id);
         let leader = *self.leaders.entry(term).or_insert_with(|| {
             self.elections += 1;
             id
         });
+        if led_before && self.forgetting.term(id).is_some_and(|until| term <= until) {
+            self.forgetting
+                .excuses(|| format!("{id} leads {term} again, and has forgotten that it had led it"));
+        }
         if leader != id {
+            if let Some((voter, _)) = self.voted_twice.iter().find(|(_, of)| *of == term) {
+                self.forgetting
+                    .excuses(|| format!("{voter} voted twice in {term}, for it had forgotten that it had"));
+            }
             return self.violated(
                 Property::ElectionSafety,
                 Some(id),
@@ -624,15 +671,63 @@ impl Checker {
         let earlier = self.committed.rposition(|committed| committed.known_in < term);
         let (log, committed) = (&self.seats[place(id)].log, &self.committed);
         match earlier.filter(|last| *last >= log.first()) {
-            Some(last) if log.get(last) != committed.get(last).map(|committed| &committed.link) => self.violated(
-                Property::LeaderCompleteness,
-                Some(id),
-                format!(
+            Some(last) if log.get(last) != committed.get(last).map(|committed| &committed.link) => {
+                let lacks = |(index, known): &(usize, &Committed)| log.get(*index) != Some(&known.link);
+                let first = committed.since(log.first()).find(lacks);
+                if let Some((index, link)) = first.map(|(index, known)| (index, known.link)) {
+                    self.lacks_what_was_forgotten(index, link);
+                }
+                let detail = format!(
                     "{id} leads {term} and lacks entry {}, which is committed, or one before it",
                     last + 1
-                ),
-            ),
+                );
+                self.violated(Property::LeaderCompleteness, Some(id), detail)
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// A leader lacks a committed entry. Who forgot it is to blame if so many did that a majority without it could be found: those who
+    /// have it give no vote to who lacks it.
+    fn lacks_what_was_forgotten(&mut self, index: usize, link: Link) {
+        let (copies, told) = (self.copies(index, link), self.copies_told(index, link));
+        if !self.meets_every_majority(copies) && self.meets_every_majority(told) {
+            self.forgetting.excuses(|| {
+                format!(
+                    "entry {} was acknowledged by {told} members, and {} of them have forgotten it",
+                    index + 1,
+                    told - copies
+                )
+            });
+        }
+    }
+
+    /// Whether so many members have one in every majority.
+    fn meets_every_majority(&self, count: usize) -> bool {
+        count >= self.seats.len() - self.seats.len() / 2
+    }
+
+    /// A member that has forgotten takes part in this term. Before, it had promised to take part in no term before the last in which it
+    /// was; where a quorum remembers a later one, nothing can come of it.
+    fn takes_part(&mut self, id: NodeId, term: Term) {
+        let Some(until) = self.forgetting.term(id).filter(|until| term < *until) else {
+            return;
+        };
+        let later = Term(term.0 + 1);
+        // What it did in a later term: it voted for another, or led.
+        let voted = self.votes.range((later, NodeId(0))..=(until, NodeId(u8::MAX)));
+        let counted = |((term, voter), choice): (&(Term, NodeId), &NodeId)| {
+            *voter == id && (*choice != id || self.leaders.get(term) == Some(&id))
+        };
+        if !voted.into_iter().any(counted) {
+            return;
+        }
+        let others = self.seats.iter().zip(1..).filter(|(_, other)| NodeId(*other) != id);
+        let remember = others.filter(|(seat, _)| seat.disk.hard_state.term > term).count();
+        if !self.meets_every_majority(remember) {
+            self.forgetting.excuses(|| {
+                format!("{id} takes part in {term}; it had taken part in a later one, up to {until}, and has forgotten that")
+            });
         }
     }
 
@@ -652,8 +747,9 @@ impl Checker {
             }
             return Ok(());
         }
-        let copies = self.copies(index, link);
-        if copies * 2 <= self.seats.len() {
+        // A leader counts what it was told; some who told it may have forgotten since.
+        if self.copies_told(index, link) * 2 <= self.seats.len() {
+            let copies = self.copies(index, link);
             let detail = format!(
                 "{id} commits entry {} with {copies} copies of it flushed, of {} members",
                 index + 1,
@@ -669,6 +765,7 @@ impl Checker {
                 index + 1,
                 seat.term
             );
+            self.lacks_what_was_forgotten(index, link);
             return self.violated(Property::LeaderCompleteness, Some(id), detail);
         }
         if let Payload::Command(command) = entry.payload {
@@ -684,6 +781,14 @@ impl Checker {
             .iter()
             .filter(|seat| seat.disk.log.get(index) == Some(&link))
             .count()
+    }
+
+    /// How many members told that they have an entry: those that hold it, and those that have forgotten that they did.
+    fn copies_told(&self, index: usize, link: Link) -> usize {
+        let held = |(seat, id): &(&Seat, u8)| {
+            seat.disk.log.get(index) == Some(&link) || self.forgetting.held(NodeId(*id), index, &link)
+        };
+        self.seats.iter().zip(1..).filter(held).count()
     }
 
     fn applied(&mut self, id: NodeId, index: LogIndex, digest: u64) -> Result<(), Violation> {
@@ -725,6 +830,16 @@ impl Checker {
         self.digests.forget_before(base);
         self.leaders = self.leaders.split_off(&term);
         self.votes = self.votes.split_off(&(term, NodeId(0)));
+        self.voted_twice.retain(|(_, of)| *of >= term);
+        // What was forgotten explains nothing where all others are in later terms, and what of it is committed is there again.
+        let (seats, committed) = (&self.seats, &self.committed);
+        self.forgetting.retain(first, |id, term, log| {
+            let mut others = seats.iter().zip(1..).filter(|(seat, other)| NodeId(*other) != id && !seat.lost);
+            let is_committed = |index: &usize| committed.get(*index).map(|known| &known.link) == log.get(*index);
+            let last = (log.first()..log.end().min(committed.end())).rev().find(is_committed);
+            let lacks = last.is_some_and(|last| seats[place(id)].disk.log.get(last) != log.get(last));
+            lacks || others.any(|(seat, _)| seat.disk.hard_state.term <= term)
+        });
     }
 
     fn violated(&self, property: Property, node: Option<NodeId>, detail: String) -> Result<(), Violation> {
