@@ -3,7 +3,10 @@
 //!
 //! `cargo run --release --package sim --example million_calls`
 
-#![allow(clippy::disallowed_methods, reason = "it measures wall time; nothing of a run depends on it")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "it measures wall time; nothing of a run depends on it"
+)]
 
 use std::collections::VecDeque;
 use std::time::Instant as Wall;

@@ -209,7 +209,11 @@ fn what_too_few_remember_is_lost_and_not_judged() {
     story.acts([Act::Start(one)]);
     story.goes_on(3_000);
     story.pushes();
-    story.is_not_judged(&["its files were cleared away", "have forgotten it", "Leader Completeness"]);
+    story.is_not_judged(&[
+        "its files were cleared away",
+        "have forgotten it",
+        "Leader Completeness",
+    ]);
 }
 
 /// Of three, one voted, forgets it, and votes for another in the same term: both lead.
@@ -270,7 +274,10 @@ fn where_a_quorum_remembers_the_later_term_nothing_is_excused() {
     story.forgets(forgetful);
     story.cut(leader, &[forgetful], false);
     story.goes_on(500);
-    assert_eq!((story.judgement().unjudged, story.judgement().violations), (None, Vec::new()));
+    assert_eq!(
+        (story.judgement().unjudged, story.judgement().violations),
+        (None, Vec::new())
+    );
     story.lies();
     story.is_red(Property::Linearizable);
 }

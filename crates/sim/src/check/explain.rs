@@ -49,7 +49,8 @@ impl Explained {
         let known = calls.partition_point(|call| call.invoked < self.next);
         let mut happenings: Vec<(u64, usize, Option<Returned>)> = Vec::new();
         // One that is gone was never sent.
-        self.open.retain(|id| calls.binary_search_by_key(id, |call| call.id).is_ok());
+        self.open
+            .retain(|id| calls.binary_search_by_key(id, |call| call.id).is_ok());
         for id in &self.open {
             let Ok(place) = calls.binary_search_by_key(id, |call| call.id) else {
                 continue;

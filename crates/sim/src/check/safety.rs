@@ -726,7 +726,9 @@ impl Checker {
         let remember = others.filter(|(seat, _)| seat.disk.hard_state.term > term).count();
         if !self.meets_every_majority(remember) {
             self.forgetting.excuses(|| {
-                format!("{id} takes part in {term}; it had taken part in a later one, up to {until}, and has forgotten that")
+                format!(
+                    "{id} takes part in {term}; it had taken part in a later one, up to {until}, and has forgotten that"
+                )
             });
         }
     }
@@ -834,7 +836,10 @@ impl Checker {
         // What was forgotten explains nothing where all others are in later terms, and what of it is committed is there again.
         let (seats, committed) = (&self.seats, &self.committed);
         self.forgetting.retain(first, |id, term, log| {
-            let mut others = seats.iter().zip(1..).filter(|(seat, other)| NodeId(*other) != id && !seat.lost);
+            let mut others = seats
+                .iter()
+                .zip(1..)
+                .filter(|(seat, other)| NodeId(*other) != id && !seat.lost);
             let is_committed = |index: &usize| committed.get(*index).map(|known| &known.link) == log.get(*index);
             let last = (log.first()..log.end().min(committed.end())).rev().find(is_committed);
             let lacks = last.is_some_and(|last| seats[place(id)].disk.log.get(last) != log.get(last));
