@@ -45,7 +45,8 @@ impl World<'_> {
                 );
                 if is_of_another_epoch && self.seats[place].carried_over.is_some() {
                     self.outbox = outbox;
-                    return Ok(self.carry_over(place));
+                    self.carry_over(place);
+                    return Ok(());
                 }
                 if !self.seats[place].disk.is_damaged() {
                     return self.checker.refused_to_boot(self.now, id, &error.to_string());
