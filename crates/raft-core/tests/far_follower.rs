@@ -176,7 +176,7 @@ impl Far {
             return;
         }
         let chance = self.chance();
-        if chance % self.one_is_lost_of == 0 {
+        if chance.is_multiple_of(self.one_is_lost_of) {
             return;
         }
         let longer = if self.is_wild { chance % 100_000 } else { 0 };
