@@ -350,3 +350,51 @@ fn it_is_said_what_is_taken_back_and_can_be_undone() {
         "they start from their disks"
     );
 }
+
+/// Goes back to five seconds, has the members begin with these states, and gives what the panel says then.
+fn verdict_after_going_back(state_of: impl Fn(&Resumed) -> Vec<u8>) -> String {
+    let (told, _) = six_seconds();
+    let mut desk = recorder(told, |_| true);
+    prepares(&mut desk, 5_000_000);
+    desk.prepared(Ok(Vec::new()));
+    stopped(&mut desk);
+    desk.committed(Ok(()));
+    let said = desk.take_out();
+    let (_, nodes) = resumed(&said).expect("the record is written");
+    for node in nodes {
+        let origin = Origin::State(state_of(node));
+        let at = Instant(5_000_000);
+        desk.piece(node.id, 2, Piece::Began { origin, at });
+    }
+    while desk.work(1 << 16) {}
+    desk.judge();
+    let said = frame(&mut desk);
+    let panel = said.iter().rev().find_map(|it| match it {
+        FromLockstep::Panel(html) => Some(html.clone()),
+        _ => None,
+    });
+    panel.expect("the verdict has changed")
+}
+
+/// R2: the page's judge knows what was acknowledged in the history that stands. Members that go on as they were keep it; members that
+/// begin with less have lost it, and that is red.
+#[test]
+fn what_was_acknowledged_before_the_step_is_held_against_the_new_epoch() {
+    let as_they_were = |node: &Resumed| node.from.as_ref().unwrap().state.clone().unwrap();
+    let panel = verdict_after_going_back(as_they_were);
+    assert!(panel.contains("✓ safe"), "{panel}");
+    let mut tape = trace::tape::Tape::new(&members(), usize::MAX);
+    for Told { node, boot, piece } in six_seconds().0 {
+        tape.take(node, boot, piece).unwrap();
+    }
+    while tape.turn(&mut Vec::new()).is_some() {}
+    let with_less = |node: &Resumed| {
+        let moment = tape.moment(Instant(2_000_000)).nodes.into_iter();
+        let mut then = moment.filter_map(|(id, then)| then.filter(|_| id == node.id));
+        let mut then = then.next().unwrap();
+        then.begin_epoch(Epoch(1));
+        then.save()
+    };
+    let panel = verdict_after_going_back(with_less);
+    assert!(panel.contains("✗ Recovered Whole"), "{panel}");
+}

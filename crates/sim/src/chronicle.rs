@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::host::{Fact, Recovery};
+use cluster::node::Node;
 use raft_core::{HardState, Instant, LogIndex, NodeId};
 use trace::tape::{BeginError, Durability, Piece, Tape, Turn, TurnKind};
 use trace::{Asked, Happening, What};
@@ -20,8 +21,8 @@ pub struct Chronicle {
     /// What clients did, and what came of it.
     pub audit: Audit,
     checker: Checker,
-    /// Why the run cannot be judged, if it cannot.
-    unjudged: Option<String>,
+    /// Why the run cannot be judged, if it cannot, and since when.
+    unjudged: Option<(Instant, String)>,
     has_opened: bool,
     /// Members that were seen to run.
     known: BTreeSet<NodeId>,
@@ -90,6 +91,57 @@ impl Chronicle {
         }
     }
 
+    /// This run goes on from an instant of another, before which the members were these, running or not. What was promised and
+    /// answered there up to then is held against what comes: the members must begin as they were.
+    pub fn goes_on_from(&mut self, before: &Chronicle, at: Instant, members: &[&Node]) {
+        let stands = |violation: &&Violation| violation.at <= at;
+        self.violations = before.violations.iter().filter(stands).cloned().collect();
+        self.linearizable = !self.violations.iter().any(|it| it.property == Property::Linearizable);
+        let earlier = before.unjudged.as_ref().filter(|(since, _)| *since <= at);
+        self.unjudged = earlier.cloned();
+        (self.forgot, self.forgetting) = (before.forgot.clone(), before.forgetting.clone());
+        self.checker.knows_of(&before.checker);
+        if let Err(why) = self.checker.found(at, members) {
+            self.unjudged.get_or_insert_with(|| (at, why.to_owned()));
+        }
+        self.known.extend(members.iter().map(|node| node.view().id));
+        let Some(furthest) = members.iter().max_by_key(|node| node.view().last_applied) else {
+            return;
+        };
+        let applied = furthest.view().last_applied;
+        let mut audit = before.audit.clone();
+        match audit.back_to(at, applied, furthest.queues()) {
+            Ok(true) => {
+                audit.history.seen = Some(Vec::new());
+                self.audit = audit;
+            }
+            Ok(false) => self.audit.found(applied, furthest.queues()),
+            Err(violation) => {
+                self.audit.found(applied, furthest.queues());
+                self.violated(violation, &mut |_| ());
+            }
+        }
+        self.returned = self.audit.judged().calls;
+    }
+
+    /// This run goes on where another ended, with what its members had on their disks. Says whether it can: not, where not all that
+    /// happened there has been told yet.
+    pub fn goes_on_after(&mut self, before: &Chronicle) -> bool {
+        if before.tape.lives_under_way() > 0 || !before.has_opened {
+            return false;
+        }
+        self.audit = before.audit.clone();
+        self.audit.all_give_up();
+        self.audit.history.seen = Some(Vec::new());
+        self.checker = before.checker.clone();
+        self.unjudged.clone_from(&before.unjudged);
+        self.known.clone_from(&before.known);
+        (self.forgot, self.forgetting) = (before.forgot.clone(), before.forgetting.clone());
+        (self.violations, self.linearizable) = (before.violations.clone(), before.linearizable);
+        self.returned = before.returned;
+        true
+    }
+
     /// What a node's host said.
     ///
     /// # Errors
@@ -156,15 +208,36 @@ impl Chronicle {
             self.tell_begin(turn, see);
         }
         let found: Vec<NodeId> = turns.iter().map(|turn| turn.node).collect();
-        self.find(&found);
+        let is_new = |id: &NodeId| !self.known.contains(id);
+        let new: Vec<NodeId> = found.iter().copied().filter(is_new).collect();
+        for turn in turns.iter().filter(|turn| !new.contains(&turn.node)) {
+            self.held_against(turn, &mut facts, see);
+        }
+        if !new.is_empty() || self.known.is_empty() {
+            self.find(&new);
+        }
         self.facts = facts;
+    }
+
+    /// Holds what happened against the promises.
+    fn held_against(&mut self, turn: &Turn, facts: &mut Vec<(Instant, Fact)>, see: &mut impl FnMut(Happening)) {
+        let is_of_clients = |known: &Violation| known.property == Property::Linearizable;
+        if self.unjudged.is_some() || !self.violations.iter().all(is_of_clients) {
+            return;
+        }
+        if let Err(violation) = self.check(turn, facts) {
+            self.violated(violation, see);
+        }
+        for (index, command) in self.checker.take_commands() {
+            self.audit.committed(index, &command);
+        }
     }
 
     fn find(&mut self, members: &[NodeId]) {
         let nodes: Vec<_> = members.iter().filter_map(|id| self.tape.node(*id)).collect();
         let at = self.tape.reached();
         if let Err(why) = self.checker.found(at, &nodes) {
-            self.unjudged = Some(why.to_owned());
+            self.unjudged = Some((at, why.to_owned()));
         }
         if let Some(furthest) = nodes.iter().max_by_key(|node| node.view().last_applied) {
             let applied = furthest.view().last_applied;
@@ -209,19 +282,7 @@ impl Chronicle {
                 what: What::Crashed { node: turn.node },
             });
         }
-        if self.unjudged.is_none()
-            && self
-                .violations
-                .iter()
-                .all(|known| known.property == Property::Linearizable)
-        {
-            if let Err(violation) = self.check(&turn, &mut facts) {
-                self.violated(violation, see);
-            }
-            for (index, command) in self.checker.take_commands() {
-                self.audit.committed(index, &command);
-            }
-        }
+        self.held_against(&turn, &mut facts, see);
         self.facts = facts;
         true
     }
@@ -230,17 +291,19 @@ impl Chronicle {
         let id = turn.node;
         match turn.what {
             TurnKind::Began { durability, .. } => {
+                let Some(node) = self.tape.node(id) else { return Ok(()) };
+                let begins_with_nothing = node.view().last_index() == LogIndex::ZERO;
                 let how = match durability {
                     _ if self.wiped.remove(&id) => Some("its disk was emptied"),
-                    Durability::Kept => None,
-                    Durability::Memory => Some("it keeps its log in memory"),
+                    // One in memory that goes on from the past is given its log.
+                    Durability::Memory if begins_with_nothing => Some("it keeps its log in memory"),
+                    Durability::Kept | Durability::Memory => None,
                     Durability::Cleared => Some("its files were cleared away"),
                 };
                 if let Some(how) = how.filter(|_| self.known.contains(&id)) {
                     self.forgets(turn.at, id, how);
                 }
                 let Some(node) = self.tape.node(id) else { return Ok(()) };
-                let begins_with_nothing = node.view().last_index() == LogIndex::ZERO;
                 if self.known.contains(&id) || begins_with_nothing {
                     self.known.insert(id);
                     return self.checker.booted(turn.at, node);
@@ -278,7 +341,8 @@ impl Chronicle {
         self.forgetting = Some(format!("{id} has forgotten at {at} what it had promised: {how}"));
         if self.forgot.len() * 2 > self.tape.members().count() {
             self.unjudged = self.forgetting.as_ref().map(|forgetting| {
-                format!("{forgetting}; so has a majority, and of a cluster of which a majority forgets Raft promises nothing")
+                let why = "so has a majority, and of a cluster of which a majority forgets Raft promises nothing";
+                (at, format!("{forgetting}; {why}"))
             });
         }
     }
@@ -342,7 +406,7 @@ impl Chronicle {
     /// What is known of the run's promises.
     pub fn judgement(&self) -> Judgement {
         Judgement {
-            unjudged: self.unjudged.clone(),
+            unjudged: self.unjudged.as_ref().map(|(_, why)| why.clone()),
             violations: self.violations.clone(),
             returned: self.returned,
             judged: self.audit.judged().calls,
@@ -356,8 +420,8 @@ impl Chronicle {
     /// A promise is broken. Where it comes of what a member forgot, nobody is to blame.
     fn violated(&mut self, violation: Violation, see: &mut impl FnMut(Happening)) {
         if let (Some(forgetting), Some(excuse)) = (&self.forgetting, self.checker.excuse(violation.property)) {
-            self.unjudged
-                .get_or_insert_with(|| format!("{forgetting}; {excuse}; so something was lost: {violation}"));
+            let why = format!("{forgetting}; {excuse}; so something was lost: {violation}");
+            self.unjudged.get_or_insert((violation.at, why));
             return;
         }
         see(Happening {

@@ -20,7 +20,7 @@ use trace::Happening;
 use trace::tape::{Origin, Piece, Told};
 
 use crate::agenda::Agenda;
-use crate::check::{Audit, Checker, Violation};
+use crate::check::{Audit, Checker, History, Violation};
 use crate::clients::Caller;
 use crate::coverage::Coverage;
 use crate::disk::Disk;
@@ -230,6 +230,11 @@ impl<'a> World<'a> {
     /// How many events there were: inputs of nodes, and what happened to clients and to the world itself.
     pub fn events(&self) -> u64 {
         self.events
+    }
+
+    /// What clients asked and were answered, as far as it was not judged and let go.
+    pub fn history(&self) -> &History {
+        &self.audit.history
     }
 
     /// How many operations of the plan clients were asked for.

@@ -96,6 +96,8 @@ pub(super) struct Back {
     pub(super) clusters: Vec<Beside>,
     /// The run that was taken back last, and the boots that are a part of it.
     taken_back: Option<(RunId, Vec<(NodeId, u32)>)>,
+    /// The run whose epoch stood before the last step, to which an undo returns.
+    stood: Option<RunId>,
     /// The disks of members that had never run on this page when it first went back, each in the epoch of its log.
     untouched: BTreeMap<NodeId, (Epoch, Vec<u8>)>,
 }
@@ -369,6 +371,18 @@ impl Desk {
     fn begin_live_anew(&mut self, from: Option<(RunId, String)>, at: Instant) {
         let knows = from.as_ref().and_then(|(id, _)| self.run_at(*id, at));
         let record = knows.map(|run| run.record.until(at));
+        let mut live = Run::live(&self.members, LIVE);
+        if let (Some(knows), Some((id, _))) = (knows, &from) {
+            let moment = knows.chronicle.tape.moment(at);
+            let members = moment.nodes.into_iter();
+            let members: Vec<Node> = members
+                .filter_map(|(member, node)| node.or_else(|| self.member_at(*id, member, at)))
+                .collect();
+            let members: Vec<&Node> = members.iter().collect();
+            live.chronicle.goes_on_from(&knows.chronicle, at, &members);
+        } else if let Some(stands) = self.back.stood.take().and_then(|id| self.runs.get(&id)) {
+            live.chronicle.goes_on_after(&stands.chronicle);
+        }
         let before = RunId(self.next_run);
         self.next_run += 1;
         if let Some(mut live) = self.runs.remove(&LIVE) {
@@ -384,7 +398,7 @@ impl Desk {
         if let Some((run, _)) = &mut self.back.taken_back {
             *run = before;
         }
-        let mut live = Run::live(&self.members, LIVE);
+        self.back.stood = from.is_some().then_some(before);
         if let Some((id, name)) = from {
             live.leaves = Some((if id == LIVE { before } else { id }, at));
             live.name = format!("Live, from {name}");

@@ -153,6 +153,46 @@ impl Accounts {
         }
     }
 
+    /// Goes back to where so much of the log was applied. The machine as it was there says what the queues held.
+    ///
+    /// # Errors
+    /// The machine holds something else there than the log comes to.
+    pub(super) fn back_to(&mut self, index: LogIndex, machine: &FtQueue) -> Result<(), String> {
+        let mut then = Accounts::found(machine);
+        let looks_then = |queue: &Queue| {
+            let known = queue.looks.partition_point(|(at, ..)| *at <= index);
+            queue.looks.get(..known).unwrap_or_default().to_vec()
+        };
+        let known: Vec<_> = self
+            .queues
+            .iter()
+            .map(looks_then)
+            .filter(|looks| !looks.is_empty())
+            .collect();
+        if known.len() != then.queues.len() {
+            return Err(format!(
+                "having applied {index} entries, a member has {} queues, and its log makes {}",
+                then.queues.len(),
+                known.len()
+            ));
+        }
+        for ((queue, looks), qid) in then.queues.iter_mut().zip(known).zip(1..) {
+            let held = |look: &(LogIndex, u64, Option<i64>)| (look.1, look.2);
+            if looks.last().map(held) != queue.looks.last().map(held) {
+                return Err(format!(
+                    "having applied {index} entries, a member holds other items in queue {qid} than its log makes of it"
+                ));
+            }
+            queue.looks = looks;
+        }
+        self.answers.retain(|_, applied| applied.index <= index);
+        self.created.retain(|_, (at, _)| *at <= index);
+        then.answers = std::mem::take(&mut self.answers);
+        then.created = std::mem::take(&mut self.created);
+        *self = then;
+        Ok(())
+    }
+
     /// How a queue looked after each change that is still told; nothing, if it never was.
     pub(super) fn looks(&self, qid: QueueId) -> &[(LogIndex, u64, Option<i64>)] {
         let queue = (qid.0 as usize).checked_sub(1).and_then(|place| self.queues.get(place));

@@ -40,6 +40,8 @@ pub struct Audit {
     calls_max: usize,
     /// How many calls were judged and let go.
     settled: u64,
+    /// When the last of these was over, and the last place in the log of a write that was let go though no call had claimed it.
+    let_go: (Instant, LogIndex),
     judged: Judged,
     /// What was decided without the log, and of how many calls: it is asked again when there are many more.
     decided: Option<(usize, Judged)>,
@@ -86,6 +88,7 @@ impl Default for Audit {
             items: Items::default(),
             calls_max: CALLS_MAX,
             settled: 0,
+            let_go: (Instant(0), LogIndex::ZERO),
             judged: Judged::default(),
             decided: None,
             gave_up: None,
@@ -120,6 +123,40 @@ impl Audit {
             }
         }
         self.past = past;
+    }
+
+    /// Goes on from an instant of before, at which the members had applied so much: what was asked and answered up to then stands, and is
+    /// judged with what comes. Says whether it can: not, where what followed was judged and let go long ago.
+    ///
+    /// # Errors
+    /// The members held something else than the log comes to.
+    pub fn back_to(&mut self, at: Instant, index: LogIndex, queues: &FtQueue) -> Result<bool, Violation> {
+        if self.gave_up.is_some() || self.applied < index || self.let_go.0 > at || self.let_go.1 > index {
+            return Ok(false);
+        }
+        let surely = Instant(at.0.saturating_sub(CLOCKS_DIFFER.0));
+        let applied = |call: &Call| Some(self.accounts.answers.get(&call.key?)?.index);
+        self.history.back_to(at, |call, returned| match applied(call) {
+            // Its answer may carry an earlier time than the node's that gave it.
+            Some(applied) => applied <= index && returned.at <= at,
+            None => returned.at <= surely,
+        });
+        self.accounts
+            .back_to(index, queues)
+            .map_err(|detail| violated(Property::AppliedOnce, at, detail))?;
+        (self.applied, self.keeps_all, self.decided) = (index, false, None);
+        self.explained.back_to(self.history.calls(), &self.accounts, at, index);
+        self.judged = Judged {
+            calls: self.settled + self.explained.calls as u64,
+            upto: self.judged.upto.min(at),
+            unjudged: None,
+        };
+        Ok(true)
+    }
+
+    /// Nobody waits for an answer any more: another epoch begins.
+    pub(crate) fn all_give_up(&mut self) {
+        self.history.all_give_up();
     }
 
     /// Judges all calls of a history that somebody else keeps, from here on: nothing is let go.
@@ -179,6 +216,14 @@ impl Audit {
             }
             is_needed
         });
+        let ends = over
+            .iter()
+            .map(|call| call.returned.map_or(call.at, |returned| returned.at));
+        let indexes = unclaimed.iter().map(|applied| applied.index);
+        self.let_go = (
+            ends.fold(self.let_go.0, Instant::max),
+            indexes.fold(self.let_go.1, LogIndex::max),
+        );
         self.past.take_unclaimed(unclaimed);
         self.explained.let_go(&over, &self.accounts);
         self.decided = None;

@@ -113,6 +113,19 @@ impl Explained {
         self.claimed.retain(|key| accounts.answers.contains_key(key));
     }
 
+    /// The history was put back to an instant at which so much of the log had been applied.
+    pub(super) fn back_to(&mut self, calls: &[Call], accounts: &Accounts, at: Instant, applied: LogIndex) {
+        self.done = self.done.min(applied);
+        self.upto = self.upto.min(at);
+        self.stuck = None;
+        let explained = |call: &&Call| call.returned.is_some_and(|returned| returned.order < self.next);
+        self.calls = calls.iter().filter(explained).count();
+        let next = self.next;
+        let waits = |call: &&Call| call.invoked < next && call.returned.is_none_or(|returned| returned.order >= next);
+        self.open = calls.iter().filter(waits).map(|call| call.id).collect();
+        self.claimed.retain(|key| accounts.answers.contains_key(key));
+    }
+
     fn is_too_early(&self, call: &Call, accounts: &Accounts) -> bool {
         let placed = call.key.filter(|key| !self.claimed.contains(key));
         let applied = placed.and_then(|key| accounts.answers.get(&key));

@@ -75,6 +75,30 @@ impl History {
         self.seen = taken_back.seen.take();
     }
 
+    /// Only what was asked and answered up to an instant stands. Nobody waits for an answer any more; what had one that does not
+    /// count has none.
+    pub(super) fn back_to(&mut self, at: Instant, mut counts: impl FnMut(&Call, Returned) -> bool) {
+        self.calls.retain(|call| call.at <= at);
+        for call in &mut self.calls {
+            let returned = call.returned.filter(|returned| counts(call, *returned));
+            call.returned = returned;
+            call.given_up |= call.returned.is_none();
+        }
+        if let Some(seen) = &mut self.seen {
+            seen.clear();
+        }
+    }
+
+    /// Nobody waits any more.
+    pub(super) fn all_give_up(&mut self) {
+        for call in &mut self.calls {
+            call.given_up |= call.returned.is_none();
+        }
+        if let Some(seen) = &mut self.seen {
+            seen.clear();
+        }
+    }
+
     /// The calls whose clients wait for them.
     pub(crate) fn awaited(&self) -> impl Iterator<Item = CallId> {
         let awaited = self

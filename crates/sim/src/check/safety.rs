@@ -197,6 +197,12 @@ impl Checker {
         Ok(())
     }
 
+    /// What members have forgotten of what they had promised is known from another, who looked before.
+    pub fn knows_of(&mut self, before: &Checker) {
+        self.forgetting = before.forgetting.clone();
+        self.voted_twice.clone_from(&before.voted_twice);
+    }
+
     fn find(&mut self, node: &Node) -> Result<(), &'static str> {
         const UNCONNECTED: &str =
             "a member began with a snapshot that stands for entries that no other member still shows";

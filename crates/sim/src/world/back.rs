@@ -200,3 +200,6 @@ impl World<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
