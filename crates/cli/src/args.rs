@@ -68,7 +68,7 @@ pub(crate) struct Sim {
     /// How long the phase with faults lasts, in seconds of virtual time
     #[arg(long, default_value_t = 60, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
     seconds: u32,
-    /// Which faults: all, none, or a list like drop,crash,torn-write. Without it, the seed draws some
+    /// Which faults: all, none, or a list like drop,crash,torn-write; all,-pause is all but one. Without it, the seed draws some
     #[arg(long, value_name = "all|none|LIST", value_parser = FaultKinds::parse)]
     faults: Option<FaultKinds>,
     /// How many operations clients submit in a second of virtual time

@@ -70,6 +70,8 @@ fn a_broken_promise_is_exit_code_1_and_can_be_replayed() {
     let path = file.to_str().unwrap();
     let sim = [
         "sim",
+        "--seed",
+        "3",
         "--seconds",
         "20",
         "--ablate",

@@ -352,18 +352,7 @@ impl Chronicle {
             return;
         };
         let recovery = recovery.clone().or_else(|| {
-            let view = self.tape.node(turn.node)?.view();
-            Some(Recovery {
-                hard_state: HardState {
-                    term: view.term,
-                    voted_for: view.voted_for,
-                },
-                snapshot_index: view.snapshot_index(),
-                last_index: view.last_index(),
-                bytes: 0,
-                dropped_bytes: 0,
-                wall_ms: 0.0,
-            })
+            Some(as_found(self.tape.node(turn.node)?))
         });
         if let Some(recovery) = recovery {
             see(Happening {
@@ -433,5 +422,21 @@ impl Chronicle {
         if self.violations.len() < VIOLATIONS_MAX {
             self.violations.push(violation);
         }
+    }
+}
+
+/// What a node that goes on from a state has, as if it had found it.
+pub(crate) fn as_found(node: &Node) -> Recovery {
+    let view = node.view();
+    Recovery {
+        hard_state: HardState {
+            term: view.term,
+            voted_for: view.voted_for,
+        },
+        snapshot_index: view.snapshot_index(),
+        last_index: view.last_index(),
+        bytes: 0,
+        dropped_bytes: 0,
+        wall_ms: 0.0,
     }
 }

@@ -110,10 +110,9 @@ impl FaultKinds {
         FaultKind::ALL.iter().copied().collect()
     }
 
-    /// Every kind with which a run goes only forward, as a tape and an export must.
-    pub fn all_forward() -> FaultKinds {
-        let forward = FaultKind::ALL.iter().copied();
-        forward.filter(|kind| *kind != FaultKind::GoBack).collect()
+    /// All of these but one kind.
+    pub fn without(self, kind: FaultKind) -> FaultKinds {
+        FaultKinds(self.0 & !(1 << kind as u32))
     }
 
     /// Whether a kind is among them.
@@ -131,27 +130,31 @@ impl FaultKinds {
         FaultKind::ALL.iter().copied().filter(move |kind| self.has(*kind))
     }
 
-    /// The kinds named in a list with commas; `all` and `none` are lists too.
+    /// The kinds named in a list with commas, from left to right: `all`, `none`, a kind, or a kind with `-` before it, which takes it out.
     ///
     /// # Errors
     /// Names the word that is no kind, and the kinds that there are.
     pub fn parse(text: &str) -> Result<FaultKinds, String> {
-        match text {
-            "all" => return Ok(FaultKinds::all()),
-            "none" => return Ok(FaultKinds::default()),
-            _ => {}
-        }
-        let kind = |word: &str| {
-            let found = FaultKind::ALL.iter().copied().find(|kind| kind.name() == word.trim());
+        let kind = |name: &str| {
+            let found = FaultKind::ALL.iter().copied().find(|kind| kind.name() == name);
             found.ok_or_else(|| {
                 let names: Vec<&str> = FaultKind::ALL.iter().map(|kind| kind.name()).collect();
                 format!(
-                    "there is no fault {word:?}: use all, none, or a list of {}",
+                    "there is no fault {name:?}: use all, none, or a list of {}; all,-pause is all but one",
                     names.join(", ")
                 )
             })
         };
-        text.split(',').map(kind).collect()
+        let mut kinds = FaultKinds::default();
+        for word in text.split(',').map(str::trim) {
+            kinds = match word.strip_prefix('-') {
+                Some(name) => kinds.without(kind(name)?),
+                None if word == "all" => FaultKinds::all(),
+                None if word == "none" => FaultKinds::default(),
+                None => FaultKinds(kinds.0 | 1 << kind(word)? as u32),
+            };
+        }
+        Ok(kinds)
     }
 }
 
@@ -274,5 +277,23 @@ impl Settings {
     /// How many members may be lost for good: a majority remains.
     pub fn losable(&self) -> u8 {
         (self.nodes - 1) / 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_faults_adds_and_takes_out() {
+        let parsed = |text| FaultKinds::parse(text).unwrap();
+        assert_eq!(parsed("none"), FaultKinds::default());
+        assert_eq!(parsed("crash, pause").iter().count(), 2);
+        assert_eq!(parsed("crash,pause,-crash"), parsed("pause"));
+        assert_eq!(parsed("all,-pause"), FaultKinds::all().without(FaultKind::Pause));
+        assert_eq!(parsed("all").iter().count(), FaultKind::ALL.len());
+        for wrong in ["", "all,", "-", "all,-", "pauses", "-all", "--pause"] {
+            assert!(FaultKinds::parse(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

@@ -70,8 +70,6 @@ pub struct World<'a> {
     seen: Option<Vec<Happening>>,
     /// What went into the nodes, for who keeps it.
     told: Option<Vec<Told>>,
-    /// The last of that, when the cluster was put back: a tape goes only forward.
-    last_told: Vec<Told>,
     /// The node that the last event happened to.
     touched: Option<NodeId>,
     requests: Vec<(NodeId, RequestId, Request)>,
@@ -198,7 +196,6 @@ impl<'a> World<'a> {
             fates: Vec::new(),
             seen: watched.then(Vec::new),
             told: None,
-            last_told: Vec::new(),
             touched: None,
             requests: Vec::new(),
             trace: Hash::new(),
@@ -323,9 +320,7 @@ impl<'a> World<'a> {
         for place in 0..self.seats.len() {
             self.collect_steps(place);
         }
-        let mut told = std::mem::take(&mut self.last_told);
-        told.extend(self.told.iter_mut().flat_map(|told| told.drain(..)));
-        told
+        self.told.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     fn collect_steps(&mut self, place: usize) {

@@ -17,7 +17,7 @@ fn scenario(seed: u64, seconds: u32, faults: bool) -> Scenario {
         seconds: Some(seconds),
         rate: Some(100),
         faults: Some(if faults {
-            FaultKinds::all_forward()
+            FaultKinds::all()
         } else {
             [].into_iter().collect()
         }),
@@ -82,6 +82,7 @@ fn any_instant_of_a_run_is_made_again() {
         for Told { node, boot, piece } in run.tape.told(from, until) {
             part.read(node, boot, &cluster::codec::encode(&piece)).unwrap();
         }
+        part.open(&mut Vec::new());
         while part.turn(&mut Vec::new()).is_some() {}
         for at in [7_000_001, 7_700_000, 8_999_999].map(Instant) {
             assert_eq!(

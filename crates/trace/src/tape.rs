@@ -62,6 +62,8 @@ pub struct Tape {
     /// Before this, nothing can be looked at any more.
     kept_from: Instant,
     reached: Instant,
+    /// Whether a member of which nothing has been told is taken for one that does not run.
+    has_opened: bool,
 }
 
 #[derive(Debug)]
@@ -133,6 +135,7 @@ impl Tape {
             bytes_max,
             kept_from: Instant(0),
             reached: Instant(0),
+            has_opened: false,
         }
     }
 
@@ -235,9 +238,10 @@ impl Tape {
         })
     }
 
-    /// Lets every member whose life has been told of begin, whenever that was.
+    /// Lets every member whose life has been told of begin, whenever that was. Nobody waits for the others: they may never start.
     pub fn open(&mut self, facts: &mut Vec<(Instant, Fact)>) -> Vec<Turn> {
         let mut turns = Vec::new();
+        self.has_opened = true;
         for seat in &mut self.seats {
             let Some(life) = seat.lives.get_mut(seat.current).filter(|life| !life.has_begun()) else {
                 continue;
@@ -274,7 +278,11 @@ impl Tape {
         match sender.lives.iter().find(|life| life.boot() == message.boot) {
             // What a life that is over had still to say was lost with it, if it is not here.
             Some(sender) => sender.messages_sent() < message.number && !sender.is_over(),
-            None => sender.lives.last().is_none_or(|last| last.boot() < message.boot),
+            // Of a part of a run, a member that was down all the while is missing, and its old messages still arrive.
+            None => match sender.lives.last() {
+                Some(last) => last.boot() < message.boot,
+                None => !self.has_opened,
+            },
         }
     }
 

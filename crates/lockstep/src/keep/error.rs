@@ -156,7 +156,7 @@ mod tests {
                 "no run of FTQueue",
                 "`ftq sim --trace`",
             ),
-            (KeepError::Scenario(FileError::Version(1)), "version 1", "version 2"),
+            (KeepError::Scenario(FileError::Version(1)), "version 1", "version 3"),
             (KeepError::Scenario(FileError::Damaged), "damaged", "write it anew"),
             (
                 KeepError::Scenario(FileError::TooLong(400_000_000)),

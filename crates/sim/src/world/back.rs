@@ -5,9 +5,12 @@
 use cluster::Epoch;
 use cluster::node::{Node, NodeInput, NodeOutbox};
 use raft_core::{Duration, NodeId};
+use trace::What as Seen;
+use trace::tape::{Origin, Piece, Told};
 
 use super::{Event, SEED_STRIDE, World};
 use crate::check::{Audit, Checker, Violation};
+use crate::chronicle::as_found;
 use crate::disk::Disk;
 use crate::plan::{Tail, What};
 use crate::settings::FaultKind;
@@ -69,7 +72,6 @@ impl World<'_> {
         for place in 0..self.seats.len() {
             self.crash(place, Tail::Kept);
         }
-        self.last_told = self.told.take().unwrap_or_default();
         let left = self.epoch;
         self.epoch = left.next();
         self.trace.word(self.epoch.0);
@@ -138,6 +140,21 @@ impl World<'_> {
         node.begin_boot(boot);
         seat.disk = Disk::holding(node.move_to_new_disk(), &self.scenario.settings.rules);
         let awaited = node.awaited();
+        if let Some(told) = &mut self.told {
+            node.record();
+            let origin = Origin::State(node.save());
+            told.push(Told {
+                node: id,
+                boot,
+                piece: Piece::Began { origin, at: self.now },
+            });
+        }
+        let recovery = as_found(&node);
+        self.see(|| Seen::Started {
+            node: id,
+            boot,
+            recovery,
+        });
         self.seats[place].node = Some(node);
         if self.scenario.settings.clients_are_told {
             for client in 0..self.callers.len() {

@@ -302,10 +302,10 @@ impl World<'_> {
     pub(super) fn flush_time(&mut self, id: NodeId) -> Instant {
         let (low, high) = self.scenario.settings.flush_us;
         let mut took = low + self.random.next_u64() % (high - low + 1);
-        let (mut not_before, mut outlasts) = (self.now, false);
+        let (mut not_before, mut is_slow, mut outlasts) = (self.now, false, false);
         for fault in self.active.iter().map(|(_, fault)| fault) {
             match fault.what {
-                What::SlowFlush { node, us } if node == id => took += us,
+                What::SlowFlush { node, us } if node == id => (took, is_slow) = (took + us, true),
                 What::SlowNode { node, delay_us } if node == id => took += delay_us,
                 What::OutlastingFlush { node, us } if node == id => (took, outlasts) = (took.max(us), true),
                 What::LateFlush { node } if node == id => not_before = fault.at + fault.lasts,
@@ -314,7 +314,7 @@ impl World<'_> {
         }
         if outlasts {
             self.coverage.note(FaultKind::OutlastingFlush);
-        } else if took > high {
+        } else if is_slow {
             self.coverage.note(FaultKind::SlowFlush);
         }
         not_before.max(self.now + Duration(took))
@@ -341,11 +341,12 @@ impl World<'_> {
                     (0, true) => Some(FaultKind::Reorder),
                     _ => Some(FaultKind::HeavyTail),
                 };
-                self.schedule(Instant(at_us + held_us), Event::Frame { from, to, bytes, by });
+                let at_us = at_us + held_us;
+                self.schedule(Instant(at_us), Event::Frame { from, to, bytes, by });
+                Fate::Arrives { at_us, again_at_us }
             }
-            Fate::Lost | Fate::Cut => {}
+            Fate::Lost | Fate::Cut => fate,
         }
-        fate
     }
 }
 

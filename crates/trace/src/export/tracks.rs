@@ -313,7 +313,7 @@ impl<T: TrackWriter> Tracks<T> {
         };
         match &flight {
             Some(flight) => name += &flight.summary.to_string(),
-            None => name += "a message that was sent before this begins",
+            None => name += "a message of long ago, which is not told again, or of before this begins",
         }
         let notes = [
             ("message", name_of(message)),
