@@ -106,6 +106,9 @@ pub(crate) struct Fuzz {
     /// How long the phase with faults of each run lasts, in seconds of virtual time
     #[arg(long, default_value_t = 60, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
     pub(crate) seconds: u32,
+    /// Which faults, in every run: all, none, or a list like drop,crash; all,-pause is all but one. Without it, each seed draws some
+    #[arg(long, value_name = "all|none|LIST", value_parser = FaultKinds::parse)]
+    pub(crate) faults: Option<FaultKinds>,
     /// How many runs at once; as many as there are processors, if not given
     #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..=JOBS_MAX))]
     pub(crate) jobs: Option<u16>,

@@ -29,6 +29,8 @@ pub(crate) fn fuzz(asked: &Fuzz) -> Result<End, String> {
     let started = Instant::now();
     let wanted = Wanted {
         seconds: Some(asked.seconds),
+        faults: asked.faults,
+        every_fault: asked.faults.is_some(),
         ablate: asked.ablate,
         ..Wanted::default()
     };
@@ -66,7 +68,7 @@ fn tell(
 ) -> Result<End, String> {
     let uncovered: Vec<&str> = sum
         .coverage
-        .lacking(FaultKinds::all())
+        .lacking(asked.faults.unwrap_or_else(FaultKinds::all))
         .iter()
         .map(|kind| kind.name())
         .collect();
@@ -135,6 +137,9 @@ impl Found<'_> {
             "ftq sim --seed {} --seconds {}",
             self.failure.scenario.settings.seed, asked.seconds
         );
+        if let Some(faults) = asked.faults {
+            line.push_str(&format!(" --faults {faults}"));
+        }
         if let Some(rule) = asked.ablate {
             line.push_str(&format!(" --ablate {}", rule.name()));
         }

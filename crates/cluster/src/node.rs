@@ -476,6 +476,8 @@ impl Node {
     /// Goes on upon another disk: gives the bytes of a whole log file that holds all that this node's does and is to. What was
     /// asked for and is not flushed yet is in there, and is to be told flushed as if it came to its end in time.
     pub fn move_to_new_disk(&mut self) -> Vec<u8> {
+        // What the core would ask for only once other writes are done is in the file, too. Asked for later, it would stand there twice.
+        let unasked = self.raft.write_all();
         let mut file = Vec::new();
         let view = self.raft.view();
         let hard_state = HardState {
@@ -492,6 +494,9 @@ impl Node {
         // All of it was acknowledged by the log before. Without a mark that vouches for it, damage in here would pass for a write that was
         // never flushed, and the node would begin with nothing.
         self.writer.acknowledge(self.writer.written(), &mut file);
+        if unasked.is_some() {
+            self.queue_write(unasked);
+        }
         let (generation, end) = (self.writer.generation(), self.writer.written());
         for write in &mut self.writes {
             (write.generation, write.end) = (generation, end);
@@ -770,6 +775,10 @@ impl Node {
     }
 
     fn ask_for_sync(&mut self, persist: Option<PersistId>, out: &mut NodeOutbox) {
+        out.sync = Some(self.queue_write(persist));
+    }
+
+    fn queue_write(&mut self, persist: Option<PersistId>) -> WriteId {
         self.writes_asked += 1;
         let id = WriteId(self.writes_asked);
         self.writes.push_back(PendingWrite {
@@ -778,7 +787,7 @@ impl Node {
             generation: self.writer.generation(),
             end: self.writer.written(),
         });
-        out.sync = Some(id);
+        id
     }
 
     fn send(&mut self, to: NodeId, frame: Message<Command>, out: &mut NodeOutbox) {

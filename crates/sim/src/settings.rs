@@ -1,6 +1,8 @@
 //! What a person chooses for a run, and what the seed chooses for the rest. Whole numbers only, so that every machine draws
 //! the same.
 
+use std::fmt;
+
 use raft_core::{Duration, MEMBERS_MAX, Rule, Rules, Timing};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -158,6 +160,20 @@ impl FaultKinds {
     }
 }
 
+/// As [`FaultKinds::parse`] reads it.
+impl fmt::Display for FaultKinds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("none");
+        }
+        if *self == FaultKinds::all() {
+            return f.write_str("all");
+        }
+        let names: Vec<&str> = self.iter().map(FaultKind::name).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
 impl FromIterator<FaultKind> for FaultKinds {
     fn from_iter<I: IntoIterator<Item = FaultKind>>(kinds: I) -> FaultKinds {
         FaultKinds(kinds.into_iter().fold(0, |set, kind| set | 1 << kind as u32))
@@ -292,6 +308,9 @@ mod tests {
         assert_eq!(parsed("crash,pause,-crash"), parsed("pause"));
         assert_eq!(parsed("all,-pause"), FaultKinds::all().without(FaultKind::Pause));
         assert_eq!(parsed("all").iter().count(), FaultKind::ALL.len());
+        for text in ["all", "none", "crash,pause"] {
+            assert_eq!(parsed(text).to_string(), text);
+        }
         for wrong in ["", "all,", "-", "all,-", "pauses", "-all", "--pause"] {
             assert!(FaultKinds::parse(wrong).is_err(), "{wrong:?}");
         }

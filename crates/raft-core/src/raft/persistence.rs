@@ -103,11 +103,26 @@ impl<M: Machine> Raft<M> {
         if self.disk.writes.len() >= WRITES_UNDER_WAY_MAX || replaces {
             return;
         }
+        if let Some(persist) = self.next_write() {
+            out.events.push(Event::PersistRequested {
+                sequence: persist.id.sequence,
+            });
+            out.persist.push(persist);
+        }
+    }
+
+    /// Counts all that has changed since the last write as asked for, however much is under way, and names that write: for a host
+    /// that writes down the whole state anew, in the place of all writes.
+    pub fn write_all(&mut self) -> Option<PersistId> {
+        self.next_write().map(|persist| persist.id)
+    }
+
+    fn next_write(&mut self) -> Option<Persist<M::Command>> {
         let hard_state = self.recorded_hard_state();
         let is_snapshot = std::mem::take(&mut self.disk.snapshot_due);
         let new_hard_state = (is_snapshot || hard_state != self.disk.requested_hard_state).then_some(hard_state);
         if new_hard_state.is_none() && self.disk.changed_from.is_none() {
-            return;
+            return None;
         }
         let changes_from = self.disk.changed_from.take();
         let (snapshot, truncate_from, append_from) = if is_snapshot {
@@ -133,14 +148,13 @@ impl<M: Machine> Raft<M> {
             is_snapshot,
             changes_from,
         });
-        out.events.push(Event::PersistRequested { sequence: id.sequence });
-        out.persist.push(Persist {
+        Some(Persist {
             id,
             snapshot,
             hard_state: new_hard_state,
             truncate_from,
             append,
-        });
+        })
     }
 
     /// A write is done, and with it all that were asked for before it.

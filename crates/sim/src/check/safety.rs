@@ -270,6 +270,21 @@ impl Checker {
         Ok(())
     }
 
+    /// A node goes on as it is on another disk, which holds all that it shows.
+    pub fn moved(&mut self, id: NodeId) {
+        let seat = &mut self.seats[place(id)];
+        seat.writes.clear();
+        seat.unwritten_from = seat.log.end();
+        seat.disk = Disk {
+            hard_state: HardState {
+                term: seat.term,
+                voted_for: seat.vote,
+            },
+            base: seat.base,
+            log: seat.log.clone(),
+        };
+    }
+
     /// A member has forgotten what it had promised: its disk was emptied, or was none.
     pub fn forgets(&mut self, id: NodeId) {
         let seat = std::mem::take(&mut self.seats[place(id)]);

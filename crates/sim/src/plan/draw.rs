@@ -134,12 +134,13 @@ impl<'a> Draw<'a> {
         };
         if long_us_max > 0 && self.between(0, 3) == 0 {
             let long = self.span(1_000_000, long_us_max);
-            let node = what.disables();
-            if node.is_none_or(|node| self.may_be_unwell(node, at)) {
-                if let Some(node) = node {
-                    let until = &mut self.unwell_until[usize::from(node.0) - 1];
-                    *until = (*until).max(at + long);
-                }
+            let is_unwell = |node: &NodeId| self.unwell_until[usize::from(node.0) - 1] > at;
+            let disabled = what.disables();
+            // A link that fails is put down to one end, and rather to one that is not well anyway.
+            let node = disabled.iter().find(|node| is_unwell(node)).or(disabled.first());
+            if let Some(node) = node.copied().filter(|node| self.may_be_unwell(*node, at)) {
+                let until = &mut self.unwell_until[usize::from(node.0) - 1];
+                *until = (*until).max(at + long);
                 return long;
             }
         }
@@ -342,11 +343,13 @@ impl<'a> Draw<'a> {
 }
 
 impl What {
-    /// The node that takes no part while this lasts, if it is one.
-    fn disables(self) -> Option<NodeId> {
+    /// The nodes without any one of which the rest of the cluster is well while this lasts.
+    fn disables(self) -> Vec<NodeId> {
         match self {
-            What::Pause { node } | What::Crash { node, .. } | What::SlowNode { node, .. } => Some(node),
-            _ => None,
+            What::Pause { node } | What::Crash { node, .. } | What::SlowNode { node, .. } => vec![node],
+            What::OneWayCut { from, to } => vec![from, to],
+            What::SlowLink { one, other, .. } => vec![one, other],
+            _ => Vec::new(),
         }
     }
 

@@ -90,10 +90,11 @@ impl World<'_> {
             )
         };
         self.coming.retain(|event| !is_of_clients(event));
+        // Clients first: a node that starts, or fails at once, has them act.
+        self.clients_go_back(clients_go_on);
         for (place, marked) in seats.into_iter().enumerate() {
             self.seat_goes_back(place, marked, left, boots, stays_behind)?;
         }
-        self.clients_go_back(clients_go_on);
         Ok(())
     }
 
@@ -139,6 +140,7 @@ impl World<'_> {
         node.begin_epoch(self.epoch);
         node.begin_boot(boot);
         seat.disk = Disk::holding(node.move_to_new_disk(), &self.scenario.settings.rules);
+        self.checker.moved(id);
         let awaited = node.awaited();
         if let Some(told) = &mut self.told {
             node.record();
@@ -163,7 +165,6 @@ impl World<'_> {
         }
         // What it had asked to flush is on the new disk.
         if let Some(write) = awaited {
-            self.checker.flushed(self.now, id, write)?;
             self.input(place, NodeInput::Synced { write, wall_us: 0 })?;
         }
         self.input(place, NodeInput::SetTiming(self.timing(id)))?;
