@@ -44,7 +44,7 @@ pub struct World<'a> {
     /// When the latest of the messages on each link arrives, in microseconds.
     latest_us: Vec<u64>,
     /// Some messages of before.
-    kept_frames: Vec<(NodeId, NodeId, Vec<u8>)>,
+    kept_frames: Vec<KeptFrame>,
     keeps_frames: bool,
     /// How many of a thousand messages are held, and for how many microseconds at least.
     heavy_tail: Option<(u16, u64)>,
@@ -96,6 +96,9 @@ struct Seat {
     /// Its disk is of an epoch that was left. This takes its place, once the node has been refused.
     carried_over: Option<Disk>,
 }
+
+/// A message that was sent: from whom, to whom, what.
+type KeptFrame = (NodeId, NodeId, Vec<u8>);
 
 #[derive(Debug)]
 enum Event {

@@ -26,6 +26,34 @@ const LONG_US_MAX: u64 = 90_000_000;
 /// A process that is stopped may stand for minutes.
 const PAUSE_US_MAX: u64 = 150_000_000;
 
+/// Between them there is time for what they disturb to begin.
+const THEME_INTERVAL_MIN: Duration = Duration::from_millis(250);
+
+/// Faults that do together what none does alone.
+const THEMES: [&[FaultKind]; 3] = [
+    // Leaders come and go, and what was said under one is heard under another.
+    &[
+        FaultKind::HeavyTail,
+        FaultKind::OldMessages,
+        FaultKind::LeaderCut,
+        FaultKind::LeaderCrash,
+    ],
+    // Leaders fall in the middle of what they do (figure 8).
+    &[
+        FaultKind::LeaderCrash,
+        FaultKind::LeaderCut,
+        FaultKind::SlowFlush,
+        FaultKind::LateFlush,
+    ],
+    // Disks fail, and what was on them counts.
+    &[
+        FaultKind::FailedFlush,
+        FaultKind::Miscount,
+        FaultKind::CrashInPersist,
+        FaultKind::RestartAll,
+    ],
+];
+
 /// Draws a plan.
 ///
 /// A fault that leaves nothing alive would hide all others. So what disables many ends with its storm, and what outlasts one
@@ -100,21 +128,33 @@ impl<'a> Draw<'a> {
         }
     }
 
-    /// A storm that begins now. Half of them are of all kinds, the others of a few, which come the closer together: a leader that
-    /// falls again and again, say, while messages are held.
+    /// A storm that begins now. A third of them are of all kinds; the others of a few, which come the closer together: drawn from
+    /// all, or such as belong together.
     fn storm(&mut self, at: Instant, kinds: &[FaultKind]) -> Storm {
         let ends = at + self.span(STORM_US_MIN, STORM_US_MAX);
         let interval = self.settings.fault_interval;
-        if self.between(0, 1) == 0 {
+        let mut closer = Duration(interval.0.div_ceil(3));
+        let few = match self.between(0, 2) {
+            0 => Vec::new(),
+            1 => {
+                let count = self.between(2, 4);
+                let pick = |_| kinds[self.between(0, kinds.len() as u64 - 1) as usize];
+                (0..count).map(pick).collect()
+            }
+            _ => {
+                closer = closer.max(THEME_INTERVAL_MIN);
+                let theme = THEMES[self.between(0, THEMES.len() as u64 - 1) as usize];
+                theme.iter().copied().filter(|kind| kinds.contains(kind)).collect()
+            }
+        };
+        if few.is_empty() {
             let kinds = kinds.to_vec();
             return Storm { ends, kinds, interval };
         }
-        let count = self.between(2, 4);
-        let pick = |_| kinds[self.between(0, kinds.len() as u64 - 1) as usize];
         Storm {
             ends,
-            kinds: (0..count).map(pick).collect(),
-            interval: Duration(interval.0.div_ceil(3)),
+            kinds: few,
+            interval: closer,
         }
     }
 
@@ -123,8 +163,11 @@ impl<'a> Draw<'a> {
         let short = match what {
             What::RestartAll { .. } | What::FailedFlush { .. } => self.span(10_000, 1_000_000),
             What::OutlastingFlush { .. } => self.span(1_000_000, 10_000_000),
-            What::LeaderCrash { .. } | What::LeaderCut { .. } => self.span(20_000, 1_500_000),
-            What::Deaf { .. } | What::HeavyTail { .. } | What::OldMessages { .. } => self.span(200_000, 10_000_000),
+            What::LeaderCrash { .. } => self.span(20_000, 1_500_000),
+            // Long enough for another to be elected and to commit.
+            What::LeaderCut { .. } => self.span(200_000, 3_000_000),
+            What::Deaf { .. } | What::OldMessages { .. } => self.span(200_000, 10_000_000),
+            What::HeavyTail { .. } => self.span(1_000_000, 20_000_000),
             _ => self.span(20_000, 4_000_000),
         };
         let long_us_max = match what {
@@ -253,7 +296,7 @@ impl<'a> Draw<'a> {
                 least_us: [20_000, 100_000, 400_000][self.between(0, 2) as usize],
             },
             FaultKind::OldMessages => What::OldMessages {
-                count: self.between(1, 64) as u16,
+                count: self.between(1, 200) as u16,
             },
             FaultKind::Deaf if nodes > 1 => What::Deaf { node },
             FaultKind::SlowNode if nodes > 1 => What::SlowNode {
@@ -305,6 +348,8 @@ impl<'a> Draw<'a> {
         let mut operations = Vec::new();
         let mut at_us = FIRST_OPERATION_US;
         let mut item = 0;
+        // Some clients mostly write, some mostly read: of a hundred operations, so many push.
+        let pushes = [40, 20][self.between(0, 1) as usize];
         while rate > 0 && at_us < duration.0 {
             let label = Label(self.between(1, queues) as i64);
             // One more than there are queues: some ask for one that is not there.
@@ -318,12 +363,12 @@ impl<'a> Draw<'a> {
                 match self.between(0, 99) {
                     0..=1 => Operation::Write(Write::CreateQueue { label }),
                     2..=4 => Operation::Read(Read::GetQid { label }),
-                    5..=44 => {
+                    drawn if drawn < 5 + pushes => {
                         item += 1;
                         Operation::Write(Write::Push { qid, item })
                     }
-                    45..=79 => Operation::Write(Write::Pop { qid }),
-                    80..=89 => Operation::Read(Read::Top { qid }),
+                    drawn if drawn < 2 * pushes => Operation::Write(Write::Pop { qid }),
+                    drawn if drawn.is_multiple_of(2) => Operation::Read(Read::Top { qid }),
                     _ => Operation::Read(Read::Qsize { qid }),
                 }
             };

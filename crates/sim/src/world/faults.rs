@@ -120,16 +120,18 @@ impl World<'_> {
         Ok(())
     }
 
+    /// The node that leads the latest term, if one does.
+    pub(super) fn leader(&self) -> Option<NodeId> {
+        let leaders = self.nodes().map(Node::view).filter(|view| view.role == Role::Leader);
+        leaders.max_by_key(|view| view.term).map(|view| view.id)
+    }
+
     /// What a fault is about, now that it begins: one that is aimed at the leader meets the node that leads the latest term.
     fn met(&self, what: What) -> Option<What> {
-        let leading = || {
-            let leaders = self.nodes().map(Node::view).filter(|view| view.role == Role::Leader);
-            leaders.max_by_key(|view| view.term).map(|view| view.id)
-        };
         match what {
             What::GoBack { .. } if self.mark.is_some() => None,
-            What::LeaderCrash { tail } => leading().map(|node| What::Crash { node, tail }),
-            What::LeaderCut { hears, is_heard } => leading().map(|node| What::Isolated { node, hears, is_heard }),
+            What::LeaderCrash { tail } => self.leader().map(|node| What::Crash { node, tail }),
+            What::LeaderCut { hears, is_heard } => self.leader().map(|node| What::Isolated { node, hears, is_heard }),
             _ => Some(what),
         }
     }

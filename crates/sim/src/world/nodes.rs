@@ -11,7 +11,7 @@ use rand::Rng;
 use trace::Happening;
 use trace::tape::{Origin, Piece, Told};
 
-use super::{Event, SEED_STRIDE, World, link_place};
+use super::{Event, KeptFrame, SEED_STRIDE, World, link_place};
 use crate::check::Violation;
 use crate::plan::{TAIL_US_MAX, Tail, What};
 use crate::settings::{FaultKind, Settings};
@@ -19,7 +19,7 @@ use crate::settings::{FaultKind, Settings};
 /// How many messages are kept, to be sent again some day.
 const FRAMES_KEPT_MAX: usize = 256;
 /// Once there are as many, one of so many takes the place of another.
-const KEEPS_ONE_OF: u64 = 8;
+const KEEPS_ONE_OF: u64 = 64;
 
 impl World<'_> {
     pub(super) fn boot(&mut self, place: usize) -> Result<(), Violation> {
@@ -374,14 +374,23 @@ impl World<'_> {
         }
     }
 
-    /// Sends messages of before again, at any time while this lasts.
+    /// Sends messages of before again, at any time while this lasts: half of them such as the present leader sent, perhaps when it
+    /// led before.
     pub(super) fn send_again(&mut self, count: u16, lasts: Duration) {
-        for _ in 0..count {
+        let leader = self.leader();
+        let of_leader = |frame: &&KeptFrame| Some(frame.0) == leader;
+        let leaders: Vec<KeptFrame> = self.kept_frames.iter().filter(of_leader).cloned().collect();
+        for number in 0..count {
             let (which, when) = (self.random.next_u64(), self.random.next_u64());
-            let Some(place) = (which as usize).checked_rem(self.kept_frames.len()) else {
+            let among = if number % 2 == 0 && !leaders.is_empty() {
+                &leaders
+            } else {
+                &self.kept_frames
+            };
+            let Some(place) = (which as usize).checked_rem(among.len()) else {
                 return;
             };
-            let (from, to, bytes) = self.kept_frames[place].clone();
+            let (from, to, bytes) = among[place].clone();
             let by = Some(FaultKind::OldMessages);
             self.schedule(
                 self.now + Duration(when % (1 + lasts.0)),
