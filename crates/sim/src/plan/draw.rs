@@ -292,8 +292,8 @@ impl<'a> Draw<'a> {
                 }
             }
             FaultKind::HeavyTail => What::HeavyTail {
-                per_mille: [5, 20, 100, 300][self.between(0, 3) as usize],
-                least_us: [20_000, 100_000, 400_000][self.between(0, 2) as usize],
+                per_mille: [20, 100, 200, 300][self.between(0, 3) as usize],
+                least_us: [50_000, 400_000, 1_600_000][self.between(0, 2) as usize],
             },
             FaultKind::OldMessages => What::OldMessages {
                 count: self.between(1, 200) as u16,

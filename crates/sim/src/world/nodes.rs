@@ -1,12 +1,13 @@
 //! Nodes: how they boot, what they are given, and how what they ask for is carried out.
 
 use cluster::Epoch;
+use cluster::codec;
 use cluster::host::Fact;
 use cluster::node::{BootError, Node, NodeConfig, NodeInput, NodeOutbox};
 use cluster::record::Durability;
 use cluster::wal::{Damage, Flaw};
 use netem::Fate;
-use raft_core::{Config, Duration, Instant, NodeId, Term};
+use raft_core::{Config, Duration, Instant, Message, NodeId, Term};
 use rand::Rng;
 use trace::Happening;
 use trace::tape::{Origin, Piece, Told};
@@ -374,12 +375,15 @@ impl World<'_> {
         }
     }
 
-    /// Sends messages of before again, at any time while this lasts: half of them such as the present leader sent, perhaps when it
-    /// led before.
+    /// Sends messages of before again, at any time while this lasts: half of them such as the present leader sent when it led
+    /// before, if there are any.
     pub(super) fn send_again(&mut self, count: u16, lasts: Duration) {
-        let leader = self.leader();
-        let of_leader = |frame: &&KeptFrame| Some(frame.0) == leader;
-        let leaders: Vec<KeptFrame> = self.kept_frames.iter().filter(of_leader).cloned().collect();
+        let leader = self.nodes().map(Node::view).find(|view| Some(view.id) == self.leader());
+        let leads = leader.map(|view| (view.id, view.term));
+        let is_of_earlier_lead = |(from, _, bytes): &&KeptFrame| {
+            leads.is_some_and(|(leader, term)| *from == leader && led_before(bytes, term))
+        };
+        let leaders: Vec<KeptFrame> = self.kept_frames.iter().filter(is_of_earlier_lead).cloned().collect();
         for number in 0..count {
             let (which, when) = (self.random.next_u64(), self.random.next_u64());
             let among = if number % 2 == 0 && !leaders.is_empty() {
@@ -398,6 +402,12 @@ impl World<'_> {
             );
         }
     }
+}
+
+/// Whether these bytes are what a leader of an earlier term than this says to its followers.
+fn led_before(bytes: &[u8], term: Term) -> bool {
+    codec::decode_envelope(bytes)
+        .is_ok_and(|envelope| matches!(&envelope.frame, Message::AppendEntries(append) if append.term < term))
 }
 
 /// What a boot of a member draws its random numbers from.
