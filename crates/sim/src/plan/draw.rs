@@ -165,7 +165,7 @@ impl<'a> Draw<'a> {
             What::OutlastingFlush { .. } => self.span(1_000_000, 10_000_000),
             What::LeaderCrash { .. } => self.span(20_000, 1_500_000),
             // Long enough for another to be elected and to commit.
-            What::LeaderCut { .. } => self.span(200_000, 3_000_000),
+            What::LeaderCut { .. } => self.span(800_000, 6_000_000),
             What::Deaf { .. } | What::OldMessages { .. } => self.span(200_000, 10_000_000),
             What::HeavyTail { .. } => self.span(1_000_000, 20_000_000),
             _ => self.span(20_000, 4_000_000),
@@ -292,7 +292,7 @@ impl<'a> Draw<'a> {
                 }
             }
             FaultKind::HeavyTail => What::HeavyTail {
-                per_mille: [20, 100, 200, 300][self.between(0, 3) as usize],
+                per_mille: [20, 100, 200, 400][self.between(0, 3) as usize],
                 least_us: [50_000, 400_000, 1_600_000][self.between(0, 2) as usize],
             },
             FaultKind::OldMessages => What::OldMessages {
