@@ -247,11 +247,6 @@ impl<'a> World<'a> {
         self.answered
     }
 
-    /// Which history of the cluster this is: how often it was put back.
-    pub(crate) fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
     /// How many faults began.
     pub fn faults(&self) -> u64 {
         self.faults

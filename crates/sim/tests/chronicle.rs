@@ -210,3 +210,37 @@ fn a_broken_promise_is_seen() {
     });
     assert!(found.is_some(), "no seed broke the same promise in both");
 }
+
+/// A cluster that is put back goes on, on the tape and for who looks: as others, of the next epoch.
+#[test]
+fn a_run_is_told_beyond_its_going_back() {
+    let wanted = Wanted {
+        nodes: Some(3),
+        seconds: Some(30),
+        faults: Some(FaultKinds::parse("go-back").unwrap()),
+        every_fault: true,
+        ..Wanted::default()
+    };
+    let scenario = Scenario::drawn(1, wanted);
+    let mut tape = Tape::new(&members(3), TAPE_BYTES_MAX);
+    let (mut last, mut started) = (Instant(0), 0);
+    let violation = sim::tell(
+        &scenario,
+        u64::MAX,
+        |happening| {
+            last = last.max(happening.at);
+            started += usize::from(matches!(happening.what, What::Started { .. }));
+        },
+        |told| {
+            for Told { node, boot, piece } in told {
+                tape.take(node, boot, piece).unwrap();
+            }
+            while tape.turn(&mut Vec::new()).is_some() {}
+        },
+    );
+    assert_eq!(violation, None);
+    assert!(last >= Instant(scenario.settings.duration.0), "told up to {last}");
+    assert!(started >= 6, "{started} starts");
+    let epochs = tape.moment(last).nodes.into_iter().filter_map(|(_, node)| Some(node?.epoch()));
+    assert!(epochs.min().unwrap() > cluster::Epoch::default());
+}

@@ -205,7 +205,7 @@ fn what_fails_at_the_end_gets_short_too() {
     assert!(shrunk.tries <= 200);
     let (before, after) = (scenario.size(), shrunk.scenario.size());
     assert!(
-        after.3 < before.3 / 4.0 && after.2 < before.2 / 10,
+        after.3 < before.3 / 3.0 && after.2 < before.2 / 10,
         "{before:?} {after:?}"
     );
     let again = run(&shrunk.scenario, |_| true).violation;
