@@ -351,9 +351,7 @@ impl Chronicle {
         let TurnKind::Began { boot, recovery, .. } = &turn.what else {
             return;
         };
-        let recovery = recovery.clone().or_else(|| {
-            Some(as_found(self.tape.node(turn.node)?))
-        });
+        let recovery = recovery.clone().or_else(|| Some(as_found(self.tape.node(turn.node)?)));
         if let Some(recovery) = recovery {
             see(Happening {
                 at: turn.at,

@@ -241,6 +241,10 @@ fn a_run_is_told_beyond_its_going_back() {
     assert_eq!(violation, None);
     assert!(last >= Instant(scenario.settings.duration.0), "told up to {last}");
     assert!(started >= 6, "{started} starts");
-    let epochs = tape.moment(last).nodes.into_iter().filter_map(|(_, node)| Some(node?.epoch()));
+    let epochs = tape
+        .moment(last)
+        .nodes
+        .into_iter()
+        .filter_map(|(_, node)| Some(node?.epoch()));
     assert!(epochs.min().unwrap() > cluster::Epoch::default());
 }
