@@ -338,7 +338,11 @@ fn check_head(head: &Head) -> Result<(), KeepError> {
     if !places.all(|(place, branch)| branch.leaves.0 < place) || head.shown.0 as usize > head.branches.len() {
         return Err(KeepError::Wrong("a branch leaves a run that is not there"));
     }
-    Ok(())
+    let mut acts = head.branches.iter().flat_map(|branch| &branch.acts);
+    acts.try_for_each(|(_, act)| match act {
+        Act::SetTiming(timing) => timing.check().map_err(KeepError::Timing),
+        _ => Ok(()),
+    })
 }
 
 /// What has been seen of a file so far.
@@ -478,6 +482,8 @@ impl<'a> Frames<'a> {
 
 #[cfg(test)]
 mod tests {
+    use raft_core::Timing;
+
     use super::*;
 
     fn kept() -> Kept {
@@ -640,6 +646,17 @@ mod tests {
             (of(&[&head(&|head| head.members = 10)]), "nodes"),
             (of(&[&head(&|head| head.shown = RunId(1))]), "branch"),
             (of(&[&head(&|head| head.branches = vec![branch(1)])]), "branch"),
+            (
+                of(&[&head(&|head| {
+                    let equal = Timing {
+                        election_max: Timing::default().election_min,
+                        ..Timing::default()
+                    };
+                    let acts = vec![(Instant(0), Act::SetTiming(equal))];
+                    head.branches = vec![KeptBranch { acts, ..branch(0) }];
+                })]),
+                "every election timeout is 150 ms",
+            ),
             (
                 of(&[&head(&|head| head.branches = (0..32).map(|_| branch(0)).collect())]),
                 "more than",

@@ -356,6 +356,6 @@ pub enum Malformed {
     NeverAsked,
     /// A term of 0, which no node votes or leads in, or one at the end of numbers.
     Term,
-    /// Timing whose parts are zero, reversed, or a heartbeat not shorter than the election timeouts.
+    /// Timing that [`crate::Timing::check`] refuses.
     Timing,
 }

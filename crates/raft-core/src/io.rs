@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Duration, Entry, Event, LogIndex, Message, NodeId, Term};
+use crate::{Entry, Event, LogIndex, Message, NodeId, Term, Timing};
 
 /// Something that happens to a node. See [`crate::Raft::step`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,28 +151,6 @@ pub enum Outcome<O> {
     },
     /// The node has too much under way; nothing was done. Ask again later.
     Busy,
-}
-
-/// How fast a node's timers run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Timing {
-    /// The shortest election timeout; timeouts are drawn uniformly from min to max, both included (§5.2).
-    pub election_min: Duration,
-    /// The longest election timeout.
-    pub election_max: Duration,
-    /// How often a leader shows that it is alive.
-    pub heartbeat: Duration,
-}
-
-impl Default for Timing {
-    /// The paper's 150–300 ms, with a heartbeat every 50 ms (§9.3).
-    fn default() -> Timing {
-        Timing {
-            election_min: Duration::from_millis(150),
-            election_max: Duration::from_millis(300),
-            heartbeat: Duration::from_millis(50),
-        }
-    }
 }
 
 impl<C, O> Default for Outbox<C, O> {

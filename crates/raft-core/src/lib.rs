@@ -130,6 +130,7 @@ mod machine;
 mod message;
 mod raft;
 mod text;
+mod timing;
 mod view;
 
 pub use config::*;
@@ -139,4 +140,5 @@ pub use io::*;
 pub use machine::*;
 pub use message::*;
 pub use raft::*;
+pub use timing::*;
 pub use view::*;

@@ -19,8 +19,8 @@ use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppendEntries, Config, Duration, Entry, Event, FollowReason, HardState, IgnoreReason, Input, InstallSnapshot,
-    Instant, LogIndex, MEMBERS_MAX, Machine, Message, NodeId, Outbox, Role, Snapshot, Term, Timing, View,
+    AppendEntries, Config, Entry, Event, FollowReason, HardState, IgnoreReason, Input, InstallSnapshot,
+    Instant, LogIndex, MEMBERS_MAX, Machine, Message, NodeId, Outbox, Role, Snapshot, Term, Timing, TimingError, View,
 };
 use election::{Candidate, Timer};
 use log::Log;
@@ -107,8 +107,8 @@ pub struct Recovered<C> {
 pub enum BootError {
     /// The members are none, too many, not in rising order, or lack this node.
     Members,
-    /// The election timeouts are zero, reversed, or not longer than the heartbeat.
-    Timing,
+    /// With these timers no leader is elected, or none stays one.
+    Timing(TimingError),
     /// The terms in the log fall, are 0, or exceed the node's own.
     Log,
     /// The snapshot holds no state of the machine.
@@ -133,9 +133,7 @@ impl<M: Machine> Raft<M> {
         if members.is_empty() || members.len() > MEMBERS_MAX || !rising || !members.contains(&config.id) {
             return Err(BootError::Members);
         }
-        if !config.timing.is_sound() {
-            return Err(BootError::Timing);
-        }
+        config.timing.check().map_err(BootError::Timing)?;
         // An ablated run may have left any log behind, and is to be seen to its end.
         if config.rules.ablated().is_empty() && !log_is_sound(&recovered) {
             return Err(BootError::Log);
@@ -352,7 +350,7 @@ impl<M: Machine> Raft<M> {
     }
 
     fn set_timing(&mut self, timing: Timing, out: &mut Out<M>) {
-        if !timing.is_sound() {
+        if timing.check().is_err() {
             let what = crate::Malformed::Timing;
             return self.ignore(self.config.id, IgnoreReason::Malformed { what }, out);
         }
@@ -375,13 +373,6 @@ impl<M: Machine> Raft<M> {
 
     fn ignore(&mut self, from: NodeId, reason: IgnoreReason, out: &mut Out<M>) {
         out.events.push(Event::Ignored { from, reason });
-    }
-}
-
-impl Timing {
-    /// Whether timers can run so.
-    fn is_sound(&self) -> bool {
-        self.heartbeat > Duration(0) && self.heartbeat < self.election_min && self.election_min <= self.election_max
     }
 }
 

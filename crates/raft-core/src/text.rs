@@ -76,9 +76,7 @@ impl Display for BootError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             BootError::Members => "the members are none, too many, not in rising order, or lack this node",
-            BootError::Timing => {
-                "the timing has a zero, is reversed, or its heartbeat is not shorter than its timeouts"
-            }
+            BootError::Timing(error) => return write!(f, "{error}"),
             BootError::Log => "the terms in the log fall, are 0, or exceed the node's own term",
             BootError::Snapshot => "the snapshot holds no state of the machine",
         })

@@ -4,7 +4,7 @@ mod support;
 
 use raft_core::{
     BootError, Config, Duration, Entry, HardState, Instant, MEMBERS_MAX, NodeId, Outbox, Payload, Raft, Recovered,
-    Rules, Term, Timing,
+    Rules, TIMEOUT_MAX, Term, Timing,
 };
 use support::world::Journal;
 
@@ -51,26 +51,52 @@ fn members_are_one_to_nine_in_rising_order_with_the_node_among_them() {
     }
 }
 
+fn timing(heartbeat: u64, min: u64, max: u64) -> Timing {
+    Timing {
+        heartbeat: Duration(heartbeat),
+        election_min: Duration(min),
+        election_max: Duration(max),
+    }
+}
+
+/// Whom nobody can elect does not boot, and says what is wrong and what would be right.
 #[test]
-fn a_heartbeat_is_shorter_than_any_election_timeout() {
-    let with = |heartbeat: u64, min: u64, max: u64| {
-        let timing = Timing {
-            heartbeat: Duration(heartbeat),
-            election_min: Duration(min),
-            election_max: Duration(max),
-        };
-        boot(&[1, 2, 3], timing, 0, &[])
+fn timers_with_which_nobody_is_elected_are_refused_in_a_sentence() {
+    let with = |timing| boot(&[1, 2, 3], timing, 0, &[]);
+    let day = TIMEOUT_MAX.0;
+    for (heartbeat, min, max) in [(1, 2, 3), (50, 150, 300), (1, 2, day), (day - 2, day - 1, day)] {
+        assert_eq!(with(timing(heartbeat, min, max)), None, "{heartbeat} {min} {max}");
+    }
+    let bad = [
+        (timing(0, 2, 3), "the heartbeat interval is 0"),
+        (timing(2_000, 2_000, 3_000), "a heartbeat comes every 2 ms"),
+        (timing(3_000, 2_000, 4_000), "The heartbeat must be the shorter one"),
+        (timing(0, 0, 0), "the heartbeat interval is 0"),
+        (timing(1, 0, 3), "a heartbeat comes every 0.001 ms"),
+        (timing(1_000, 3_000, 2_000), "2 ms, is shorter than the shortest, 3 ms"),
+        (timing(50_000, 150_000, 150_000), "every election timeout is 150 ms"),
+        (timing(1, 2, day + 1), "longer than 86400000 ms"),
+        (timing(1, 2, u64::MAX), "longer than 86400000 ms"),
+        (timing(u64::MAX, u64::MAX, u64::MAX), "give up on every leader"),
+    ];
+    for (timing, why) in bad {
+        let error = with(timing).unwrap_or_else(|| panic!("{timing:?} boots"));
+        assert_eq!(error, BootError::Timing(timing.check().unwrap_err()));
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}
+
+#[test]
+fn timers_that_are_short_for_their_network_are_warned_of() {
+    let told = |timing: Timing, one_way_us| {
+        let warning = timing.warning(Duration(one_way_us));
+        warning.map(|warning| warning.to_string()).unwrap_or_default()
     };
-    for (heartbeat, min, max) in [(1, 2, 2), (1, 2, 3), (50, 150, 300)] {
-        assert_eq!(with(heartbeat, min, max), None, "{heartbeat} {min} {max}");
-    }
-    for (heartbeat, min, max) in [(0, 2, 3), (2, 2, 3), (3, 2, 3), (1, 3, 2)] {
-        assert_eq!(
-            with(heartbeat, min, max),
-            Some(BootError::Timing),
-            "{heartbeat} {min} {max}"
-        );
-    }
+    assert_eq!(told(Timing::default(), 12_000), "");
+    assert!(told(Timing::default(), 75_000).starts_with("A round trip takes up to 150 ms"));
+    assert!(told(timing(100_000, 150_000, 300_000), 50_000).starts_with("A heartbeat may take 150 ms"));
+    assert!(told(timing(50_000, 150_000, 151_000), 12_000).contains("150 ms to 151 ms differ by less than the 12 ms"));
+    assert!(told(Timing::default(), u64::MAX).starts_with("A round trip"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use raft_core::{
     Event, FollowReason, HardState, INFLIGHT_APPENDS_MAX, IgnoreReason, Input, InstallOutcome, InstallSnapshot,
     InstallSnapshotReply, Instant, LogIndex, Malformed, Message, NodeId, Outbox, Outcome, PENDING_REQUESTS_MAX,
     Payload, Raft, ReadRound, Recovered, RequestVote, RequestVoteReply, Role, Rule, Rules, SNAPSHOT_BYTES_MAX,
-    SNAPSHOT_PART_BYTES_MAX, Term, Ticket, Timing, VoteRefusal,
+    SNAPSHOT_PART_BYTES_MAX, Term, Ticket, Timing, TimingError, VoteRefusal,
 };
 use support::world::{Core, Journal, Out};
 
@@ -591,11 +591,11 @@ fn everything_has_its_words_and_its_place_in_the_paper() {
     );
     let errors = [
         BootError::Members,
-        BootError::Timing,
+        BootError::Timing(TimingError::NoHeartbeat),
         BootError::Log,
         BootError::Snapshot,
     ];
-    for (error, word) in errors.iter().zip(["members", "timing", "log", "snapshot"]) {
+    for (error, word) in errors.iter().zip(["members", "timers", "log", "snapshot"]) {
         assert!(error.to_string().contains(word), "{error}");
     }
     assert_eq!(Instant(5_000_100).since(Instant(100)), Duration(5_000_000));

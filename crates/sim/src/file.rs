@@ -3,10 +3,10 @@
 use std::fmt;
 
 use cluster::metered::{MeteredError, take_within};
-use raft_core::{Instant, MEMBERS_MAX, NodeId};
+use raft_core::{Instant, MEMBERS_MAX, NodeId, TimingError};
 
 use crate::plan::{Scenario, TAIL_US_MAX, What};
-use crate::settings::{RATE_MAX, SECONDS_MAX};
+use crate::settings::{RATE_MAX, SECONDS_MAX, skewed};
 
 /// What a file begins with.
 pub const MAGIC: [u8; 8] = *b"ftqrun\r\n";
@@ -24,6 +24,8 @@ const HEAD_BYTES: usize = MAGIC.len() + 1 + 4;
 const CLIENTS_MAX: u16 = 1_000;
 /// The longest flush, in microseconds.
 const FLUSH_US_MAX: u64 = 60_000_000;
+/// The longest election timeout, in microseconds.
+const ELECTION_US_MAX: u64 = 60_000_000;
 
 /// Why a file is not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub enum FileError {
     TooMuch,
     /// It asks for what cannot be.
     Absurd(&'static str),
+    /// With its timers no leader is elected.
+    Timing(TimingError),
 }
 
 /// The bytes of a scenario.
@@ -118,9 +122,14 @@ fn check(scenario: &Scenario) -> Result<(), FileError> {
         settings.delay_us.max(settings.jitter_us) <= netem::DELAY_US_MAX,
         "such links",
     )?;
-    let rising =
-        timing.heartbeat.0 > 0 && timing.heartbeat < timing.election_min && timing.election_min <= timing.election_max;
-    sound(rising && timing.election_max.0 <= 60_000_000, "such timers")?;
+    timing.check().map_err(FileError::Timing)?;
+    sound(timing.election_max.0 <= ELECTION_US_MAX, "such timers")?;
+    for fault in &scenario.faults {
+        if let What::Skew { per_mille, .. } = fault.what {
+            sound((1..=1_000_000).contains(&per_mille), "such a clock")?;
+            skewed(timing, per_mille).check().map_err(FileError::Timing)?;
+        }
+    }
     let end = Instant(settings.duration.0);
     let is_member = |node: NodeId| (1..=settings.nodes).contains(&node.0);
     let possible = |what: What| match what {
@@ -132,7 +141,7 @@ fn check(scenario: &Scenario) -> Result<(), FileError> {
         What::Delay { delay_us, jitter_us } => delay_us.max(jitter_us) <= netem::DELAY_US_MAX,
         What::Reorder { jitter_us } => jitter_us <= netem::DELAY_US_MAX,
         What::SlowFlush { node, us } | What::OutlastingFlush { node, us } => is_member(node) && us <= FLUSH_US_MAX,
-        What::Skew { node, per_mille } => is_member(node) && (1..=1_000_000).contains(&per_mille),
+        What::Skew { node, .. } => is_member(node),
         What::SlowNode { node, delay_us } => is_member(node) && delay_us <= netem::DELAY_US_MAX,
         What::GoBack { stays_behind, .. } => stays_behind.is_none_or(is_member),
         What::HeavyTail { least_us, .. } => least_us <= TAIL_US_MAX,
@@ -200,6 +209,7 @@ impl fmt::Display for FileError {
                 f,
                 "it asks for {what}, which cannot be carried out: write it anew, from its seed"
             ),
+            FileError::Timing(error) => write!(f, "nobody could be elected in it. {error}"),
         }
     }
 }
@@ -208,8 +218,11 @@ impl std::error::Error for FileError {}
 
 #[cfg(test)]
 mod tests {
+    use raft_core::{Duration, Timing};
+
     use super::*;
-    use crate::settings::Wanted;
+    use crate::plan::Fault;
+    use crate::settings::{FaultKinds, Wanted};
 
     #[test]
     fn what_was_written_is_read() {
@@ -253,5 +266,42 @@ mod tests {
             read(&write(&absurd).unwrap()),
             Err(FileError::Absurd("a cluster of so many nodes"))
         );
+    }
+
+    /// Timers that a clock which runs too fast or too slow brings together are as bad as those that are.
+    #[test]
+    fn a_run_in_which_nobody_can_be_elected_is_refused_in_a_sentence() {
+        let wanted = Wanted {
+            nodes: Some(3),
+            seconds: Some(2),
+            faults: Some(FaultKinds::default()),
+            ..Wanted::default()
+        };
+        let mut scenario = Scenario::drawn(3, wanted);
+        let sound = scenario.settings.timing;
+        let told = |scenario: &Scenario| read(&write(scenario).unwrap()).map_err(|error| error.to_string());
+        scenario.settings.timing.election_max = sound.election_min;
+        assert!(told(&scenario).unwrap_err().contains("every election timeout is"));
+        scenario.settings.timing = Timing {
+            heartbeat: sound.election_min,
+            ..sound
+        };
+        assert!(told(&scenario).unwrap_err().contains("give up on every leader"));
+        scenario.settings.timing = Timing {
+            heartbeat: Duration(1),
+            election_min: Duration(1_000),
+            election_max: Duration(1_900),
+        };
+        assert_eq!(told(&scenario), Ok(scenario.clone()));
+        let skew = |per_mille| Fault {
+            at: Instant(0),
+            lasts: Duration(1),
+            what: What::Skew { node: NodeId(1), per_mille },
+        };
+        scenario.faults = vec![skew(1_000_000)];
+        let why = told(&scenario).unwrap_err();
+        assert!(why.contains("The timers cannot work"), "{why}");
+        scenario.faults = vec![skew(0)];
+        assert_eq!(read(&write(&scenario).unwrap()), Err(FileError::Absurd("such a clock")));
     }
 }

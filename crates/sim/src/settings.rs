@@ -296,6 +296,16 @@ impl Settings {
     }
 }
 
+/// Timers as they are by a clock that runs at so many thousandths of the true speed.
+pub(crate) fn skewed(timing: Timing, per_mille: u32) -> Timing {
+    let scaled = |span: Duration| Duration((span.0.saturating_mul(1000) / u64::from(per_mille)).max(1));
+    Timing {
+        election_min: scaled(timing.election_min),
+        election_max: scaled(timing.election_max),
+        heartbeat: scaled(timing.heartbeat),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -237,6 +237,29 @@ fn settings_warn_when_a_round_trip_outlives_the_timer() {
     });
 }
 
+/// Timers with which nobody is ever elected are not taken, from the address as little as from the dialog, and what is taken is said.
+#[test]
+fn timers_that_never_elect_are_changed_and_the_page_says_so() {
+    drive("?election_min=150&election_max=150", |page| {
+        let notice = page.text(".notices");
+        assert!(notice.contains("every election timeout is 150 ms"), "{notice}");
+        assert!(notice.contains("150 to 300 ms"), "{notice}");
+        page.leader_within(5.0);
+        page.click_text("button", "Settings");
+        set(page, "Heartbeat", 400);
+        let warning = eventually(2.0, "a warning", || {
+            Some(page.text(".settings-warning")).filter(|text| !text.is_empty())
+        });
+        assert!(warning.contains("a heartbeat comes every 400 ms"), "{warning}");
+        assert!(warning.contains("a heartbeat every 50 ms"), "{warning}");
+        set(page, "Longest election timeout", 151);
+        let warning = eventually(2.0, "another warning", || {
+            Some(page.text(".settings-warning")).filter(|text| text.contains("151 ms"))
+        });
+        assert!(warning.contains("split the votes"), "{warning}");
+    });
+}
+
 #[test]
 fn another_number_of_nodes_is_another_cluster() {
     drive("?nodes=3", |page| {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use raft_core::TimingError;
 use sim::file::FileError;
 
 use super::{FILE_BYTES_MAX, RUN_BYTES_MAX, STEPS_MAX, VERSION};
@@ -47,6 +48,8 @@ pub enum KeepError {
     TooLarge,
     /// It was written as a run is and holds what no run holds. Says what.
     Wrong(&'static str),
+    /// In a branch somebody sets timers with which no leader is elected.
+    Timing(TimingError),
     /// It is a run of `ftq` that cannot be read. Says why.
     Scenario(FileError),
 }
@@ -102,6 +105,9 @@ impl fmt::Display for KeepError {
                 f,
                 "it holds what no run holds: {what}. No build of FTQueue writes that; ask whoever sent it to save it again"
             ),
+            KeepError::Timing(error) => {
+                write!(f, "in one of its branches nobody could be elected. {error} Ask whoever sent it to save it without that branch")
+            }
             KeepError::Scenario(why) => write!(f, "{why}"),
         }
     }
@@ -152,11 +158,21 @@ mod tests {
                 "save it again",
             ),
             (
+                KeepError::Timing(TimingError::NoHeartbeat),
+                "heartbeat interval is 0",
+                "without that branch",
+            ),
+            (
+                KeepError::Scenario(FileError::Timing(TimingError::NoHeartbeat)),
+                "nobody could be elected",
+                "It must be more",
+            ),
+            (
                 KeepError::Scenario(FileError::Foreign),
                 "no run of FTQueue",
                 "`ftq sim --trace`",
             ),
-            (KeepError::Scenario(FileError::Version(1)), "version 1", "version 3"),
+            (KeepError::Scenario(FileError::Version(1)), "version 1", "this program reads version"),
             (KeepError::Scenario(FileError::Damaged), "damaged", "write it anew"),
             (
                 KeepError::Scenario(FileError::TooLong(400_000_000)),

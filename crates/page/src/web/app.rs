@@ -64,6 +64,8 @@ pub(super) struct App {
     pub(super) selected: RwSignal<Selection>,
     /// What could not be done, until it is dismissed.
     pub(super) notices: RwSignal<Vec<String>>,
+    /// How what was set last in the dialog had to be changed, in words, if it had to be.
+    pub(super) corrected: RwSignal<Option<String>>,
     changed: Cell<bool>,
     clients_wake: Cell<u32>,
     painters: RefCell<Vec<Box<dyn Fn()>>>,
@@ -122,7 +124,7 @@ pub(super) async fn open() {
 
 async fn try_open() -> Result<(), String> {
     let (home, refused) = Home::take().await;
-    let mut settings = Settings::load(&home.settings_key());
+    let (mut settings, changed) = Settings::load(&home.settings_key());
     if let Some((_, nodes)) = home.beside {
         settings.nodes = nodes;
     }
@@ -151,6 +153,7 @@ async fn try_open() -> Result<(), String> {
         errors_let_go: RwSignal::new(0),
         selected: RwSignal::new(Selection::Leader),
         notices: RwSignal::new(Vec::new()),
+        corrected: RwSignal::new(None),
         changed: Cell::new(true),
         clients_wake: Cell::new(0),
         painters: RefCell::new(Vec::new()),
@@ -173,8 +176,8 @@ async fn try_open() -> Result<(), String> {
         app.refuse_recorder();
     }
     app.start_recorder_soon();
-    if let Some(why) = refused {
-        app.notify(why);
+    for said in [refused, changed].into_iter().flatten() {
+        app.notify(said);
     }
     match found {
         // Nodes that would be started now might begin with nothing and forget what they promised.

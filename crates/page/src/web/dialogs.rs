@@ -110,7 +110,8 @@ fn HelpDialog() -> impl IntoView {
 #[component]
 fn SettingsDialog() -> impl IntoView {
     let settings = app().settings;
-    let warning = move || settings.with(Settings::warning);
+    let corrected = app().corrected;
+    let warning = move || corrected.get().or_else(|| settings.with(Settings::warning));
     view! {
         <dialog id="settings-dialog" class="settings" aria-labelledby="settings-title">
             <h2 id="settings-title">"Settings"</h2>

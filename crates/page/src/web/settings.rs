@@ -8,6 +8,9 @@ use super::wall;
 
 /// The most entries after which a snapshot may be taken: a log of so many is still read in a moment.
 const SNAPSHOT_ENTRIES_MAX: u64 = 1_000_000;
+/// The shortest and the longest election timeout that can be set, in milliseconds.
+const ELECTION_MIN_MS: u64 = 10;
+const ELECTION_MAX_MS: u64 = 120_000;
 
 /// What a person has set.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,8 +53,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What was set at the last visit, with what the address says laid over it.
-    pub(super) fn load(key: &str) -> Settings {
+    /// What was set at the last visit, with what the address says laid over it; and what had to be changed, in words.
+    pub(super) fn load(key: &str) -> (Settings, Option<String>) {
         let stored = storage().and_then(|storage| storage.get_item(key).ok().flatten());
         let mut settings = Settings::default();
         for text in [stored, wall::window().location().search().ok()].into_iter().flatten() {
@@ -59,7 +62,7 @@ impl Settings {
                 settings = settings.with(&fields);
             }
         }
-        settings.clamped()
+        settings.taken()
     }
 
     /// Keeps them for the next visit; silently not, where the browser keeps nothing. They are kept as they could stand in the
@@ -113,22 +116,33 @@ impl Settings {
         }
     }
 
-    /// The same within limits.
-    pub(super) fn clamped(self) -> Settings {
+    /// The same within limits; and what had to be changed, in words, where nobody could have been elected.
+    pub(super) fn taken(self) -> (Settings, Option<String>) {
         let finite = |value: f64, fallback: f64| if value.is_finite() { value } else { fallback };
-        let (min, max) = self.election_ms;
-        let min = min.clamp(10, 60_000);
-        Settings {
+        let (asked_min, asked_max) = self.election_ms;
+        let min = asked_min.clamp(ELECTION_MIN_MS, ELECTION_MAX_MS / 2);
+        // The paper's timeouts are up to twice the shortest. Whoever raises the shortest means the longest to go with it.
+        let max = if asked_max > min { asked_max.min(ELECTION_MAX_MS) } else { 2 * min };
+        let taken = Settings {
             nodes: self.nodes.clamp(1, MEMBERS_MAX),
-            election_ms: (min, max.clamp(min, 120_000)),
-            heartbeat_ms: self.heartbeat_ms.clamp(1, min - 1),
+            election_ms: (min, max),
+            heartbeat_ms: if (1..min).contains(&self.heartbeat_ms) { self.heartbeat_ms } else { (min / 3).max(1) },
             snapshot_entries: self.snapshot_entries.clamp(1, SNAPSHOT_ENTRIES_MAX),
             delay_ms: finite(self.delay_ms, 8.0).clamp(0.0, 10_000.0),
             jitter_ms: finite(self.jitter_ms, 4.0).clamp(0.0, 10_000.0),
             loss_percent: finite(self.loss_percent, 0.0).clamp(0.0, 100.0),
             rate: finite(self.rate, 1.0).clamp(cluster::clock::RATE_MIN, cluster::clock::RATE_MAX),
             ..self
-        }
+        };
+        let changed = (taken.timing() != self.timing()).then(|| {
+            let why = match self.timing().check() {
+                Err(error) => error.to_string(),
+                Ok(()) => format!("Election timeouts may be {ELECTION_MIN_MS} to {ELECTION_MAX_MS} ms, the shortest at most half of that."),
+            };
+            let heartbeat = taken.heartbeat_ms;
+            format!("{why} Taken in their place: {min} to {max} ms, and a heartbeat every {heartbeat} ms.")
+        });
+        (taken, changed)
     }
 
     /// How fast timers run.
@@ -152,22 +166,8 @@ impl Settings {
 
     /// What is wrong with these together, in words, if anything is.
     pub(super) fn warning(&self) -> Option<String> {
-        let round_trip_ms = 2.0 * (self.delay_ms + self.jitter_ms);
-        let shortest = self.election_ms.0 as f64;
-        if round_trip_ms >= shortest {
-            Some(format!(
-                "A round trip takes up to {round_trip_ms:.0} ms, longer than the shortest election timeout of \
-                 {shortest:.0} ms: followers give up on leaders that are alive (Raft §5.6)."
-            ))
-        } else if self.heartbeat_ms as f64 + self.delay_ms + self.jitter_ms >= shortest {
-            Some(format!(
-                "A heartbeat may take {:.0} ms to come, and the shortest election timeout is {shortest:.0} ms: elections \
-                 will happen for no reason.",
-                self.heartbeat_ms as f64 + self.delay_ms + self.jitter_ms
-            ))
-        } else {
-            None
-        }
+        let one_way = Duration(((self.delay_ms + self.jitter_ms) * 1000.0) as u64);
+        self.timing().warning(one_way).map(|warning| warning.to_string())
     }
 }
 

@@ -23,7 +23,7 @@ impl<M: Machine> Raft<M> {
         (1..=MEMBERS_MAX).contains(&members.len())
             && rising
             && is_member(&self.config.id)
-            && self.config.timing.is_sound()
+            && self.config.timing.check().is_ok()
             && self.hard_state.term <= TERM_MAX
             && self.log.base() <= SNAPSHOT_INDEX_MAX
             && snapshot_fits

@@ -2,7 +2,7 @@
 
 use cluster::node::{Node, NodeInput};
 use netem::{Fate, LinkSettings};
-use raft_core::{Duration, NodeId, Role, Timing};
+use raft_core::{NodeId, Role, Timing};
 use trace::What as Seen;
 use trace::tape::{Piece, Told};
 
@@ -10,7 +10,7 @@ use super::{Event, World, link_place, place};
 use crate::check::Violation;
 use crate::disk::{Disk, Harm};
 use crate::plan::{Fault, Tail, What};
-use crate::settings::{FaultKind, FaultKinds, Settings};
+use crate::settings::{FaultKind, FaultKinds, Settings, skewed};
 
 impl World<'_> {
     pub(super) fn fault_begins(&mut self, fault: usize) -> Result<(), Violation> {
@@ -217,23 +217,11 @@ impl World<'_> {
     /// How fast a node's timers run, by its own clock.
     pub(super) fn timing(&self, id: NodeId) -> Timing {
         let skew = self.active().find_map(|fault| match fault.what {
-            What::Skew { node, per_mille } if node == id => Some(u64::from(per_mille)),
+            What::Skew { node, per_mille } if node == id => Some(per_mille),
             _ => None,
         });
-        let Some(per_mille) = skew else {
-            return self.scenario.settings.timing;
-        };
-        let scaled = |span: Duration| Duration((span.0 * 1000 / per_mille).max(1));
-        let Timing {
-            election_min,
-            election_max,
-            heartbeat,
-        } = self.scenario.settings.timing;
-        Timing {
-            election_min: scaled(election_min),
-            election_max: scaled(election_max),
-            heartbeat: scaled(heartbeat),
-        }
+        let timing = self.scenario.settings.timing;
+        skew.map_or(timing, |per_mille| skewed(timing, per_mille))
     }
 
     /// Makes every link behave as the faults that last say.

@@ -299,12 +299,12 @@ impl App {
 
     /// Opens the page anew with another number of nodes. That is another cluster, with logs of its own; this one's are kept.
     pub(in crate::web) fn change_members(&self, nodes: usize) {
-        Settings {
+        let (settings, _) = Settings {
             nodes,
             ..self.settings.get_untracked()
         }
-        .clamped()
-        .store(&Home::own_settings_key(self.home.slot));
+        .taken();
+        settings.store(&Home::own_settings_key(self.home.slot));
         // The address may name a number too, and would have the last word.
         let location = wall::window().location();
         let search = location.search().unwrap_or_default();
@@ -324,7 +324,8 @@ impl App {
         let before = self.settings.get_untracked();
         let mut settings = before;
         change(&mut settings);
-        let settings = settings.clamped();
+        let (settings, changed) = settings.taken();
+        self.corrected.set(changed);
         if settings == before {
             return;
         }
