@@ -19,8 +19,8 @@ use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppendEntries, Config, Entry, Event, FollowReason, HardState, IgnoreReason, Input, InstallSnapshot,
-    Instant, LogIndex, MEMBERS_MAX, Machine, Message, NodeId, Outbox, Role, Snapshot, Term, Timing, TimingError, View,
+    AppendEntries, Config, Entry, Event, FollowReason, HardState, IgnoreReason, Input, InstallSnapshot, Instant,
+    LogIndex, MEMBERS_MAX, Machine, Message, NodeId, Outbox, Role, Snapshot, Term, Timing, TimingError, View,
 };
 use election::{Candidate, Timer};
 use log::Log;

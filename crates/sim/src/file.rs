@@ -296,7 +296,10 @@ mod tests {
         let skew = |per_mille| Fault {
             at: Instant(0),
             lasts: Duration(1),
-            what: What::Skew { node: NodeId(1), per_mille },
+            what: What::Skew {
+                node: NodeId(1),
+                per_mille,
+            },
         };
         scenario.faults = vec![skew(1_000_000)];
         let why = told(&scenario).unwrap_err();

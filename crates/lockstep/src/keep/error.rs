@@ -106,7 +106,10 @@ impl fmt::Display for KeepError {
                 "it holds what no run holds: {what}. No build of FTQueue writes that; ask whoever sent it to save it again"
             ),
             KeepError::Timing(error) => {
-                write!(f, "in one of its branches nobody could be elected. {error} Ask whoever sent it to save it without that branch")
+                write!(
+                    f,
+                    "in one of its branches nobody could be elected. {error} Ask whoever sent it to save it without that branch"
+                )
             }
             KeepError::Scenario(why) => write!(f, "{why}"),
         }
@@ -172,7 +175,11 @@ mod tests {
                 "no run of FTQueue",
                 "`ftq sim --trace`",
             ),
-            (KeepError::Scenario(FileError::Version(1)), "version 1", "this program reads version"),
+            (
+                KeepError::Scenario(FileError::Version(1)),
+                "version 1",
+                "this program reads version",
+            ),
             (KeepError::Scenario(FileError::Damaged), "damaged", "write it anew"),
             (
                 KeepError::Scenario(FileError::TooLong(400_000_000)),

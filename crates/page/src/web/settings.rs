@@ -122,11 +122,19 @@ impl Settings {
         let (asked_min, asked_max) = self.election_ms;
         let min = asked_min.clamp(ELECTION_MIN_MS, ELECTION_MAX_MS / 2);
         // The paper's timeouts are up to twice the shortest. Whoever raises the shortest means the longest to go with it.
-        let max = if asked_max > min { asked_max.min(ELECTION_MAX_MS) } else { 2 * min };
+        let max = if asked_max > min {
+            asked_max.min(ELECTION_MAX_MS)
+        } else {
+            2 * min
+        };
         let taken = Settings {
             nodes: self.nodes.clamp(1, MEMBERS_MAX),
             election_ms: (min, max),
-            heartbeat_ms: if (1..min).contains(&self.heartbeat_ms) { self.heartbeat_ms } else { (min / 3).max(1) },
+            heartbeat_ms: if (1..min).contains(&self.heartbeat_ms) {
+                self.heartbeat_ms
+            } else {
+                (min / 3).max(1)
+            },
             snapshot_entries: self.snapshot_entries.clamp(1, SNAPSHOT_ENTRIES_MAX),
             delay_ms: finite(self.delay_ms, 8.0).clamp(0.0, 10_000.0),
             jitter_ms: finite(self.jitter_ms, 4.0).clamp(0.0, 10_000.0),
