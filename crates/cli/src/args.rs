@@ -4,13 +4,15 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use raft_core::{MEMBERS_MAX, Rule};
-use sim::{FaultKinds, RATE_MAX, SECONDS_MAX, Wanted};
+use raft_core::{Duration, MEMBERS_MAX, Rule, Timing};
+use sim::{FaultKinds, RATE_MAX, SECONDS_MAX, Wanted, file};
 
 use crate::export::To;
 
 /// The most threads.
 const JOBS_MAX: i64 = 256;
+/// The longest flush, in milliseconds.
+const FLUSH_MS_MAX: u64 = file::FLUSH_US_MAX / 1000;
 /// The most minutes that are waited: a year.
 const MINUTES_MAX: f64 = 525_600.0;
 /// The latest instant that is shown, in seconds.
@@ -77,6 +79,18 @@ pub(crate) struct Sim {
     /// A rule that is switched off: `ftq ablations --help` lists them
     #[arg(long, value_name = "RULE", value_parser = rule)]
     ablate: Option<Rule>,
+    /// The shortest election timeout, in milliseconds. What is not given of the timers is the paper's: 150 to 300 ms, 50 ms
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    election_min: Option<u64>,
+    /// The longest election timeout, in milliseconds
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    election_max: Option<u64>,
+    /// How often a leader shows that it is alive, in milliseconds
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    heartbeat: Option<u64>,
+    /// How long every flush takes, in milliseconds
+    #[arg(long, value_name = "MS", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(0..=FLUSH_MS_MAX))]
+    flush: Option<u64>,
     /// Keeps the run in a file, for `ftq replay`
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
@@ -86,15 +100,40 @@ pub(crate) struct Sim {
 }
 
 impl Sim {
-    pub(crate) fn wanted(&self) -> Wanted {
-        Wanted {
+    /// What is wanted of the run.
+    ///
+    /// # Errors
+    /// With these timers nobody is elected, or they are longer than a run may have them.
+    pub(crate) fn wanted(&self) -> Result<Wanted, String> {
+        Ok(Wanted {
             nodes: self.nodes,
             seconds: Some(self.seconds),
             faults: self.faults,
             every_fault: self.faults.is_some(),
             rate: self.rate,
             ablate: self.ablate,
+            timing: self.timing()?,
+            flush: self.flush.map(Duration::from_millis),
+        })
+    }
+
+    fn timing(&self) -> Result<Option<Timing>, String> {
+        if (self.election_min, self.election_max, self.heartbeat) == (None, None, None) {
+            return Ok(None);
         }
+        let paper = Timing::default();
+        let given = |ms: Option<u64>, otherwise| ms.map_or(otherwise, Duration::from_millis);
+        let timing = Timing {
+            election_min: given(self.election_min, paper.election_min),
+            election_max: given(self.election_max, paper.election_max),
+            heartbeat: given(self.heartbeat, paper.heartbeat),
+        };
+        timing.check().map_err(|error| error.to_string())?;
+        if timing.election_max.0 > file::ELECTION_US_MAX {
+            let most = file::ELECTION_US_MAX / 1000;
+            return Err(format!("the longest election timeout of a run may be {most} ms"));
+        }
+        Ok(Some(timing))
     }
 }
 

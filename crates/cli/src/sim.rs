@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use cluster::slow_disks::SlowMajority;
+use raft_core::Duration;
 use serde_json::{Value, json};
 use sim::check::Violation;
 use sim::{Outcome, Scenario, file, run};
@@ -15,7 +17,7 @@ use crate::{End, files, out};
 pub(crate) fn sim(asked: &Sim) -> Result<End, String> {
     let signals = Signals::heard()?;
     let started = Instant::now();
-    let scenario = Scenario::drawn(asked.seed, asked.wanted());
+    let scenario = Scenario::drawn(asked.seed, asked.wanted()?);
     if let Some(path) = &asked.trace {
         let bytes = file::write(&scenario)?;
         files::write(path, &bytes)?;
@@ -79,6 +81,7 @@ pub(crate) fn figures(scenario: &Scenario, outcome: &Outcome, wall_seconds: f64)
         "linearizable": outcome.linearizable,
         "unjudged": outcome.unjudged,
         "converged": outcome.converged,
+        "slow_disks": outcome.slow_disks.map(slow_disks),
         "trace_hash": format!("{:016x}", outcome.trace_hash),
         "state_hash": format!("{:016x}", outcome.state_hash),
     })
@@ -91,6 +94,17 @@ pub(crate) fn violation(violation: &Violation) -> Value {
         "at": violation.at.0 as f64 / 1e6,
         "node": violation.node.map(|node| node.0),
         "detail": violation.detail,
+    })
+}
+
+/// That disks were too slow for the timers, as an object.
+fn slow_disks(slow: SlowMajority) -> Value {
+    json!({
+        "text": slow.to_string(),
+        "nodes": slow.nodes,
+        "longest_flush_ms": slow.took.as_millis_f64(),
+        "election_min_ms": slow.election_min.as_millis_f64(),
+        "seconds": slow.lasted.0 as f64 / 1e6,
     })
 }
 
@@ -126,6 +140,14 @@ pub(crate) fn words(scenario: &Scenario, outcome: &Outcome, wall_seconds: f64) -
         outcome.trace_hash,
         outcome.state_hash,
     ));
+    let one_way = Duration(scenario.settings.delay_us + scenario.settings.jitter_us);
+    if let Some(warning) = scenario.settings.timing.warning(one_way) {
+        text.push_str(&format!("{warning}\n"));
+    }
+    if let Some(slow) = outcome.slow_disks {
+        let seconds = slow.lasted.0 as f64 / 1e6;
+        text.push_str(&format!("{slow} It was so for {seconds:.1} s of virtual time.\n"));
+    }
     match &outcome.violation {
         Some(violation) => text.push_str(&format!("{violation}\n")),
         None => text.push_str("no promise was broken\n"),

@@ -22,6 +22,7 @@ pub mod record;
 mod replica;
 mod requests;
 pub mod standing;
+pub mod slow_disks;
 mod state;
 mod text;
 pub mod wal;

@@ -23,9 +23,9 @@ const HEAD_BYTES: usize = MAGIC.len() + 1 + 4;
 /// The most clients of a run.
 const CLIENTS_MAX: u16 = 1_000;
 /// The longest flush, in microseconds.
-const FLUSH_US_MAX: u64 = 60_000_000;
+pub const FLUSH_US_MAX: u64 = 60_000_000;
 /// The longest election timeout, in microseconds.
-const ELECTION_US_MAX: u64 = 60_000_000;
+pub const ELECTION_US_MAX: u64 = 60_000_000;
 
 /// Why a file is not read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! A run from its beginning to its verdict: a phase with faults, then everything is mended and must work, then every queue is
 //! drained and every item accounted for.
 
+use cluster::slow_disks::SlowMajority;
 use ftqueue::{Operation, QueueId, Write};
 use raft_core::{Duration, Instant};
 use trace::tape::Told;
@@ -56,6 +57,8 @@ pub struct Outcome {
     pub unjudged: Option<String>,
     /// Whether the cluster agreed and answered after the last fault; not known, where the run ended early.
     pub converged: Option<bool>,
+    /// Whether flushes outlasted the timers on so many nodes that the others were no majority, and for how long.
+    pub slow_disks: Option<SlowMajority>,
     /// A hash of all that happened.
     pub trace_hash: u64,
     /// A hash of how it ended.
@@ -105,6 +108,7 @@ fn carry_out_in<'a>(
         linearizable: None,
         unjudged: None,
         converged: None,
+        slow_disks: None,
         trace_hash: 0,
         state_hash: 0,
     };
@@ -132,6 +136,9 @@ fn carry_out_in<'a>(
     }
     outcome.faults = world.faults();
     outcome.coverage = world.coverage;
+    let settings = world.settings();
+    let (members, shortest) = (usize::from(settings.nodes), settings.timing.election_min);
+    outcome.slow_disks = world.slow_disks.seen(world.now(), members, shortest);
     outcome.trace_hash = world.trace_hash();
     outcome.state_hash = world.state_hash();
     outcome

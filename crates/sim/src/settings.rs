@@ -195,6 +195,10 @@ pub struct Wanted {
     pub rate: Option<u32>,
     /// The rule that is switched off.
     pub ablate: Option<Rule>,
+    /// How fast timers run.
+    pub timing: Option<Timing>,
+    /// How long every flush takes.
+    pub flush: Option<Duration>,
 }
 
 /// The circumstances of a run.
@@ -245,6 +249,7 @@ impl Settings {
         };
         let flush_min_us = draw(20, 2_000);
         let flush_us = (flush_min_us, flush_min_us + draw(0, 6_000));
+        let flush_us = wanted.flush.map_or(flush_us, |flush| (flush.0, flush.0));
         let few_clients = draw(1, 8);
         let clients_are_told = draw(0, 2) == 0;
         let queues = draw(1, 4) as u16;
@@ -274,7 +279,7 @@ impl Settings {
         Settings {
             seed,
             nodes: wanted.nodes.unwrap_or(nodes).clamp(1, MEMBERS_MAX as u8),
-            timing,
+            timing: wanted.timing.unwrap_or(timing),
             delay_us,
             jitter_us,
             flush_us,

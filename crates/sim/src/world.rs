@@ -12,6 +12,7 @@ mod nodes;
 use cluster::Epoch;
 use cluster::host::{Fact, Reply, Request, RequestId};
 use cluster::node::{Node, NodeInput, NodeOutbox};
+use cluster::slow_disks::SlowDisks;
 use netem::{Fate, Link, LinkSettings};
 use raft_core::{Duration, Instant, NodeId, Rules, Term};
 use rand::SeedableRng;
@@ -80,6 +81,7 @@ pub struct World<'a> {
     pub(crate) checker: Checker,
     pub(crate) audit: Audit,
     pub(crate) coverage: Coverage,
+    pub(crate) slow_disks: SlowDisks,
 }
 
 /// One member's place.
@@ -208,6 +210,7 @@ impl<'a> World<'a> {
             checker: Checker::new(nodes),
             audit: Audit::default(),
             coverage: Coverage::default(),
+            slow_disks: SlowDisks::default(),
         };
         world.audit.history.seen = watched.then(Vec::new);
         world.set_links();

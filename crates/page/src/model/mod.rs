@@ -5,10 +5,14 @@ mod flights;
 mod tests;
 
 use cluster::host::{Fact, LogPatch, QueuesSummary, Recovery, Report, Status, Storage};
+use cluster::slow_disks::{SlowDisks, SlowMajority};
 use ftqueue::Command;
-use raft_core::{CommitHold, Entry, Event, Instant, LogIndex, NodeId, Role, Term};
+use raft_core::{CommitHold, Duration, Entry, Event, Instant, LogIndex, NodeId, Role, Term};
 
 pub use flights::*;
+
+/// How long disks are too slow for the timers before it is told: one hiccup is none.
+const SLOW_FOR: Duration = Duration::from_millis(1_000);
 
 /// Everything that is known.
 #[derive(Debug, Default)]
@@ -16,6 +20,8 @@ pub struct Model {
     nodes: Vec<Node>,
     /// Messages on their way.
     pub flights: Flights,
+    /// Which nodes' flushes outlast the timers.
+    pub slow_disks: SlowDisks,
 }
 
 /// One node as it last reported itself.
@@ -64,6 +70,7 @@ impl Model {
         Model {
             nodes: members.into_iter().map(Node::new).collect(),
             flights: Flights::default(),
+            slow_disks: SlowDisks::default(),
         }
     }
 
@@ -127,6 +134,7 @@ impl Model {
         };
         self.flights.stopped(id, at);
         node.power = failure.map_or(Power::Off, Power::Failed);
+        self.slow_disks.set(at, self.nodes.len(), id, None);
     }
 
     /// A node's disk has been emptied: nothing is known of it any more.
@@ -153,11 +161,21 @@ impl Model {
         if let Some(queues) = report.queues {
             node.queues = queues;
         }
+        let flushed = last_flush(&report.facts);
         for (at, fact) in report.facts {
             node.learn(at, &fact);
             self.flights.record(at, &fact, |node| up.contains(&node));
         }
         node.status = Some(report.status);
+        if let Some(took) = flushed {
+            self.slow_disks.set(report.now, self.nodes.len(), id, took);
+        }
+    }
+
+    /// Disks are too slow for the timers, and have been for as long as to be no accident.
+    pub fn standstill(&self, now: Instant, election_min: Duration) -> Option<SlowMajority> {
+        let since = self.slow_disks.since().filter(|since| now.since(*since) >= SLOW_FOR);
+        since.and_then(|_| self.slow_disks.seen(now, self.nodes.len(), election_min))
     }
 
     /// Sets what is known of a node.
@@ -262,4 +280,13 @@ impl Node {
             _ => {}
         }
     }
+}
+
+/// How long the last flush of these took, if there was one; none, if it was short enough for the timers.
+fn last_flush(facts: &[(Instant, Fact)]) -> Option<Option<Duration>> {
+    facts.iter().rev().find_map(|(_, fact)| match fact {
+        Fact::Raft(Event::WriteOutlastedTimeout { took, .. }) => Some(Some(*took)),
+        Fact::Raft(Event::PersistCompleted { .. } | Event::PersistStale { .. }) => Some(None),
+        _ => None,
+    })
 }

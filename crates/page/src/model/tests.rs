@@ -242,3 +242,35 @@ fn old_messages_are_let_go() {
     );
     assert_eq!(model.flights.between(ms(0), Instant::NEVER).count(), MESSAGES_MAX);
 }
+
+/// What the core says of its writes is enough to tell that disks are too slow for the timers; a hiccup is not told.
+#[test]
+fn disks_that_are_too_slow_for_the_timers_are_told_of_while_they_are() {
+    let mut model = cluster();
+    let flushed = |took_ms: u64| {
+        let done = Event::PersistCompleted {
+            sequence: 1,
+            durable_index: LogIndex(1),
+        };
+        let outlasted = Event::WriteOutlastedTimeout {
+            sequence: 1,
+            took: Duration::from_millis(took_ms),
+        };
+        let slow = (took_ms >= 150).then_some(Fact::Raft(outlasted));
+        [Some(Fact::Raft(done)), slow].into_iter().flatten().collect::<Vec<_>>()
+    };
+    let shortest = Duration::from_millis(150);
+    told(&mut model, ONE, ms(100), flushed(160));
+    assert_eq!(model.standstill(ms(9_000), shortest), None, "two of three are quick");
+    told(&mut model, TWO, ms(1_000), flushed(200));
+    assert_eq!(model.standstill(ms(1_900), shortest), None, "perhaps a hiccup");
+    told(&mut model, ONE, ms(1_950), flushed(170));
+    let slow = model.standstill(ms(2_000), shortest).expect("two of three are slow, for a second");
+    assert_eq!((slow.nodes, slow.took), (2, Duration::from_millis(200)));
+    assert!(slow.to_string().contains("2 of 3 nodes"), "{slow}");
+    told(&mut model, TWO, ms(2_100), flushed(3));
+    assert_eq!(model.standstill(ms(9_000), shortest), None, "it is over");
+    told(&mut model, TWO, ms(10_000), flushed(200));
+    model.stopped(TWO, ms(10_500), None);
+    assert_eq!(model.standstill(ms(20_000), shortest), None, "who is down is not slow");
+}

@@ -64,6 +64,8 @@ pub(super) struct App {
     pub(super) selected: RwSignal<Selection>,
     /// What could not be done, until it is dismissed.
     pub(super) notices: RwSignal<Vec<String>>,
+    /// Whether it has been said that disks are too slow for the timers.
+    slow_disks_told: Cell<bool>,
     /// How what was set last in the dialog had to be changed, in words, if it had to be.
     pub(super) corrected: RwSignal<Option<String>>,
     changed: Cell<bool>,
@@ -153,6 +155,7 @@ async fn try_open() -> Result<(), String> {
         errors_let_go: RwSignal::new(0),
         selected: RwSignal::new(Selection::Leader),
         notices: RwSignal::new(Vec::new()),
+        slow_disks_told: Cell::new(false),
         corrected: RwSignal::new(None),
         changed: Cell::new(true),
         clients_wake: Cell::new(0),

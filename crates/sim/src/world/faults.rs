@@ -338,6 +338,8 @@ impl World<'_> {
         }
         seat.doomed = None;
         let id = seat.id;
+        let members = usize::from(self.scenario.settings.nodes);
+        self.slow_disks.set(self.now, members, id, None);
         match seat.disk.crash(tail) {
             Harm::None => {}
             Harm::Lost => self.coverage.note(FaultKind::LostTail),

@@ -189,10 +189,22 @@ impl World<'_> {
             self.tell(NodeId(place as u8 + 1)); // It comes to send nothing any more.
         }
         stepped?;
+        self.note_slow_disk(place);
         self.hear_commits();
         self.carry_out(place, &mut outbox)?;
         self.outbox = outbox;
         Ok(())
+    }
+
+    /// Notes whether the node's last flush, or the one that is under way, outlasts the shortest election timeout.
+    fn note_slow_disk(&mut self, place: usize) {
+        let Some(node) = &self.seats[place].node else { return };
+        let (view, shortest) = (node.view(), self.scenario.settings.timing.election_min);
+        let under_way = view.writing_since.map_or(Duration(0), |since| self.now.since(since));
+        let took = under_way.max(view.last_write_took);
+        let (id, members) = (view.id, self.seats.len());
+        self.slow_disks
+            .set(self.now, members, id, (took >= shortest).then_some(took));
     }
 
     /// Passes on what a node told. It took its links for perfect: what became of its messages, the world has decided, and what it

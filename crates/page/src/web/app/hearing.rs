@@ -2,7 +2,7 @@
 
 use cluster::host::{Boot, Fact, FromNode, Recovery, Remedy, Report, Resume, Storage};
 use leptos::prelude::*;
-use raft_core::{Event, NodeId, Rules};
+use raft_core::{Event, Instant, NodeId, Rules};
 use trace::lockstep::ToLockstep;
 use wasm_bindgen::JsValue;
 
@@ -97,6 +97,17 @@ impl App {
         self.touch();
     }
 
+    /// Says that disks are too slow for the timers: once, until somebody changes something about it.
+    fn warn_of_slow_disks(&self, now: Instant) {
+        let shortest = self.settings.with_untracked(|settings| settings.timing().election_min);
+        if !self.slow_disks_told.get()
+            && let Some(slow) = self.model.borrow().standstill(now, shortest)
+        {
+            self.slow_disks_told.set(true);
+            self.notify(format!("{slow} So does slower time."));
+        }
+    }
+
     fn node_reports(&self, id: NodeId, report: Report) {
         self.clock.borrow_mut().witness(report.now);
         for (_, fact) in &report.facts {
@@ -108,7 +119,9 @@ impl App {
                 }
             }
         }
+        let now = report.now;
         self.model.borrow_mut().report(id, report);
+        self.warn_of_slow_disks(now);
         self.touch();
     }
 }
