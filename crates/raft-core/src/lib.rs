@@ -110,9 +110,15 @@
 //! # Caveats
 //!
 //! - The set of members is fixed.
-//! - There is no pre-vote: a node that comes back from isolation with a greater term deposes the leader once.
-//! - A leader that is cut off from the majority goes on believing that it leads, though it can neither commit nor answer a
-//!   read. It is for clients to give up waiting and to ask elsewhere.
+//! - There is no pre-vote. Whoever hears no leader stands for election in a greater term, and each such term that the others
+//!   hear of deposes their leader. A node that comes back from isolation does so until it hears the leader of that term. A *deaf*
+//!   follower, which hears nobody but is heard, does it at every timeout, for as long as it is deaf: leaders come and go, and the
+//!   cluster commits only between them. The same holds for a follower that hears all but the leader.
+//! - There is no check-quorum. A leader that hears no majority goes on believing that it leads, though it can neither commit nor
+//!   answer a read. If the others do not hear it either, they elect another. If they still do, it is a *deaf* leader: its
+//!   heartbeats keep them from standing for election, and nothing is committed until it hears a majority again, or falls. It is for
+//!   clients to give up waiting and to ask elsewhere.
+//! - Both are to come later. Neither is about what is true: what is committed stays committed, however many leaders fall.
 //! - A command whose leader crashed may be committed later. A client that asks again may have it applied twice, unless the
 //!   machine recognises it.
 //! - Nodes are trusted to follow the protocol. Malformed messages are refused, lies are not found out; and a disk that
