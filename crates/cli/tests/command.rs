@@ -226,7 +226,17 @@ fn help_teaches() {
 #[test]
 fn disks_that_are_too_slow_for_the_timers_are_told_of() {
     let run = |flush: &str| {
-        let arguments = ["sim", "--nodes", "3", "--seconds", "5", "--faults", "none", "--election-min", "150"];
+        let arguments = [
+            "sim",
+            "--nodes",
+            "3",
+            "--seconds",
+            "5",
+            "--faults",
+            "none",
+            "--election-min",
+            "150",
+        ];
         let mut arguments = arguments.to_vec();
         arguments.extend(["--flush", flush]);
         let text = String::from_utf8(ftq(&arguments).stdout).unwrap();
@@ -234,7 +244,10 @@ fn disks_that_are_too_slow_for_the_timers_are_told_of() {
         (text, json(&arguments).1)
     };
     let (text, object) = run("160");
-    assert!(text.contains("flushes of all nodes take up to 160 ms, and the shortest election timeout is 150 ms"), "{text}");
+    assert!(
+        text.contains("flushes of all nodes take up to 160 ms, and the shortest election timeout is 150 ms"),
+        "{text}"
+    );
     assert_eq!(object["slow_disks"]["nodes"], 3);
     assert_eq!(object["slow_disks"]["longest_flush_ms"], 160.0);
     let (text, object) = run("5");
@@ -245,11 +258,26 @@ fn disks_that_are_too_slow_for_the_timers_are_told_of() {
 #[test]
 fn timers_with_which_nobody_is_elected_are_refused_in_a_line() {
     for (timers, why) in [
-        (["--election-min", "150", "--election-max", "150"], "every election timeout is 150 ms"),
-        (["--heartbeat", "150", "--election-max", "300"], "The heartbeat must be the shorter one"),
-        (["--heartbeat", "0", "--election-max", "300"], "the heartbeat interval is 0"),
-        (["--election-min", "300", "--election-max", "200"], "is shorter than the shortest"),
-        (["--election-min", "150", "--election-max", "18446744073709551615"], "the longest there is"),
+        (
+            ["--election-min", "150", "--election-max", "150"],
+            "every election timeout is 150 ms",
+        ),
+        (
+            ["--heartbeat", "150", "--election-max", "300"],
+            "The heartbeat must be the shorter one",
+        ),
+        (
+            ["--heartbeat", "0", "--election-max", "300"],
+            "the heartbeat interval is 0",
+        ),
+        (
+            ["--election-min", "300", "--election-max", "200"],
+            "is shorter than the shortest",
+        ),
+        (
+            ["--election-min", "150", "--election-max", "18446744073709551615"],
+            "the longest there is",
+        ),
         (["--election-min", "150", "--election-max", "70000"], "may be 60000 ms"),
     ] {
         let output = ftq(&[&["sim", "--seconds", "1"][..], &timers].concat());

@@ -131,8 +131,14 @@ mod tests {
         set(10, 2, ms(900));
         set(11, 2, ms(300));
         let seen = disks.seen(Instant(13_000_000), 3, MIN).expect("two were slow");
-        assert_eq!((seen.nodes, seen.took, seen.lasted), (2, Duration::from_millis(900), Duration::from_millis(5_000)));
-        assert!(seen.to_string().contains("flushes of 2 of 3 nodes take up to 900 ms"), "{seen}");
+        assert_eq!(
+            (seen.nodes, seen.took, seen.lasted),
+            (2, Duration::from_millis(900), Duration::from_millis(5_000))
+        );
+        assert!(
+            seen.to_string().contains("flushes of 2 of 3 nodes take up to 900 ms"),
+            "{seen}"
+        );
         disks.set(Instant(13_000_000), 3, NodeId(3), None);
         assert_eq!(disks.since(), None);
         let later = disks.seen(Instant(90_000_000), 3, MIN).map(|seen| seen.lasted);

@@ -263,12 +263,15 @@ fn timers_that_never_elect_are_changed_and_the_page_says_so() {
 /// At ten times the speed a flush of a millisecond is longer than the shortest timer that can be set.
 #[test]
 fn disks_that_are_too_slow_for_the_timers_are_told_of_in_a_notice() {
-    drive("?speed=10&election_min=10&election_max=12&heartbeat=1&delay=0&jitter=0", |page| {
-        let notice = eventually(20.0, "a notice", || {
-            Some(page.text(".notices")).filter(|text| text.contains("Disks are too slow for the timers"))
-        });
-        assert!(notice.contains("the shortest election timeout is 10 ms"), "{notice}");
-    });
+    drive(
+        "?speed=10&election_min=10&election_max=12&heartbeat=1&delay=0&jitter=0",
+        |page| {
+            let notice = eventually(20.0, "a notice", || {
+                Some(page.text(".notices")).filter(|text| text.contains("Disks are too slow for the timers"))
+            });
+            assert!(notice.contains("the shortest election timeout is 10 ms"), "{notice}");
+        },
+    );
 }
 
 #[test]

@@ -265,7 +265,9 @@ fn disks_that_are_too_slow_for_the_timers_are_told_of_while_they_are() {
     told(&mut model, TWO, ms(1_000), flushed(200));
     assert_eq!(model.standstill(ms(1_900), shortest), None, "perhaps a hiccup");
     told(&mut model, ONE, ms(1_950), flushed(170));
-    let slow = model.standstill(ms(2_000), shortest).expect("two of three are slow, for a second");
+    let slow = model
+        .standstill(ms(2_000), shortest)
+        .expect("two of three are slow, for a second");
     assert_eq!((slow.nodes, slow.took), (2, Duration::from_millis(200)));
     assert!(slow.to_string().contains("2 of 3 nodes"), "{slow}");
     told(&mut model, TWO, ms(2_100), flushed(3));
