@@ -416,7 +416,7 @@ impl Checker {
         }
         for (_, fact) in facts {
             if let Fact::Sent { to, summary, .. } = fact {
-                self.told(view.id, *to, summary)?;
+                self.told(view.id, view.term, *to, summary)?;
             }
         }
         self.look(node)
@@ -550,7 +550,7 @@ impl Checker {
     }
 
     /// A node tells of one vote a term, across all its lives, and of nothing that it could forget.
-    fn told(&mut self, from: NodeId, to: NodeId, summary: &MessageSummary) -> Result<(), Violation> {
+    fn told(&mut self, from: NodeId, now_in: Term, to: NodeId, summary: &MessageSummary) -> Result<(), Violation> {
         let disk = &self.seats[place(from)].disk;
         match *summary {
             MessageSummary::Vote { term, granted: true } => {
@@ -576,11 +576,13 @@ impl Checker {
                 let disk = &self.seats[place(from)].disk;
                 let seat = &self.seats[place(from)];
                 let last = match_index.0 as usize - 1;
+                // An answer of a term that the node has left since is about the log that it had then.
+                let is_of_before = term < now_in;
                 let flushed = disk.log.get(last);
                 if last < disk.log.first() {
                     return Ok(()); // A snapshot stands for it.
                 }
-                if flushed.is_some() && (term < seat.term || flushed == seat.log.get(last)) {
+                if flushed.is_some_and(|link| link.term <= term) && (is_of_before || flushed == seat.log.get(last)) {
                     return Ok(());
                 }
                 let detail = format!("{from} told {to} that it has {match_index} entries, before they were flushed");
