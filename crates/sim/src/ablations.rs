@@ -53,7 +53,7 @@ pub fn ordinary(rule: Rule, seed: u64) -> Scenario {
 
 /// The run in which a seed looks for a rule among faults that can show it, for the rules that the ordinary mixture may miss.
 pub fn special(rule: Rule, seed: u64) -> Option<Scenario> {
-    use FaultKind::{LeaderCrash, LeaderCut, LostTail, OneWayCut, Partition, Pause};
+    use FaultKind::{LeaderCrash, LeaderCut, LostTail, OneWayCut, Partition, Pause, SlowFlush, UnheardLeaders};
     let among = |nodes: u8, rate: u32, faults: &[FaultKind]| Wanted {
         nodes: Some(nodes),
         rate: Some(rate),
@@ -66,7 +66,7 @@ pub fn special(rule: Rule, seed: u64) -> Option<Scenario> {
         // that a leader hears of others' copies of what it has not yet written itself; and no snapshots, which stand for nothing that is
         // not committed.
         Rule::CommitOwnTermOnly => {
-            let faults = [LeaderCrash, LeaderCut, LostTail, OneWayCut, Partition];
+            let faults = [LeaderCrash, LeaderCut, LostTail, SlowFlush, UnheardLeaders];
             Settings {
                 delay_us: 1_000,
                 jitter_us: 4_000,

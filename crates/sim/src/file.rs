@@ -163,6 +163,7 @@ fn check(scenario: &Scenario) -> Result<(), FileError> {
         | What::OldMessages { .. }
         | What::LeaderCrash { .. }
         | What::LeaderCut { .. }
+        | What::UnheardLeaders { .. }
         | What::RestartAll { .. }
         | What::Abandon { .. } => true,
     };

@@ -72,6 +72,8 @@ pub enum What {
     LeaderCrash { tail: Tail },
     /// The node that leads now does not hear the others, or is not heard by them, or both.
     LeaderCut { hears: bool, is_heard: bool },
+    /// So many of a thousand of the messages that leaders send to their followers are lost. Others pass.
+    UnheardLeaders { per_mille: u16 },
     /// A node does not hear the others, or is not heard by them, or both.
     Isolated { node: NodeId, hears: bool, is_heard: bool },
     /// A node crashes as soon as it has written bytes that are not flushed.
@@ -151,6 +153,7 @@ impl fmt::Display for What {
             What::Crash { node, .. } => write!(f, "{node} crashes"),
             What::LeaderCrash { .. } => write!(f, "whoever leads crashes"),
             What::LeaderCut { hears, is_heard } => write!(f, "whoever leads {}", cut_off(hears, is_heard)),
+            What::UnheardLeaders { per_mille } => write!(f, "{per_mille} ‰ of what leaders send to followers is lost"),
             What::Isolated { node, hears, is_heard } => write!(f, "{node} {}", cut_off(hears, is_heard)),
             What::CrashInPersist { node, .. } => write!(f, "{node} crashes in the middle of a write"),
             What::RestartAll { .. } => write!(f, "all nodes crash"),

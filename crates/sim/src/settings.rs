@@ -64,6 +64,8 @@ fault_kinds! {
     LeaderCrash "leader-crash",
     /// Whoever leads is cut off, or hears nobody, or nobody hears it, and goes on leading.
     LeaderCut "leader-cut",
+    /// What leaders send to their followers is lost, while candidates are heard: leaders come, write to their own logs, and go.
+    UnheardLeaders "unheard-leaders",
     /// A node crashes while bytes that it wrote are not flushed.
     CrashInPersist "crash-in-persist",
     /// All nodes crash at once and restart.

@@ -263,6 +263,7 @@ fn names(fault: &Fault, is: impl Fn(NodeId) -> bool) -> bool {
         | What::OldMessages { .. }
         | What::LeaderCrash { .. }
         | What::LeaderCut { .. }
+        | What::UnheardLeaders { .. }
         | What::RestartAll { .. }
         | What::Abandon { .. } => false,
     }

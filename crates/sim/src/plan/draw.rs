@@ -40,10 +40,10 @@ const THEMES: [&[FaultKind]; 3] = [
     ],
     // Leaders fall in the middle of what they do (figure 8).
     &[
+        FaultKind::UnheardLeaders,
         FaultKind::LeaderCrash,
         FaultKind::LeaderCut,
         FaultKind::SlowFlush,
-        FaultKind::LateFlush,
     ],
     // Disks fail, and what was on them counts.
     &[
@@ -166,6 +166,8 @@ impl<'a> Draw<'a> {
             What::LeaderCrash { .. } => self.span(20_000, 1_500_000),
             // Long enough for another to be elected and to commit.
             What::LeaderCut { .. } => self.span(800_000, 6_000_000),
+            // Long enough for one or several to be elected.
+            What::UnheardLeaders { .. } => self.span(300_000, 3_000_000),
             What::Deaf { .. } | What::OldMessages { .. } => self.span(200_000, 10_000_000),
             What::HeavyTail { .. } => self.span(1_000_000, 20_000_000),
             _ => self.span(20_000, 4_000_000),
@@ -252,6 +254,9 @@ impl<'a> Draw<'a> {
                     is_heard: how == 1,
                 }
             }
+            FaultKind::UnheardLeaders if nodes > 1 => What::UnheardLeaders {
+                per_mille: [500, 900, 1000][self.between(0, 2) as usize],
+            },
             FaultKind::CrashInPersist => What::CrashInPersist {
                 node,
                 tail: self.tail(),
@@ -318,6 +323,7 @@ impl<'a> Draw<'a> {
             FaultKind::Partition
             | FaultKind::Deaf
             | FaultKind::LeaderCut
+            | FaultKind::UnheardLeaders
             | FaultKind::SlowNode
             | FaultKind::LostTail
             | FaultKind::TornWrite

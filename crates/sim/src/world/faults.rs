@@ -111,7 +111,8 @@ impl World<'_> {
             What::Miscount { node, .. } => self.set_miscount(node),
             // Never met as such: they are about somebody.
             What::LeaderCrash { .. } | What::LeaderCut { .. } => {}
-            What::SlowFlush { .. }
+            What::UnheardLeaders { .. }
+            | What::SlowFlush { .. }
             | What::LateFlush { .. }
             | What::OutlastingFlush { .. }
             | What::FailedFlush { .. }

@@ -335,8 +335,12 @@ impl World<'_> {
 
     pub(super) fn send(&mut self, from: NodeId, to: NodeId, bytes: Vec<u8>) -> Fate {
         let link = link_place(self.scenario.settings.nodes, from, to);
-        let fate = self.links[link].send(self.now.0);
+        let mut fate = self.links[link].send(self.now.0);
         self.count_on_link(from, to, fate);
+        if matches!(fate, Fate::Arrives { .. }) && self.is_unheard(&bytes) {
+            fate = Fate::Lost;
+            self.coverage.note(FaultKind::UnheardLeaders);
+        }
         if self.keeps_frames {
             self.keep_frame(from, to, &bytes);
         }
@@ -374,6 +378,19 @@ impl World<'_> {
         }
         let one_in = (1 << 32) / (1 + (draw >> 32));
         least_us.saturating_mul(one_in).min(TAIL_US_MAX)
+    }
+
+    /// Whether this is lost because leaders are not heard.
+    fn is_unheard(&mut self, bytes: &[u8]) -> bool {
+        let per_mille = self.active().find_map(|fault| match fault.what {
+            What::UnheardLeaders { per_mille } => Some(per_mille),
+            _ => None,
+        });
+        per_mille.is_some_and(|per_mille| {
+            let is_of_leader = |frame| matches!(frame, Message::AppendEntries(_) | Message::InstallSnapshot(_));
+            self.random.next_u64() % 1000 < u64::from(per_mille)
+                && codec::decode_envelope(bytes).is_ok_and(|envelope| is_of_leader(envelope.frame))
+        })
     }
 
     /// Keeps some of the messages, old ones as well as new ones.
