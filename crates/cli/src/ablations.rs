@@ -13,7 +13,8 @@ use crate::args::Ablations;
 use crate::progress::Line;
 use crate::seeds::processors;
 use crate::signals::Signals;
-use crate::{End, files, out};
+use crate::end::End;
+use crate::{files, out};
 
 /// How often the line of progress is looked at, in wall time.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Parser, Subcommand};
 use raft_core::{Duration, MEMBERS_MAX, Rule, Timing};
 use sim::{FaultKinds, RATE_MAX, SECONDS_MAX, Wanted, file};
-
-use crate::export::To;
+use trace::export::Format;
 
 /// The most threads.
 const JOBS_MAX: i64 = 256;
@@ -211,6 +211,27 @@ pub(crate) struct Export {
     /// Where to write it, when it is whole; to standard output, if not given
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// What a run can be written as: what the page writes, too, or Perfetto's own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum To {
+    Text(Format),
+    Perfetto,
+}
+
+impl FromStr for To {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<To, String> {
+        match text {
+            "perfetto" => Ok(To::Perfetto),
+            text => text
+                .parse()
+                .map(To::Text)
+                .map_err(|why: String| format!("{why}, perfetto")),
+        }
+    }
 }
 
 const FORMATS: &str = "Formats:

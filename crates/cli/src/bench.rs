@@ -14,7 +14,8 @@ use serde_json::json;
 
 use crate::args::Bench;
 use crate::progress::Line;
-use crate::{End, out};
+use crate::end::End;
+use crate::out;
 
 /// The sizes of clusters.
 const NODES: [u8; 2] = [3, 5];

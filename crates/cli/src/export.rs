@@ -4,47 +4,26 @@ mod perfetto;
 
 use std::cell::RefCell;
 use std::io::{self, BufWriter, Write};
-use std::str::FromStr;
 
 use sim::{Outcome, Scenario, watch};
 use trace::export::tracks::Tracks;
-use trace::export::{Exporter, Format};
+use trace::export::Exporter;
 
 use perfetto::Perfetto;
 
-use crate::args::Export;
+use crate::args::{Export, To};
 use crate::files::Output;
 use crate::progress::Line;
 use crate::replay::read;
 use crate::signals::Signals;
-use crate::{End, out};
-
-/// What a run can be written as: what the page writes, too, or Perfetto's own.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum To {
-    Text(Format),
-    Perfetto,
-}
+use crate::end::End;
+use crate::out;
 
 impl To {
     fn exporter<'a>(self, out: impl Write + 'a) -> Box<dyn Exporter + 'a> {
         match self {
             To::Text(format) => format.exporter(out),
             To::Perfetto => Box::new(Tracks::new(Perfetto::new(out))),
-        }
-    }
-}
-
-impl FromStr for To {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<To, String> {
-        match text {
-            "perfetto" => Ok(To::Perfetto),
-            text => text
-                .parse()
-                .map(To::Text)
-                .map_err(|why: String| format!("{why}, perfetto")),
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::keeping::{Kept, keep};
 use crate::progress::Line;
 use crate::seeds::{self, Failure, Sum, processors};
 use crate::signals::Signals;
-use crate::{End, files, out};
+use crate::end::End;
+use crate::{files, out};
 
 /// A run that failed, and what was kept of it.
 struct Found<'a> {

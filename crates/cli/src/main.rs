@@ -6,6 +6,7 @@
 mod ablations;
 mod args;
 mod bench;
+mod end;
 mod export;
 mod files;
 mod fuzz;
@@ -24,17 +25,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Args, Command};
-
-/// How a command ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// All is as it should be.
-    Clean,
-    /// A promise was broken, or a check did not do its work.
-    Violation,
-    /// A signal ended it before it had found anything. Its exit code, as a shell says it.
-    Interrupted(u8),
-}
+use end::End;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {

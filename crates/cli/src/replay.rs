@@ -12,7 +12,8 @@ use trace::{Happening, What};
 
 use crate::args::Replay;
 use crate::sim::figures;
-use crate::{End, out};
+use crate::end::End;
+use crate::out;
 
 /// How much is told of what came before a violation, in virtual microseconds.
 const TOLD_BEFORE_US: u64 = 1_000_000;

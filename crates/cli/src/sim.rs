@@ -12,7 +12,8 @@ use crate::args::Sim;
 use crate::memory::Memory;
 use crate::progress::Line;
 use crate::signals::Signals;
-use crate::{End, files, out};
+use crate::end::End;
+use crate::{files, out};
 
 pub(crate) fn sim(asked: &Sim) -> Result<End, String> {
     let signals = Signals::heard()?;
