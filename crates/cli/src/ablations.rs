@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use sim::ablations::{Hunt, Search, hunt};
 
 use crate::args::Ablations;
+use crate::end::End;
 use crate::progress::Line;
 use crate::seeds::processors;
 use crate::signals::Signals;
-use crate::end::End;
 use crate::{files, out};
 
 /// How often the line of progress is looked at, in wall time.

@@ -13,9 +13,9 @@ use ftqueue::{Command, FtQueue, QueueId, Sequence, SessionId, Write};
 use serde_json::json;
 
 use crate::args::Bench;
-use crate::progress::Line;
 use crate::end::End;
 use crate::out;
+use crate::progress::Line;
 
 /// The sizes of clusters.
 const NODES: [u8; 2] = [3, 5];

@@ -6,18 +6,18 @@ use std::cell::RefCell;
 use std::io::{self, BufWriter, Write};
 
 use sim::{Outcome, Scenario, watch};
-use trace::export::tracks::Tracks;
 use trace::export::Exporter;
+use trace::export::tracks::Tracks;
 
 use perfetto::Perfetto;
 
 use crate::args::{Export, To};
+use crate::end::End;
 use crate::files::Output;
+use crate::out;
 use crate::progress::Line;
 use crate::replay::read;
 use crate::signals::Signals;
-use crate::end::End;
-use crate::out;
 
 impl To {
     fn exporter<'a>(self, out: impl Write + 'a) -> Box<dyn Exporter + 'a> {

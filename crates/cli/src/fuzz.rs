@@ -8,11 +8,11 @@ use sim::check::Violation;
 use sim::{FaultKind, FaultKinds, Wanted};
 
 use crate::args::Fuzz;
+use crate::end::End;
 use crate::keeping::{Kept, keep};
 use crate::progress::Line;
 use crate::seeds::{self, Failure, Sum, processors};
 use crate::signals::Signals;
-use crate::end::End;
 use crate::{files, out};
 
 /// A run that failed, and what was kept of it.

@@ -11,9 +11,9 @@ use sim::{Scenario, World, file, run, watch};
 use trace::{Happening, What};
 
 use crate::args::Replay;
-use crate::sim::figures;
 use crate::end::End;
 use crate::out;
+use crate::sim::figures;
 
 /// How much is told of what came before a violation, in virtual microseconds.
 const TOLD_BEFORE_US: u64 = 1_000_000;

@@ -9,10 +9,10 @@ use sim::check::Violation;
 use sim::{Outcome, Scenario, file, run};
 
 use crate::args::Sim;
+use crate::end::End;
 use crate::memory::Memory;
 use crate::progress::Line;
 use crate::signals::Signals;
-use crate::end::End;
 use crate::{files, out};
 
 pub(crate) fn sim(asked: &Sim) -> Result<End, String> {
