@@ -1,13 +1,17 @@
 //! What happened, filed by time: messages, marks, spans of role and term, faults, operations of clients. Bounded: the oldest is let go, and the
 //! record says from when on it is whole.
 
+mod happened;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use cluster::host::{DropReason, Fact, MessageId, MessageSummary, Surgery};
-use ftqueue::Operation;
 use netem::Fate;
-use raft_core::{Event, FollowReason, Instant, LogIndex, NodeId, Role, Term};
+use raft_core::{Instant, LogIndex, NodeId, Role, Term};
 use trace::{CallNumber, Happening, What};
+
+pub use happened::{ClientOperation, Fault, Flight, FlightEnd, Mark, MarkKind, Span};
+use happened::{mark_of, role_of};
 
 /// How many messages, and how many marks, are kept.
 pub const EVENTS_MAX: usize = 1_000_000;
@@ -45,152 +49,6 @@ pub struct Record {
     kept_from: Instant,
     longest_us: u64,
     acknowledged: BTreeMap<(NodeId, NodeId), (Term, LogIndex)>,
-}
-
-/// A message on its way.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Flight {
-    /// Its name.
-    pub id: MessageId,
-    /// Whom it is for.
-    pub to: NodeId,
-    /// When it left.
-    pub sent: Instant,
-    /// When it arrives; for one that is lost, when it would have.
-    pub ends: Instant,
-    /// When it arrives once more, if it is duplicated.
-    pub again: Option<Instant>,
-    /// Whether it arrives.
-    pub end: FlightEnd,
-    /// What it says.
-    pub summary: MessageSummary,
-}
-
-/// How a message ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FlightEnd {
-    /// It arrives, or has arrived.
-    Arrives,
-    /// It is lost on the way.
-    Lost,
-    /// The link is cut.
-    Cut,
-    /// Its receiver is down.
-    Down,
-    /// Somebody holds it.
-    Held,
-}
-
-/// A point in time on one node.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Mark {
-    /// When.
-    pub at: Instant,
-    /// Where.
-    pub node: NodeId,
-    /// What.
-    pub kind: MarkKind,
-}
-
-/// What a mark stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MarkKind {
-    /// It recovered and takes part.
-    Booted {
-        /// Where its log ended.
-        last_index: LogIndex,
-    },
-    /// It runs no longer.
-    Crashed,
-    /// It is gone for good, or its disk was emptied.
-    Lost,
-    /// It stands for election.
-    Candidate {
-        /// In which term.
-        term: Term,
-    },
-    /// It won.
-    Elected {
-        /// The term it leads.
-        term: Term,
-        /// How many voted for it.
-        votes: u8,
-    },
-    /// It follows a leader of a newer term after it led itself.
-    Deposed {
-        /// The newer term.
-        term: Term,
-    },
-    /// A leader committed up to here.
-    Committed {
-        /// The last entry of them.
-        to: LogIndex,
-    },
-    /// A follower learned that so much is committed.
-    Learned {
-        /// The last entry of them.
-        to: LogIndex,
-    },
-    /// Entries were put into the log.
-    Appended {
-        /// The first of them.
-        first: LogIndex,
-        /// The last.
-        last: LogIndex,
-    },
-    /// Bytes were made durable.
-    Synced {
-        /// How many.
-        bytes: u64,
-    },
-    /// Entries were dropped for a leader's.
-    Truncated {
-        /// The first entry of them.
-        from: LogIndex,
-    },
-}
-
-/// A stretch of one role and term.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Span {
-    /// From when.
-    pub from: Instant,
-    /// Until when; none while it lasts.
-    pub until: Option<Instant>,
-    /// The role.
-    pub role: Role,
-    /// The term.
-    pub term: Term,
-}
-
-/// Something that was done to the cluster, for as long as it lasted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
-    /// Tells it from others.
-    pub number: usize,
-    /// From when.
-    pub from: Instant,
-    /// Until when; none while it lasts.
-    pub until: Option<Instant>,
-    /// In words.
-    pub text: String,
-}
-
-/// A client's operation from invocation to return.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClientOperation {
-    /// Which client.
-    pub client: u16,
-    /// When it was invoked.
-    pub invoked: Instant,
-    /// When it returned; none, if it has not.
-    pub returned: Option<Instant>,
-    /// What was asked.
-    pub operation: Operation,
-    /// What was answered, in words.
-    pub answer: String,
-    /// Whether it was answered as asked.
-    pub ok: bool,
 }
 
 impl Record {
@@ -615,18 +473,6 @@ impl Record {
     }
 }
 
-impl ClientOperation {
-    /// The operation and its answer.
-    pub fn text(&self) -> String {
-        format!("{} → {}", self.operation, self.answer)
-    }
-
-    /// When it returned, or the latest instant there is.
-    pub fn end(&self, now: Instant) -> Instant {
-        self.returned.unwrap_or(now)
-    }
-}
-
 /// Puts something where its time belongs. Nodes are told of one by one, each only slightly late, so the place is near the end.
 fn insert<T>(list: &mut VecDeque<T>, item: T, time: impl Fn(&T) -> Instant) {
     let at = time(&item);
@@ -635,38 +481,4 @@ fn insert<T>(list: &mut VecDeque<T>, item: T, time: impl Fn(&T) -> Instant) {
     }
     let place = list.partition_point(|known| time(known) <= at);
     list.insert(place, item);
-}
-
-/// The mark that an event of a node leaves, if any; it depends on whether the node led.
-fn mark_of(event: &Event, led: bool) -> Option<MarkKind> {
-    Some(match event {
-        Event::BecameCandidate { term } => MarkKind::Candidate { term: *term },
-        Event::BecameLeader { term, votes } => MarkKind::Elected {
-            term: *term,
-            votes: votes.len() as u8,
-        },
-        Event::BecameFollower {
-            term,
-            reason: FollowReason::NewerTerm { .. },
-            ..
-        } if led => MarkKind::Deposed { term: *term },
-        Event::CommitAdvanced { to, copies, .. } if !copies.is_empty() => MarkKind::Committed { to: *to },
-        Event::CommitAdvanced { to, .. } => MarkKind::Learned { to: *to },
-        Event::Appended { first, last, .. } => MarkKind::Appended {
-            first: *first,
-            last: *last,
-        },
-        Event::Truncated { from, .. } => MarkKind::Truncated { from: *from },
-        _ => return None,
-    })
-}
-
-/// The role and term that an event shows.
-fn role_of(event: &Event) -> Option<(Role, Term)> {
-    match event {
-        Event::BecameFollower { term, .. } => Some((Role::Follower, *term)),
-        Event::BecameCandidate { term } => Some((Role::Candidate, *term)),
-        Event::BecameLeader { term, .. } => Some((Role::Leader, *term)),
-        _ => None,
-    }
 }
