@@ -57,7 +57,7 @@ pub enum What {
     SlowLink { one: NodeId, other: NodeId, delay_us: u64 },
     /// This link is cut for so long, then mended for as long, and so on.
     Flap { one: NodeId, other: NodeId, period_us: u64 },
-    /// So many of a thousand messages take longer by a time that has no bound but [`TAIL_US_MAX`]: at least so many
+    /// So many of a thousand messages take longer by a time that has no bound but three minutes: at least so many
     /// microseconds, twice that with half the chance, and so on. Those behind them overtake them.
     HeavyTail { per_mille: u16, least_us: u64 },
     /// So many of the messages of before are sent again, whatever has become of their senders since.
