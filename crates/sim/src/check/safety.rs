@@ -104,6 +104,8 @@ struct PendingWrite {
     base: usize,
     /// How much of the log before it stays.
     keep: usize,
+    /// Where what it appends begins: not there, if a snapshot stands for what is between.
+    from: usize,
     append: Vec<Link>,
 }
 
@@ -360,7 +362,7 @@ impl Checker {
             let held = seat.disk.log.since(done.keep);
             let held = held.take_while(|(index, link)| self.committed.get(*index).is_some_and(|it| it.link == **link));
             let last = held.last().map(|(index, _)| index);
-            let kept = |index: usize| done.append.get(index - done.keep) == seat.disk.log.get(index);
+            let kept = |index: usize| index.checked_sub(done.from).and_then(|at| done.append.get(at)) == seat.disk.log.get(index);
             // Links stand for all before them, so the last tells of each.
             dropped = dropped.max(last.filter(|index| !kept(*index)));
             seat.disk.take(done);
@@ -410,6 +412,7 @@ impl Checker {
                 },
                 base: seat.base,
                 keep: seat.unwritten_from,
+                from: seat.unwritten_from.max(seat.log.first()),
                 append: seat.log.since(seat.unwritten_from).map(|(_, link)| *link).collect(),
             });
             seat.unwritten_from = seat.log.end();
@@ -457,6 +460,18 @@ impl Checker {
                 format!("{id} changed its own log at {} while it led {}", keep + 1, view.term),
             );
         }
+        // Of what is before, nothing is known any more; the snapshot stands for it.
+        let unwritten_from = keep;
+        let known_from = self.committed.first().min(base);
+        let keep = if keep < known_from {
+            let log = &mut self.seats[place(id)].log;
+            log.truncate(keep);
+            log.skip_to(known_from);
+            known_from
+        } else {
+            keep
+        };
+        let seat = &self.seats[place(id)];
         let last_kept = keep.checked_sub(1).and_then(|last| seat.log.get(last)).copied();
         // What a snapshot stands for, as far as the log was not the same; and what has changed behind it.
         let included = self.committed.since(keep).map(|(_, committed)| committed.link);
@@ -479,7 +494,7 @@ impl Checker {
             );
         }
         let seat = &mut self.seats[place(id)];
-        seat.unwritten_from = seat.unwritten_from.min(keep);
+        seat.unwritten_from = seat.unwritten_from.min(unwritten_from);
         seat.log.truncate(keep);
         seat.log.extend(added);
         Ok(())
@@ -893,6 +908,7 @@ impl Disk {
         self.hard_state = write.hard_state;
         self.base = write.base;
         self.log.truncate(write.keep);
+        self.log.skip_to(write.from);
         self.log.extend(write.append);
     }
 }

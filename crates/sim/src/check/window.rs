@@ -62,6 +62,13 @@ impl<T> Window<T> {
         self.values.truncate(end.saturating_sub(self.first));
     }
 
+    /// Leaves out what would stand between the end and `first`.
+    pub(crate) fn skip_to(&mut self, first: usize) {
+        if self.end() < first {
+            *self = Window::starting_at(first);
+        }
+    }
+
     /// Lets go what stands before `first`.
     pub(crate) fn forget_before(&mut self, first: usize) {
         let gone = first.saturating_sub(self.first).min(self.values.len());
