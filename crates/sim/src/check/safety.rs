@@ -362,7 +362,9 @@ impl Checker {
             let held = seat.disk.log.since(done.keep);
             let held = held.take_while(|(index, link)| self.committed.get(*index).is_some_and(|it| it.link == **link));
             let last = held.last().map(|(index, _)| index);
-            let kept = |index: usize| index.checked_sub(done.from).and_then(|at| done.append.get(at)) == seat.disk.log.get(index);
+            let kept = |index: usize| {
+                index.checked_sub(done.from).and_then(|at| done.append.get(at)) == seat.disk.log.get(index)
+            };
             // Links stand for all before them, so the last tells of each.
             dropped = dropped.max(last.filter(|index| !kept(*index)));
             seat.disk.take(done);
