@@ -420,10 +420,10 @@ impl World<'_> {
             } else {
                 &self.kept_frames
             };
-            let Some(place) = (which as usize).checked_rem(among.len()) else {
+            let Some(place) = which.checked_rem(among.len() as u64) else {
                 return;
             };
-            let (from, to, bytes) = among[place].clone();
+            let (from, to, bytes) = among[place as usize].clone();
             let by = Some(FaultKind::OldMessages);
             self.schedule(
                 self.now + Duration(when % (1 + lasts.0)),
