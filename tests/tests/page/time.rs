@@ -492,6 +492,11 @@ fn the_timeline_is_a_slider() {
                  send('pointerdown', {from}); send('pointermove', ({from} + {to}) / 2); send('pointermove', {to}); send('pointerup', {to});"
             ));
         };
+        // What is dragged to must lie after the election: more than a seventh of what is in sight.
+        let led_us = now_us(page);
+        eventually(20.0, "some time under a leader", || {
+            (now_us(page) > led_us + 6_000_000).then_some(())
+        });
         drag(0.95, 0.85);
         let shown = eventually(5.0, "an instant", || Some(past(page)).filter(|past| !past.is_null()));
         let said = eventually(5.0, "a spoken value", || {
