@@ -17,6 +17,8 @@ use sim::{FaultKinds, Scenario, Wanted, World};
 use trace::tape::{Piece, TAPE_BYTES_MAX, Told};
 use trace::{Act, Asked};
 
+use crate::told::Teller;
+
 /// To where the cluster goes back.
 const BACK_TO: Instant = Instant(4_000_000);
 
@@ -42,7 +44,7 @@ fn six_seconds() -> (Chronicle, Vec<Call>) {
         live.take(node, boot, piece).unwrap();
     }
     while live.turn(&mut |_| ()) {}
-    for (at, client, asked) in told::asked(world.history()) {
+    for (at, client, asked) in Teller::default().take(world.history()) {
         live.asked(at, client, asked);
     }
     live.judge(&mut |_| ());
@@ -61,6 +63,7 @@ fn members_at(live: &Chronicle, at: Instant) -> Vec<Node> {
 struct Epoch {
     chronicle: Chronicle,
     future: Future,
+    teller: Teller,
 }
 
 impl Epoch {
@@ -71,6 +74,7 @@ impl Epoch {
         Epoch {
             chronicle,
             future: Future::new(&live.tape, BACK_TO, 8, Some(LinkSettings::default())),
+            teller: Teller::default(),
         }
     }
 
@@ -84,7 +88,7 @@ impl Epoch {
             self.chronicle.take(node, boot, piece).unwrap();
         }
         while self.chronicle.turn(&mut |_| ()) {}
-        for (at, client, asked) in told::asked(self.future.history()) {
+        for (at, client, asked) in self.teller.take(self.future.history()) {
             self.chronicle.asked(at, client, asked);
         }
         self.chronicle.judge(&mut |_| ());
