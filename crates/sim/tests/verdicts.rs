@@ -148,7 +148,7 @@ fn watched(scenario: &Scenario, lag: impl Fn(u64, NodeId) -> u64, mut see: impl 
 
 /// The calls as our judge takes them.
 fn history(calls: &Calls) -> History {
-    let mut happened: Vec<(u64, CallNumber, Option<Result<Answer, QueueError>>)> = Vec::new();
+    let mut happened = Vec::new();
     for (name, asked) in &calls.all {
         happened.push((asked.from, *name, None));
         happened.extend(asked.answer.map(|(at, answer)| (at, *name, Some(answer))));

@@ -83,7 +83,6 @@ struct Item {
 }
 
 /// What was asked of one queue.
-#[derive(Default)]
 struct Queue {
     items: BTreeMap<i64, Item>,
     empty: Vec<(u64, u64)>,
@@ -118,7 +117,7 @@ pub(crate) fn judge(calls: &Calls) -> Said {
             looked_at: 0,
             gone_by: NEVER,
         };
-        let queue = queues.entry(qid).or_insert_with(Queue::new);
+        let queue = queues.entry(qid).or_default();
         if queue.items.insert(item, new).is_some() {
             return Said::Open(format!("{item} was pushed twice"));
         }
@@ -160,14 +159,14 @@ fn take(
             }
         }
         (Operation::Write(Write::Pop { qid }), None) => {
-            queues.entry(qid).or_insert_with(Queue::new).lost_pops.push(from);
+            queues.entry(qid).or_default().lost_pops.push(from);
         }
         (
             Operation::Write(Write::Push { qid, .. } | Write::Pop { qid })
             | Operation::Read(Read::Top { qid } | Read::Qsize { qid }),
             Some((to, answer)),
         ) => {
-            let queue = queues.entry(qid).or_insert_with(Queue::new);
+            let queue = queues.entry(qid).or_default();
             if answer == Err(QueueError::NoSuchQueue) {
                 queue.missed = queue.missed.max(from);
                 return Ok(());
@@ -205,14 +204,20 @@ fn take(
     Ok(())
 }
 
-impl Queue {
-    fn new() -> Queue {
+impl Default for Queue {
+    fn default() -> Queue {
         Queue {
+            items: BTreeMap::new(),
+            empty: Vec::new(),
+            sizes: Vec::new(),
+            lost_pops: Vec::new(),
             found: NEVER,
-            ..Queue::default()
+            missed: 0,
         }
     }
+}
 
+impl Queue {
     fn judge(mut self) -> Said {
         if self.found < self.missed {
             return Said::Wrong("it was not found after it had been".to_owned());
