@@ -14,7 +14,7 @@ mod told;
 use std::collections::VecDeque;
 use std::time::{Duration as WallTime, Instant as Wall};
 
-use ftqueue::{Answer, Operation, QueueError, Write};
+use ftqueue::{Answer, Operation, Write};
 use raft_core::{Duration, Instant, NodeId};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
