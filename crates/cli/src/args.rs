@@ -154,6 +154,10 @@ pub(crate) struct Fuzz {
     /// Begins no further run after so many minutes
     #[arg(long, allow_negative_numbers = true, value_parser = minutes)]
     pub(crate) minutes: Option<f64>,
+    /// Fails, too, if clusters of three nodes or more were dead for most of the time: if the median run acknowledged less than half of
+    /// what was asked, or any less than a tenth
+    #[arg(long)]
+    pub(crate) must_serve: bool,
     /// A rule that is switched off in every run
     #[arg(long, value_name = "RULE", value_parser = rule)]
     pub(crate) ablate: Option<Rule>,

@@ -109,6 +109,10 @@ fn tell(
         ));
         return Ok(End::Violation);
     }
+    if asked.must_serve && !sum.service.is_alive() {
+        out::warn("most of this time clusters were dead, and showed little: see what was acknowledged");
+        return Ok(End::Violation);
+    }
     Ok(End::Clean)
 }
 

@@ -31,6 +31,12 @@ impl Service {
         shares.get(shares.len() / 2).map(|(share, _)| *share)
     }
 
+    /// Whether the clusters lived while there were faults: the median run acknowledged at least half of what was asked, and the least
+    /// a tenth.
+    pub fn is_alive(&self) -> bool {
+        self.median().is_none_or(|share| share >= 500) && self.least().is_none_or(|(share, _)| share >= 100)
+    }
+
     /// The least share, in thousandths, and its seed.
     pub fn least(&self) -> Option<(u64, u64)> {
         self.shares.iter().min().copied()
@@ -49,5 +55,21 @@ impl fmt::Display for Service {
             ),
             _ => f.write_str("no run of three nodes or more was asked for anything"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clusters_that_are_dead_most_of_the_time_are_noticed() {
+        let service = |shares: &[u64]| Service {
+            shares: shares.iter().copied().zip(0..).collect(),
+        };
+        assert!(service(&[]).is_alive());
+        assert!(service(&[100, 500, 900]).is_alive());
+        assert!(!service(&[99, 500, 900]).is_alive(), "one was dead");
+        assert!(!service(&[100, 499, 900]).is_alive(), "half of them were");
     }
 }

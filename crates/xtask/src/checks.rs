@@ -169,7 +169,7 @@ fn simulate(workspace: &Workspace) -> Result<()> {
     };
     for seeds in [FIXED_SEEDS, &fresh] {
         let failure = failure.to_string_lossy();
-        let arguments = [
+        let mut arguments = vec![
             "fuzz",
             "--seeds",
             seeds,
@@ -180,6 +180,10 @@ fn simulate(workspace: &Workspace) -> Result<()> {
             "--trace",
             &failure,
         ];
+        // Of seeds that nobody has seen yet, one may be dead most of the time by bad luck.
+        if seeds == FIXED_SEEDS {
+            arguments.push("--must-serve");
+        }
         ftq(
             &arguments,
             "`ftq fuzz` (it says above what failed, and how to repeat it)",
