@@ -14,6 +14,10 @@ use trace::{Act, Asked, Happening, What};
 
 /// How many events of a scenario are carried out: an hour of most.
 const EVENTS_MAX: u64 = 6_000_000;
+/// How much a tape keeps of a scenario, in bytes, and how many messages, marks and operations its timeline: the world in which it takes
+/// place wants room, too.
+const SCENARIO_BYTES_MAX: usize = TAPE_BYTES_MAX / 3;
+const SCENARIO_EVENTS_MAX: usize = 200_000;
 /// How much each branch keeps, in bytes.
 const BRANCH_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How many lives of an opened run may have begun without having come to their ends: some of each member.
@@ -119,8 +123,11 @@ impl Run {
     /// The run of a scenario, with the judgement of the world in which it takes place.
     pub(crate) fn of_scenario(members: &[NodeId], id: RunId, name: String, scenario: Scenario) -> Run {
         let mut record = Record::new(members.to_vec());
+        record.limit(SCENARIO_EVENTS_MAX);
         let mut run = Run::opened(members, id, name);
         run.is_judged_elsewhere = true;
+        run.chronicle.is_judged_elsewhere();
+        run.chronicle.tape.limit(SCENARIO_BYTES_MAX);
         let violation = sim::tell(
             &scenario,
             EVENTS_MAX,

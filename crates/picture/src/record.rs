@@ -47,6 +47,8 @@ pub struct Record {
     last: Instant,
     /// Before this, something was let go.
     kept_from: Instant,
+    /// How many of each kind are kept at most.
+    events_max: usize,
     longest_us: u64,
     acknowledged: BTreeMap<(NodeId, NodeId), (Term, LogIndex)>,
 }
@@ -69,6 +71,7 @@ impl Record {
             first: None,
             last: Instant(0),
             kept_from: Instant(0),
+            events_max: EVENTS_MAX,
             longest_us: 0,
             acknowledged: BTreeMap::new(),
         }
@@ -139,6 +142,12 @@ impl Record {
     pub fn reach(&mut self, now: Instant) {
         self.first.get_or_insert(now);
         self.last = self.last.max(now);
+    }
+
+    /// Keeps no more than so many messages, marks and operations from now on.
+    pub fn limit(&mut self, events_max: usize) {
+        self.events_max = events_max.max(1);
+        self.bound();
     }
 
     /// Lets go what was before `at`.
@@ -465,7 +474,8 @@ impl Record {
         const PART: usize = 16;
         let messages = self.telling.len() + self.routine.len();
         let marks = self.commits.len() + self.fine.len() + self.rare.len();
-        if messages <= EVENTS_MAX && marks <= EVENTS_MAX && self.operations.len() <= EVENTS_MAX {
+        let most = messages.max(marks).max(self.operations.len());
+        if most <= self.events_max {
             return;
         }
         let kept = self.last.since(self.first()).0;

@@ -194,6 +194,11 @@ impl Chronicle {
         }
     }
 
+    /// Leaves judging to whoever makes the run: what it finds is told by itself, and not found here a second time.
+    pub fn is_judged_elsewhere(&mut self) {
+        self.unjudged = Some((Instant(0), "it is judged where it takes place".to_owned()));
+    }
+
     /// Whether the run has begun: every member has been told of, or [`Chronicle::open`] was called.
     pub fn has_opened(&self) -> bool {
         self.has_opened
