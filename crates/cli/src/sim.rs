@@ -135,7 +135,10 @@ pub(crate) fn words(scenario: &Scenario, outcome: &Outcome, wall_seconds: f64) -
         outcome.faults,
         match &outcome.unjudged {
             Some(why) => format!("not judged: {why}"),
-            None => yes_no(outcome.linearizable).to_owned(),
+            None => match outcome.linearizable {
+                Some(true) => format!("yes, all {} answers", outcome.answered),
+                known => yes_no(known).to_owned(),
+            },
         },
         yes_no(outcome.converged),
         outcome.trace_hash,
@@ -154,4 +157,39 @@ pub(crate) fn words(scenario: &Scenario, outcome: &Outcome, wall_seconds: f64) -
         None => text.push_str("no promise was broken\n"),
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use sim::Wanted;
+
+    use super::*;
+
+    fn said(change: impl FnOnce(&mut Outcome)) -> String {
+        let wanted = Wanted {
+            seconds: Some(2),
+            ..Wanted::default()
+        };
+        let scenario = Scenario::drawn(1, wanted);
+        let mut outcome = run(&scenario, |_| true);
+        change(&mut outcome);
+        words(&scenario, &outcome, 1.0)
+    }
+
+    #[test]
+    fn the_verdict_says_how_much_was_judged_or_why_not() {
+        let all = said(|outcome| outcome.answered = 77);
+        assert!(all.contains("linearizable: yes, all 77 answers"), "{all}");
+        let red = said(|outcome| outcome.linearizable = Some(false));
+        assert!(red.contains("linearizable: no\n"), "{red}");
+        let open = said(|outcome| {
+            (outcome.linearizable, outcome.unjudged) = (None, Some("the search gave up".to_owned()));
+        });
+        assert!(open.contains("linearizable: not judged: the search gave up"), "{open}");
+        let early = said(|outcome| outcome.linearizable = None);
+        assert!(
+            early.contains("linearizable: not known: the run ended before"),
+            "{early}"
+        );
+    }
 }

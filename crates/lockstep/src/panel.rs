@@ -493,18 +493,6 @@ impl Panel<'_> {
                 "What was before was let go, to keep within the limit of memory",
             );
         }
-        let kept = self
-            .runs
-            .iter()
-            .find(|run| run.shown && run.leaves.is_none() && run.first > Instant(0));
-        if let Some(run) = kept {
-            let text = format!("kept from {:.0} s on", run.first.0 as f64 / 1e6);
-            html.pill(
-                "",
-                &text,
-                "What was before was let go, to keep within the limit of memory",
-            );
-        }
         const BEHIND_US: u64 = 1_500_000;
         if verdict.behind_us > BEHIND_US && verdict.committed > 0 {
             let text = format!("checked up to {:.0} s ago", verdict.behind_us as f64 / 1e6);
@@ -662,3 +650,6 @@ impl Html {
         self.raw("</tbody></table></div>");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use sim::chronicle::{Chronicle, Judgement};
 use sim::future::Future;
 use sim::{FaultKinds, Scenario, Wanted, World};
 use trace::Act;
-use trace::tape::{TAPE_BYTES_MAX, Tape, Told};
+use trace::tape::{Durability, Origin, Piece, TAPE_BYTES_MAX, Tape, Told};
 
 /// A cluster whose members are told to crash, forget and start, and a judge who watches.
 struct Story {
@@ -298,6 +298,41 @@ fn a_cluster_of_which_a_majority_forgets_is_not_judged() {
     story.is_not_judged(&["its files were cleared away", "a majority"]);
 }
 
+/// Whoever forgets, and however, is said as what it is; the same start with nothing, of a member whose storage is to keep all, is red.
+#[test]
+fn it_is_said_how_members_forgot() {
+    let begins = |how: Durability, wiped: bool| {
+        let mut story = Story::of(3, None);
+        story.pushes();
+        let members = story.members.clone();
+        story.acts(members.iter().map(|id| Act::Crash(*id)));
+        story.goes_on(100);
+        for id in members {
+            let node = story.chronicle.tape.last_of(id, story.future.now()).unwrap();
+            let origin = Origin::Disk {
+                config: node.config_for(99, 1),
+                files: Default::default(),
+                durability: how,
+            };
+            if wiped {
+                story.chronicle.wiped(id);
+            }
+            let at = story.future.now();
+            story.chronicle.take(id, 99, Piece::Began { origin, at }).unwrap();
+        }
+        while story.chronicle.turn(&mut |_| ()) {}
+        story
+    };
+    begins(Durability::Memory, false).is_not_judged(&["has forgotten at", "it keeps its log in memory", "a majority"]);
+    begins(Durability::Cleared, false).is_not_judged(&[
+        "has forgotten at",
+        "its files were cleared away",
+        "a majority",
+    ]);
+    begins(Durability::Kept, true).is_not_judged(&["has forgotten at", "its disk was emptied", "a majority"]);
+    begins(Durability::Kept, false).is_red(Property::RecoveredWhole);
+}
+
 /// A member that starts with less than it had flushed, and whose storage is not said to have forgotten: that is its own fault, whoever
 /// else forgot.
 #[test]
@@ -310,13 +345,13 @@ fn who_loses_what_it_flushed_is_red_also_where_another_forgot() {
     story.acts([Act::Crash(others[1])]);
     story.goes_on(100);
     let began = story.chronicle.tape.last_of(others[1], story.future.now()).unwrap();
-    let origin = cluster::record::Origin::Disk {
+    let origin = Origin::Disk {
         config: began.config_for(99, 1),
         files: Default::default(),
-        durability: cluster::record::Durability::Kept,
+        durability: Durability::Kept,
     };
     let at = story.future.now();
-    let piece = trace::tape::Piece::Began { origin, at };
+    let piece = Piece::Began { origin, at };
     story.chronicle.take(others[1], 99, piece).unwrap();
     while story.chronicle.turn(&mut |_| ()) {}
     story.is_red(Property::RecoveredWhole);

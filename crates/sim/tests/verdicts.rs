@@ -14,7 +14,7 @@ mod told;
 use std::collections::VecDeque;
 use std::time::{Duration as WallTime, Instant as Wall};
 
-use ftqueue::{Answer, Operation, Write};
+use ftqueue::{Answer, Operation, QueueError, Write};
 use raft_core::{Duration, Instant, NodeId};
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
@@ -28,11 +28,12 @@ use crate::plain::{Calls, Said};
 use crate::told::Teller;
 
 const NODES: u8 = 5;
+/// How many queues there are, where there is no reason for another number.
 const QUEUES: u64 = 4;
 const CLIENTS: u16 = 16;
 
 /// Five nodes under a hundred operations a second, of which one or two are always just being killed or down, never more.
-fn kills(seconds: u32) -> Scenario {
+fn kills(seconds: u32, queues: u64) -> Scenario {
     let wanted = Wanted {
         nodes: Some(NODES),
         seconds: Some(seconds),
@@ -43,7 +44,7 @@ fn kills(seconds: u32) -> Scenario {
     let mut scenario = Scenario::drawn(21, wanted);
     scenario.settings.clients = CLIENTS;
     scenario.settings.clients_are_told = true;
-    scenario.settings.queues = QUEUES as u16;
+    scenario.settings.queues = queues as u16;
     let mut random = ChaCha8Rng::seed_from_u64(21);
     let mut draw = |below: u64| random.next_u64() % below;
     let end = u64::from(seconds) * 1_000_000;
@@ -78,10 +79,10 @@ fn kills(seconds: u32) -> Scenario {
     let mut item = 0;
     scenario.operations.clear();
     while at < end {
-        let qid = 1 + draw(QUEUES);
+        let qid = 1 + draw(queues);
         let count = scenario.operations.len() as u64;
         let operation = match draw(20) {
-            _ if count < QUEUES => format!("create_queue {}", count + 1),
+            _ if count < queues => format!("create_queue {}", count + 1),
             0..=8 => {
                 item += 1;
                 format!("push {qid} {item}")
@@ -188,7 +189,7 @@ fn falsified(mut calls: Calls) -> Calls {
 
 /// Carries out kills and judges them by the simulator's judge, the page's, and the independent one.
 fn judged_by_all(seconds: u32) {
-    let scenario = kills(seconds);
+    let scenario = kills(seconds, QUEUES);
     println!(
         "{} kills, {} operations, {seconds} s",
         scenario.faults.len(),
@@ -260,11 +261,139 @@ fn an_hour_of_kills_has_the_same_verdict_from_all_judges() {
     judged_by_all(3_600);
 }
 
+/// Histories of some hundreds of overlapping calls, of which some are never answered; of half of them one answer is another.
+fn drawn(seed: u64) -> Calls {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut draw = |below: u64| random.next_u64() % below;
+    let mut calls = Calls::default();
+    let mut queue = VecDeque::new();
+    let mut open: Vec<(CallNumber, Operation, Option<Result<Answer, QueueError>>)> = Vec::new();
+    let (mut pushed, mut order) = (0, 0);
+    let (count, at_once, lost) = (20 + draw(300), 2 + draw(6) as usize, draw(2) == 0);
+    let mut invoke = |calls: &mut Calls, operation: Operation| {
+        order += 1;
+        calls.invoke(CallNumber(order), operation);
+        CallNumber(order)
+    };
+    let create: Operation = "create_queue 1".parse().unwrap();
+    let made = invoke(&mut calls, create);
+    calls.answer(made, Ok(Answer::Qid(ftqueue::QueueId(1))));
+    for _ in 0..count {
+        while open.len() < at_once {
+            let line = match draw(10) {
+                0..=3 => {
+                    pushed += 1;
+                    format!("push 1 {pushed}")
+                }
+                4..=7 => "pop 1".to_owned(),
+                _ => "top 1".to_owned(),
+            };
+            let operation = line.parse().unwrap();
+            open.push((invoke(&mut calls, operation), operation, None));
+        }
+        // Two steps each, so that what was done first may be answered last.
+        for _ in 0..2 {
+            let place = draw(open.len() as u64) as usize;
+            if let (call, _, Some(answer)) = open[place] {
+                if !lost || draw(60) > 0 {
+                    calls.answer(call, answer);
+                }
+                open.swap_remove(place);
+                break;
+            }
+            open[place].2 = Some(match open[place].1 {
+                Operation::Write(Write::Push { item, .. }) => {
+                    queue.push_back(item);
+                    Ok(Answer::Pushed)
+                }
+                Operation::Write(_) => queue.pop_front().map(Answer::Item).ok_or(QueueError::Empty),
+                Operation::Read(_) => queue.front().copied().map(Answer::Item).ok_or(QueueError::Empty),
+            });
+        }
+    }
+    if draw(2) == 0 {
+        let items: Vec<CallNumber> = calls
+            .all
+            .iter()
+            .filter(|(_, call)| matches!(call.answer, Some((_, Ok(Answer::Item(_)) | Err(QueueError::Empty)))))
+            .map(|(name, _)| *name)
+            .collect();
+        if let Some(name) = (!items.is_empty()).then(|| items[draw(items.len() as u64) as usize])
+            && let Some((_, answer)) = calls.all.get_mut(&name).and_then(|call| call.answer.as_mut())
+        {
+            // Mostly one of about that time: that is harder to see.
+            let near = match answer {
+                Ok(Answer::Item(item)) => *item - 3 + draw(7) as i64,
+                _ => 1 + draw(pushed as u64) as i64,
+            };
+            *answer = if draw(5) == 0 {
+                Err(QueueError::Empty)
+            } else {
+                Ok(Answer::Item(near.clamp(1, pushed)))
+            };
+        }
+    }
+    calls
+}
+
+/// Thousands of histories that are too long to try everything: both judges say the same wherever both say something.
+#[test]
+fn two_judges_who_share_no_code_agree() {
+    let (mut right, mut wrong, mut open) = (0, 0, 0);
+    for seed in 0..1_500 {
+        let calls = drawn(seed);
+        let said = plain::judge(&calls);
+        let verdict = sim::check::judge(history(&calls).calls());
+        match (&said, &verdict) {
+            (Said::Right, Verdict::Linearizable) => right += 1,
+            (Said::Wrong(_), Verdict::Not(_)) => wrong += 1,
+            (Said::Open(_), _) | (_, Verdict::Unknown(_)) => open += 1,
+            _ => panic!("seed {seed}: {said:?}, and ours: {verdict:?}"),
+        }
+    }
+    println!("{right} right, {wrong} wrong, {open} not known");
+    assert!(
+        right > 500 && wrong > 250,
+        "{right} right, {wrong} wrong, {open} not known"
+    );
+    assert!(open < 150, "{right} right, {wrong} wrong, {open} not known");
+}
+
+/// F5: a page's recorder is far behind, now with this node and now with that, while clients go on under kills; then the load stops, and one
+/// client takes out what is left. Whatever it says on the way is true: never red, and green for what it has judged.
+#[test]
+fn a_recorder_that_lags_far_behind_never_cries_wolf() {
+    // One queue of more calls than anybody could search all orders of.
+    let mut scenario = kills(270, 1);
+    // At the end nobody is killed, and one client alone pops.
+    let calm = Instant(230_000_000);
+    scenario.faults.retain(|fault| fault.at + fault.lasts < calm);
+    scenario.operations.retain(|(at, ..)| *at < calm);
+    for turn in 0..300 {
+        let at = Instant(calm.0 + 1_000_000 + turn * 100_000);
+        scenario.operations.push((at, 0, "pop 1".parse().unwrap()));
+    }
+    let lag = |second: u64, node: NodeId| {
+        let behind = (second / 10) % u64::from(NODES) + 1 == u64::from(node.0);
+        if behind { 15 } else { 0 }
+    };
+    let (mut seconds_behind, mut told) = (0, Vec::new());
+    let page = watched(&scenario, lag, |judgement| {
+        seconds_behind += u64::from(judgement.judged < judgement.returned);
+        told.push((judgement.judged, judgement.judged_upto));
+        assert_eq!(judgement.violations, Vec::new());
+        assert_eq!((&judgement.unjudged, &judgement.calls_unjudged), (&None, &None));
+    });
+    assert!(seconds_behind > 30, "it was behind for {seconds_behind} s only");
+    assert!(told.is_sorted(), "what was judged stays judged");
+    assert_eq!(page.judgement.judged, page.judgement.returned);
+}
+
 /// How much judging costs a page: `--ignored --nocapture`, with the hour.
 #[test]
 #[ignore = "it measures"]
 fn fifteen_minutes_cost_the_page_s_judge_little() {
-    let page = watched(&kills(900), |_, _| 0, |_| ());
+    let page = watched(&kills(900, QUEUES), |_, _| 0, |_| ());
     println!(
         "fifteen minutes at 100 operations a second: {} calls judged; {:.3} s in all, at most {:.1} ms at once",
         page.judgement.judged,

@@ -444,3 +444,6 @@ fn violated(property: Property, at: Instant, detail: String) -> Violation {
         detail,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,22 +39,31 @@ pub(crate) struct Calls {
 
 impl Calls {
     pub(crate) fn hear(&mut self, happening: &Happening) {
-        self.order += 1;
         match happening.what {
-            What::Invoked { call, operation, .. } => {
-                let asked = Asked {
-                    operation,
-                    from: self.order,
-                    answer: None,
-                };
-                self.all.insert(call, asked);
-            }
-            What::Returned { call, result, .. } => {
-                if let Some(asked) = self.all.get_mut(&call) {
-                    asked.answer = Some((self.order, result));
-                }
-            }
-            _ => self.order -= 1,
+            What::Invoked { call, operation, .. } => self.invoke(call, operation),
+            What::Returned { call, result, .. } => self.answer(call, result),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn invoke(&mut self, call: CallNumber, operation: Operation) {
+        self.order += 1;
+        let from = self.order;
+        let answer = None;
+        self.all.insert(
+            call,
+            Asked {
+                operation,
+                from,
+                answer,
+            },
+        );
+    }
+
+    pub(crate) fn answer(&mut self, call: CallNumber, result: Result<Answer, QueueError>) {
+        self.order += 1;
+        if let Some(asked) = self.all.get_mut(&call) {
+            asked.answer = Some((self.order, result));
         }
     }
 
@@ -253,22 +262,28 @@ impl Queue {
             .values()
             .flat_map(|item| [(item.push.0, 1), (item.gone_by, -1)]);
         let (must, can) = (moments(must), moments(can.collect()));
+        let mut said = Said::Right;
         for (from, to) in &self.empty {
             let least = during(&must, *from, *to).min().unwrap_or(0);
             if least > lost {
                 return Said::Wrong(format!(
                     "nothing was found from {from} to {to}, when something was always there"
                 ));
+            } else if least > 0 {
+                said = Said::Open("pops without an answer may have taken what was there".to_owned());
             }
         }
         for (from, to, size) in &self.sizes {
-            let least = during(&must, *from, *to).min().unwrap_or(0) - lost;
+            let least = during(&must, *from, *to).min().unwrap_or(0);
             let most = during(&can, *from, *to).max().unwrap_or(0);
-            if !(least..=most).contains(&(*size as i64)) {
+            let size = *size as i64;
+            if size < least - lost || size > most {
                 return Said::Wrong(format!("{size} cannot have been there from {from} to {to}"));
+            } else if size < least {
+                said = Said::Open("pops without an answer may have taken what was there".to_owned());
             }
         }
-        Said::Right
+        said
     }
 }
 
