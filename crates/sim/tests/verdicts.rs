@@ -261,13 +261,16 @@ fn an_hour_of_kills_has_the_same_verdict_from_all_judges() {
     judged_by_all(3_600);
 }
 
+/// A call under way, and what the queue has answered it by now.
+type Open = (CallNumber, Operation, Option<Result<Answer, QueueError>>);
+
 /// Histories of some hundreds of overlapping calls, of which some are never answered; of half of them one answer is another.
 fn drawn(seed: u64) -> Calls {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut draw = |below: u64| random.next_u64() % below;
     let mut calls = Calls::default();
     let mut queue = VecDeque::new();
-    let mut open: Vec<(CallNumber, Operation, Option<Result<Answer, QueueError>>)> = Vec::new();
+    let mut open: Vec<Open> = Vec::new();
     let (mut pushed, mut order) = (0, 0);
     let (count, at_once, lost) = (20 + draw(300), 2 + draw(6) as usize, draw(2) == 0);
     let mut invoke = |calls: &mut Calls, operation: Operation| {
