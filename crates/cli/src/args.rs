@@ -218,7 +218,7 @@ pub(crate) struct Export {
 }
 
 /// What a run can be written as: what the page writes, too, or Perfetto's own.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum To {
     Text(Format),
     Perfetto,

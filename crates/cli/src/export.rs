@@ -5,9 +5,9 @@ mod perfetto;
 use std::cell::RefCell;
 use std::io::{self, BufWriter, Write};
 
-use sim::{Outcome, Scenario, watch};
-use trace::export::Exporter;
+use sim::{Outcome, Scenario, What, watch};
 use trace::export::tracks::Tracks;
+use trace::export::{Exporter, Format};
 
 use perfetto::Perfetto;
 
@@ -31,6 +31,12 @@ impl To {
 pub(crate) fn export(asked: &Export) -> Result<End, String> {
     let signals = Signals::heard()?;
     let scenario = read(&asked.file)?;
+    if asked.to == To::Text(Format::History) && goes_back(&scenario) {
+        out::warn(
+            "this run goes back in time: what clients were answered in a time that was taken back is in the history, and a checker of \
+             histories that does not know of it finds it broken",
+        );
+    }
     let Some(path) = &asked.out else {
         let outcome = write_to(asked.to, &scenario, BufWriter::new(io::stdout().lock()), &signals);
         return ended(outcome.map_err(|error| out::said(Err(error))), &signals);
@@ -46,6 +52,13 @@ pub(crate) fn export(asked: &Export) -> Result<End, String> {
         out::warn(&format!("{count} happenings written to {}", path.display()));
     }
     ended(Ok((outcome, count)), &signals)
+}
+
+fn goes_back(scenario: &Scenario) -> bool {
+    scenario
+        .faults
+        .iter()
+        .any(|fault| matches!(fault.what, What::GoBack { .. }))
 }
 
 /// How it ends, where something was written, or why it was not. A reader that has read enough is none.

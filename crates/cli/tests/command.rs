@@ -286,3 +286,27 @@ fn timers_with_which_nobody_is_elected_are_refused_in_a_line() {
         assert!(said.contains(why) && said.trim_end().lines().count() == 1, "{said}");
     }
 }
+
+/// A history with answers that were taken back is told as that: another checker does not know of it.
+#[test]
+fn the_history_of_a_run_that_goes_back_comes_with_a_warning() {
+    for (faults, is_warned) in [("go-back", true), ("crash", false)] {
+        let file = temporary(&format!("history-{faults}.ftq"));
+        let path = file.to_str().unwrap();
+        let run = [
+            "sim",
+            "--nodes",
+            "3",
+            "--seconds",
+            "20",
+            "--faults",
+            faults,
+            "--trace",
+            path,
+        ];
+        assert_eq!(ftq(&run).status.code(), Some(0), "{faults}");
+        let exported = ftq(&["export", path, "--to", "history"]);
+        let said = String::from_utf8(exported.stderr).unwrap();
+        assert_eq!(said.contains("goes back in time"), is_warned, "{faults}: {said}");
+    }
+}
