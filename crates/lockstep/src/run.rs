@@ -16,8 +16,8 @@ use trace::{Act, Asked, Happening, What};
 const EVENTS_MAX: u64 = 6_000_000;
 /// How much a tape keeps of a scenario, in bytes, and how many messages, marks and operations its timeline: the world in which it takes
 /// place wants room, too.
-const SCENARIO_BYTES_MAX: usize = TAPE_BYTES_MAX / 3;
-const SCENARIO_EVENTS_MAX: usize = 200_000;
+const SCENARIO_BYTES_MAX: usize = TAPE_BYTES_MAX / 4;
+const SCENARIO_EVENTS_MAX: usize = 150_000;
 /// How much each branch keeps, in bytes.
 const BRANCH_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How many lives of an opened run may have begun without having come to their ends: some of each member.

@@ -280,6 +280,6 @@ fn a_long_scenario_takes_no_more_memory_than_a_tape() {
     let (said, took, memory) = measured(|| open(&mut reader, bytes));
     println!("{seconds} s of nine nodes: {took:?}, {} MB", memory / 1024 / 1024);
     assert_eq!(said, Vec::<String>::new());
-    // A third of it is the tape; beside it there is what the timeline keeps, and the world itself with its judge.
-    assert!(memory < 2 * trace::tape::TAPE_BYTES_MAX, "{memory} bytes");
+    // A quarter of it is the tape; beside it there is what the timeline keeps, and the world itself with its judge.
+    assert!(memory < trace::tape::TAPE_BYTES_MAX, "{memory} bytes");
 }

@@ -159,20 +159,36 @@ fn phases<'a>(
         }
     }
     world.heal()?;
-    let converged = world.run_until(world.now() + CONVERGES_WITHIN, |world| {
-        world.is_idle() && world.has_converged()
-    })?;
+    let converged = settles_within(world, CONVERGES_WITHIN, &mut progress)?;
     outcome.converged = Some(converged);
     outcome.acknowledged = world.answered();
     if !converged {
         return fails(world, Property::Converges, world.unsettled());
     }
-    drain(world)?;
+    drain(world, &mut progress)?;
     finish(world, outcome)
 }
 
+/// Runs until nothing is under way and all agree, in that time at most. Says whether they do. Who looks is told on the way: an end may be
+/// as long as the run.
+fn settles_within<'a>(
+    world: &mut World<'a>,
+    bound: Duration,
+    progress: &mut impl FnMut(&mut World<'a>) -> bool,
+) -> Result<bool, Violation> {
+    let end = world.now() + bound;
+    loop {
+        let until = (world.now() + PROGRESS_EVERY).min(end);
+        let has_settled = world.run_until(until, |world| world.is_idle() && world.has_converged())?;
+        progress(world);
+        if has_settled || until == end {
+            return Ok(has_settled);
+        }
+    }
+}
+
 /// Pops every queue until it is empty.
-fn drain(world: &mut World<'_>) -> Result<(), Violation> {
+fn drain<'a>(world: &mut World<'a>, progress: &mut impl FnMut(&mut World<'a>) -> bool) -> Result<(), Violation> {
     let sizes: Vec<(QueueId, usize)> = world.queue_sizes();
     let mut asked = 0;
     for (qid, size) in sizes {
@@ -183,7 +199,7 @@ fn drain(world: &mut World<'_>) -> Result<(), Violation> {
         }
     }
     let bound = Duration(ANSWERS_WITHIN.0 * (1 + u64::from(asked)));
-    if world.run_until(world.now() + bound, |world| world.is_idle() && world.has_converged())? {
+    if settles_within(world, bound, progress)? {
         Ok(())
     } else {
         fails(world, Property::Converges, world.unsettled())
