@@ -151,6 +151,10 @@ impl Page {
         eprintln!("the page's status: {status:?}");
         let notices = self.try_eval("return document.querySelector('.notices, #starting')?.innerText");
         eprintln!("the page's notices: {notices:?}");
+        let recorder = self.try_eval(
+            "return [...document.querySelectorAll('.verdict')].map(pill => pill.innerText + ' — ' + (pill.title ?? '')).join('; ')",
+        );
+        eprintln!("the recorder's verdict: {recorder:?}");
         if let Ok(log) = self.runtime.block_on(self.browser.browser_log()) {
             for entry in log {
                 eprintln!("console: {entry:?}");

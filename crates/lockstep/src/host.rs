@@ -35,8 +35,9 @@ const STEPS: usize = 256;
 const OPEN_AFTER_MS: i32 = 2_500;
 /// How often clients are judged.
 const JUDGE_EVERY_MS: i32 = 1_000;
-/// What a node said just before its end may still be on its way.
-const LAST_WORDS_MS: i32 = 300;
+/// What a node said just before its end may still be on its way: so many turns, so long each.
+const LAST_WORDS_TURNS: u32 = 10;
+const LAST_WORDS_MS: i32 = 30;
 
 /// The Worker's entry.
 #[wasm_bindgen]
@@ -109,11 +110,20 @@ impl Host {
                 }
             }
             ToLockstep::Ended { .. } => {
-                let host = Rc::clone(self);
-                self.after(LAST_WORDS_MS, move || host.tell(message));
+                self.tell_after_turns(LAST_WORDS_TURNS, message);
             }
             message => self.tell(message),
         }
+    }
+
+    /// Hears a message after so many turns of the event loop, a moment each: what is posted by now is heard before, however long the recorder
+    /// was busy.
+    fn tell_after_turns(self: &Rc<Self>, turns: u32, message: ToLockstep) {
+        let Some(left) = turns.checked_sub(1) else {
+            return self.tell(message);
+        };
+        let host = Rc::clone(self);
+        self.after(LAST_WORDS_MS, move || host.tell_after_turns(left, message));
     }
 
     fn begin(self: &Rc<Self>, members: Vec<NodeId>, clock: Clock, link: Option<String>) {

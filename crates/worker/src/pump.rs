@@ -97,7 +97,8 @@ impl Pump {
     /// The disk failed.
     pub fn carry_out(&mut self, say: &dyn Fn(FromNode)) -> Result<(), StorageError> {
         let mut todo = mem::take(&mut self.outbox);
-        if !todo.frames.is_empty() || !todo.replies.is_empty() || todo.leading.is_some() {
+        let is_seen = !todo.frames.is_empty() || !todo.replies.is_empty() || todo.leading.is_some();
+        if is_seen || !todo.disk.is_empty() || todo.open_disk.is_some() || todo.switch_disk {
             self.tell_tape();
         }
         if let Some(open) = &todo.open_disk {
@@ -160,8 +161,9 @@ impl Pump {
         self.node.take(now, NodeInput::Tick, &mut self.outbox);
     }
 
-    /// Posts what went into the node: with each report, and before anything that follows from it leaves the node, for no message is to
-    /// be seen that nobody sent.
+    /// Posts what went into the node: with each report, and before anything that follows from it leaves the node or is written. No message
+    /// is to be seen that nobody sent; and should the Worker be terminated in the middle of a write, nothing is to be found on the disk that
+    /// nobody knows of.
     fn tell_tape(&mut self) {
         if let Some(tape) = &self.tape {
             let steps = self.node.take_steps();

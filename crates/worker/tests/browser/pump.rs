@@ -5,11 +5,17 @@ use std::iter;
 use std::rc::Rc;
 
 use cluster::clock::{Clock, ClockSetting};
+use cluster::codec;
 use cluster::disk::RawFile;
 use cluster::host::{FromNode, Request, RequestId, ToNode};
 use cluster::node::{Node, NodeConfig, NodeOutbox};
-use raft_core::{Instant, NodeId};
+use cluster::record::{Piece, Step};
+use js_sys::Uint8Array;
+use raft_core::{Instant, NodeId, Term};
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::Closure;
 use wasm_bindgen_test::wasm_bindgen_test;
+use web_sys::{MessageChannel, MessageEvent};
 use worker::port::Ports;
 use worker::pump::{Arrival, NextTurn, Pump};
 use worker::scope;
@@ -108,6 +114,48 @@ async fn a_node_hears_what_arrives_between_two_slow_flushes() {
         pump.synced.is_some(),
         "what was flushed is told to the node after what has arrived"
     );
+}
+
+/// A Worker may be terminated while its disk works. A recorder that did not know of the write would find more on the disk at the next boot than
+/// the node was seen to write, and call it a broken promise.
+#[wasm_bindgen_test]
+async fn what_is_written_was_told_to_the_recorder_before() {
+    let mut pump = pump(&Rc::new(Cell::new(0)), 0.0);
+    pump.node.record();
+    let channel = MessageChannel::new().expect("a channel");
+    pump.tape = Some(channel.port2());
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let hear = {
+        let told = Rc::clone(&told);
+        Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+            let bytes = event.data().unchecked_into::<Uint8Array>().to_vec();
+            told.borrow_mut().push(codec::decode::<Piece>(&bytes).expect("a piece"));
+        })
+    };
+    channel.port1().set_onmessage(Some(hear.as_ref().unchecked_ref()));
+    // It stands for election, writes its vote, and is gone in the middle of the flush.
+    while pump.turn(iter::empty(), &|_| {}).is_ok() {
+        scope::sleep(10).await;
+    }
+    assert_eq!(pump.node.view().term, Term(1), "it has written that it stands");
+    while told.borrow().is_empty() {
+        scope::sleep(1).await;
+    }
+    let told = told.borrow();
+    let steps = told.iter().flat_map(|piece| match piece {
+        Piece::Steps(steps) => steps.as_slice(),
+        _ => &[],
+    });
+    let mut recorder = self::pump(&Rc::new(Cell::new(0)), 0.0).node;
+    let mut outbox = NodeOutbox::default();
+    for step in steps.cloned() {
+        match step {
+            Step::Take(at, input) => recorder.take(at, input, &mut outbox),
+            Step::Flush => recorder.flush(&mut outbox),
+        }
+    }
+    assert_eq!(recorder.view().term, Term(1), "and the recorder knows it");
+    assert!(outbox.sync.is_some(), "with the write that it is in");
 }
 
 fn pump(flushes: &Rc<Cell<u32>>, flush_ms: f64) -> Pump {
