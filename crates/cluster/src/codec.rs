@@ -103,11 +103,18 @@ pub fn message_of(bytes: &[u8]) -> Option<MessageId> {
 
 /// The bytes of a value under a version of the caller's.
 pub(crate) fn encode_as<T: Serialize + ?Sized>(version: u8, value: &T) -> Vec<u8> {
-    /// Room for a heartbeat or a small record without asking for more.
-    const USUAL_BYTES: usize = 64;
+    /// Room for an append of an entry or two without asking for more.
+    const USUAL_BYTES: usize = 128;
     let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    append_as(version, value, &mut bytes);
+    bytes
+}
+
+/// The same bytes, put behind those that are there.
+pub(crate) fn append_as<T: Serialize + ?Sized>(version: u8, value: &T, bytes: &mut Vec<u8>) {
     bytes.push(version);
-    postcard::serialize_with_flavor(value, Buffer(bytes)).expect("every sequence here knows its length")
+    let buffer = Buffer(std::mem::take(bytes));
+    *bytes = postcard::serialize_with_flavor(value, buffer).expect("every sequence here knows its length");
 }
 
 /// Where postcard puts what it writes, most of it a few bytes at a time.
@@ -127,8 +134,7 @@ impl Flavor for Buffer {
         if bytes.len() > NUMBER_BYTES_MAX {
             self.0.extend_from_slice(bytes);
         } else {
-            self.0.reserve(bytes.len());
-            bytes.iter().for_each(|byte| self.0.push(*byte));
+            self.0.extend(bytes.iter().map(|byte| *byte));
         }
         Ok(())
     }

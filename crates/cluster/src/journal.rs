@@ -88,7 +88,11 @@ impl Journal {
 
     /// Only the facts since the last time, put after those that are there.
     pub(crate) fn take_facts(&mut self, facts: &mut Vec<(Instant, Fact)>) {
-        facts.append(&mut self.news.facts);
+        if facts.is_empty() {
+            std::mem::swap(facts, &mut self.news.facts);
+        } else {
+            facts.append(&mut self.news.facts);
+        }
         self.news.log_changed_from = None;
         self.news.queues_changed = false;
         self.omitted = 0;

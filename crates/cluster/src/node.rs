@@ -16,7 +16,7 @@ mod outputs;
 use std::collections::VecDeque;
 
 use ftqueue::{Command, FtQueue, Output};
-use raft_core::{Config, HardState, Input, Instant, LogIndex, NodeId, PersistId, Raft, View};
+use raft_core::{Config, Duration, HardState, Input, Instant, LogIndex, NodeId, PersistId, Raft, View};
 use serde::{Deserialize, Serialize};
 
 use crate::Epoch;
@@ -235,6 +235,11 @@ impl Node {
     /// The core's state.
     pub fn view(&self) -> View<'_, Replica> {
         self.raft.view()
+    }
+
+    /// How long the last write took, or the oldest that is under way has taken by `now`, whichever is longer.
+    pub fn write_takes(&self, now: Instant) -> Duration {
+        self.raft.write_takes(now)
     }
 
     /// The queues as this node has applied them.

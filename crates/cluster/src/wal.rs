@@ -239,14 +239,13 @@ impl Writer {
             out.extend_from_slice(&header.bytes());
             self.written = HEADER_BYTES as u64;
         }
-        let body = codec::encode_as(WAL_VERSION, record);
+        let begins = out.len();
+        // The head tells how long the body is, so the body comes first.
+        out.extend_from_slice(&[0; RECORD_HEAD_BYTES]);
+        codec::append_as(WAL_VERSION, record, out);
+        let (head, body) = out[begins..].split_at_mut(RECORD_HEAD_BYTES);
         debug_assert!(body.len() <= RECORD_BODY_BYTES_MAX, "RECORD_ENTRIES_MAX entries fit");
-        let length = body.len() as u32;
-        out.extend_from_slice(&RECORD_MAGIC);
-        out.extend_from_slice(&length.to_le_bytes());
-        out.extend_from_slice(&self.acknowledged.to_le_bytes());
-        out.extend_from_slice(&file::record_checksum(self.written, length, self.acknowledged, &body).to_le_bytes());
-        out.extend_from_slice(&body);
+        file::fill_head(head, self.written, self.acknowledged, body);
         self.written += (RECORD_HEAD_BYTES + body.len()) as u64;
     }
 }

@@ -19,8 +19,8 @@ use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppendEntries, Config, Entry, Event, FollowReason, HardState, IgnoreReason, Input, InstallSnapshot, Instant,
-    LogIndex, MEMBERS_MAX, Machine, Message, NodeId, Outbox, Role, Snapshot, Term, Timing, TimingError, View,
+    AppendEntries, Config, Duration, Entry, Event, FollowReason, HardState, IgnoreReason, Input, InstallSnapshot,
+    Instant, LogIndex, MEMBERS_MAX, Machine, Message, NodeId, Outbox, Role, Snapshot, Term, Timing, TimingError, View,
 };
 use election::{Candidate, Timer};
 use log::Log;
@@ -260,6 +260,14 @@ impl<M: Machine> Raft<M> {
             },
             machine: &self.machine,
         }
+    }
+
+    /// How long the last write took, or the oldest that is under way has taken by `now`, whichever is longer.
+    pub fn write_takes(&self, now: Instant) -> Duration {
+        let since = self.disk.writing_since();
+        since
+            .map_or(Duration(0), |since| now.since(since))
+            .max(self.disk.last_took)
     }
 
     fn role(&self) -> Role {

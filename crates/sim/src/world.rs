@@ -63,7 +63,8 @@ pub struct World<'a> {
     /// The instant to which a fault that lasts will put everything back.
     mark: Option<Box<back::Mark>>,
     random: ChaCha8Rng,
-    outbox: NodeOutbox,
+    /// What a node asks for is put here; nothing while it is carried out.
+    outbox: Option<Box<NodeOutbox>>,
     facts: Vec<(Instant, Fact)>,
     /// What became of the frames that the last node sent, in their order.
     fates: Vec<Fate>,
@@ -196,7 +197,7 @@ impl<'a> World<'a> {
             epoch: Epoch::default(),
             mark: None,
             random,
-            outbox: NodeOutbox::default(),
+            outbox: None,
             facts: Vec::new(),
             fates: Vec::new(),
             seen: watched.then(Vec::new),

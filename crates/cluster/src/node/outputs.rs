@@ -19,14 +19,14 @@ impl Node {
         if self.core_outbox.is_empty() {
             return;
         }
-        let mut asked = std::mem::take(&mut self.core_outbox);
-        for event in asked.events.drain(..) {
+        for event in self.core_outbox.events.drain(..) {
             if let Event::BecameLeader { term, .. } = event {
                 out.leading = Some(term);
             }
             self.journal.tell(self.now, Fact::Raft(event));
         }
-        for persist in asked.persist.drain(..) {
+        let mut persists = std::mem::take(&mut self.core_outbox.persist);
+        for persist in persists.drain(..) {
             if let Some(snapshot) = &persist.snapshot {
                 self.begin_anew(snapshot, &persist, out);
                 continue;
@@ -44,15 +44,19 @@ impl Node {
             );
             self.ask_for_sync(Some(persist.id), out);
         }
-        for (to, message) in asked.messages.drain(..) {
+        self.core_outbox.persist = persists;
+        let mut messages = std::mem::take(&mut self.core_outbox.messages);
+        for (to, message) in messages.drain(..) {
             self.send(to, message, out);
         }
-        for (ticket, outcome) in asked.outcomes.drain(..) {
+        self.core_outbox.messages = messages;
+        let mut outcomes = std::mem::take(&mut self.core_outbox.outcomes);
+        for (ticket, outcome) in outcomes.drain(..) {
             if let Some((request, reply)) = self.requests.settle(ticket, outcome, self.raft.view().machine.queues()) {
                 self.reply(request, reply, out);
             }
         }
-        self.core_outbox = asked;
+        self.core_outbox.outcomes = outcomes;
     }
 
     /// Writes a snapshot, and all that is to be kept behind it, to the other file. What this outbox had for the first is not

@@ -176,6 +176,16 @@ pub(super) fn record_checksum(offset: u64, length: u32, acknowledged: u64, body:
     checksum.finalize()
 }
 
+/// Writes the head of a record whose body is this, and which stands at `offset` of its file.
+pub(super) fn fill_head(head: &mut [u8], offset: u64, acknowledged: u64, body: &[u8]) {
+    let length = body.len() as u32;
+    head[..4].copy_from_slice(&RECORD_MAGIC);
+    head[4..8].copy_from_slice(&length.to_le_bytes());
+    head[8..16].copy_from_slice(&acknowledged.to_le_bytes());
+    let checksum = record_checksum(offset, length, acknowledged, body);
+    head[16..].copy_from_slice(&checksum.to_le_bytes());
+}
+
 fn decode_record(framed: &Framed<'_>) -> Result<Record<Vec<Entry<Command>>>, Flaw> {
     if framed.acknowledged > framed.offset as u64 {
         return Err(Flaw::VouchesAhead {

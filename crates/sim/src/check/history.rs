@@ -142,8 +142,9 @@ impl History {
     pub fn answer(&mut self, call: CallId, result: Result<Answer, QueueError>, at: Instant) {
         self.order += 1;
         let order = self.order;
-        let client = self.call(call).client;
-        self.call(call).returned = Some(Returned { at, order, result });
+        let answered = self.call(call);
+        let client = answered.client;
+        answered.returned = Some(Returned { at, order, result });
         let call = CallNumber(call.0 as u64);
         self.see(at, || What::Returned { client, call, result });
     }
@@ -184,7 +185,13 @@ impl History {
 
     /// A call that has neither returned nor been settled.
     fn call(&mut self, id: CallId) -> &mut Call {
-        let place = self.calls.binary_search_by_key(&id, |call| call.id);
+        // Each id is one more than the one before, so where none is gone yet it stands as far behind the first as its id says, else before that.
+        let first = self.calls.first().map_or(0, |call| call.id.0);
+        let furthest = id.0.saturating_sub(first);
+        let place = match self.calls.get(furthest) {
+            Some(call) if call.id == id => Ok(furthest),
+            _ => self.calls.binary_search_by_key(&id, |call| call.id),
+        };
         &mut self.calls[place.expect("a call stays until it has come to its end")]
     }
 }

@@ -29,7 +29,7 @@ impl World<'_> {
         seat.boot += 1;
         let (id, boot) = (seat.id, seat.boot);
         let config = self.config(id, boot, self.epoch);
-        let mut outbox = std::mem::take(&mut self.outbox);
+        let mut outbox = self.outbox.take().unwrap_or_default();
         outbox.clear();
         let booted = Node::boot(config, self.seats[place].disk.files(), self.now, &mut outbox);
         self.trace.word(u64::from(id.0) << 8 | 2);
@@ -45,7 +45,7 @@ impl World<'_> {
                     })
                 );
                 if is_of_another_epoch && self.seats[place].carried_over.is_some() {
-                    self.outbox = outbox;
+                    self.outbox = Some(outbox);
                     self.carry_over(place);
                     return Ok(());
                 }
@@ -57,7 +57,7 @@ impl World<'_> {
                 self.checker.lost(id);
                 self.see(|| trace::What::Lost { node: id });
                 self.coverage.note(FaultKind::FlipAcknowledged);
-                self.outbox = outbox;
+                self.outbox = Some(outbox);
                 return Ok(());
             }
         };
@@ -68,7 +68,7 @@ impl World<'_> {
         let disk = &mut self.seats[place].disk;
         if disk.boot(outbox.open_disk.as_ref(), &outbox.disk).is_err() {
             // Its disk fails it at once. It starts when the fault is over.
-            self.outbox = outbox;
+            self.outbox = Some(outbox);
             return Ok(());
         }
         if let (Some(told), Some(files)) = (&mut self.told, files) {
@@ -97,7 +97,7 @@ impl World<'_> {
         self.hear_commits();
         self.seats[place].node = Some(node);
         let synced = outbox.sync.take();
-        self.outbox = outbox;
+        self.outbox = Some(outbox);
         if self.scenario.settings.clients_are_told {
             for client in 0..self.callers.len() {
                 self.callers[client].client.node_up(self.now, id);
@@ -177,7 +177,7 @@ impl World<'_> {
         let Some(node) = &mut self.seats[place].node else {
             return Ok(());
         };
-        let mut outbox = std::mem::take(&mut self.outbox);
+        let mut outbox = self.outbox.take().unwrap_or_default();
         outbox.clear();
         self.touched = Some(NodeId(place as u8 + 1));
         self.trace.word(self.now.0 << 8 | place as u64);
@@ -192,17 +192,15 @@ impl World<'_> {
         self.note_slow_disk(place);
         self.hear_commits();
         self.carry_out(place, &mut outbox)?;
-        self.outbox = outbox;
+        self.outbox = Some(outbox);
         Ok(())
     }
 
     /// Notes whether the node's last flush, or the one that is under way, outlasts the shortest election timeout.
     fn note_slow_disk(&mut self, place: usize) {
         let Some(node) = &self.seats[place].node else { return };
-        let (view, shortest) = (node.view(), self.scenario.settings.timing.election_min);
-        let under_way = view.writing_since.map_or(Duration(0), |since| self.now.since(since));
-        let took = under_way.max(view.last_write_took);
-        let (id, members) = (view.id, self.seats.len());
+        let (took, shortest) = (node.write_takes(self.now), self.scenario.settings.timing.election_min);
+        let (id, members) = (self.seats[place].id, self.seats.len());
         self.slow_disks
             .set(self.now, members, id, (took >= shortest).then_some(took));
     }
