@@ -134,7 +134,7 @@ impl Flavor for Buffer {
         if bytes.len() > NUMBER_BYTES_MAX {
             self.0.extend_from_slice(bytes);
         } else {
-            self.0.extend(bytes.iter().map(|byte| *byte));
+            self.0.extend(bytes.iter().copied());
         }
         Ok(())
     }

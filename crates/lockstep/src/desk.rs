@@ -2,6 +2,7 @@
 
 mod back;
 mod branches;
+mod coming;
 mod files;
 mod shown;
 mod timeline;
@@ -73,6 +74,8 @@ pub struct Desk {
     grabbed: Option<(NodeId, MessageId)>,
     /// Going back in time, live.
     back: back::Back,
+    /// What waits for the instant that is shown to be known.
+    coming: coming::Coming,
     out: Vec<FromLockstep>,
 }
 
@@ -107,6 +110,7 @@ impl Desk {
             took: BTreeMap::new(),
             grabbed: None,
             back: back::Back::default(),
+            coming: coming::Coming::default(),
             out: Vec::new(),
         }
     }
@@ -168,6 +172,12 @@ impl Desk {
 
     /// The page has said something.
     pub fn hear(&mut self, message: ToLockstep) {
+        if !self.waits(&message) {
+            self.hear_now(message);
+        }
+    }
+
+    fn hear_now(&mut self, message: ToLockstep) {
         match message {
             ToLockstep::Begin { .. } | ToLockstep::Attach { .. } => {}
             ToLockstep::Timeline(gesture) => self.gesture(gesture),
@@ -194,11 +204,11 @@ impl Desk {
                 self.asked.extend(asked);
             }
             ToLockstep::Clock(setting) => {
-                self.clock.set(setting);
+                self.set_clock(setting);
                 self.rate = setting.rate;
                 self.panel_stale = true;
             }
-            ToLockstep::Look(at) => self.look(at),
+            ToLockstep::Look(at) => self.look_and_answer(at),
             ToLockstep::Do(said) => {
                 if let Some(request) = Request::read(&said) {
                     self.carry_out(request);
@@ -217,10 +227,12 @@ impl Desk {
         let now = self.clock.now(wall_ms);
         self.now = now;
         self.timeline.come(now, self.rate);
+        self.come(wall_ms);
         let was_stale = std::mem::take(&mut self.stale);
         if was_stale {
             self.tell_shown();
         }
+        self.has_come();
         // While it follows now, those who do not see it are told now and then, not with each frame.
         const SPOKEN_EVERY_US: u64 = 5_000_000;
         if was_stale || now.0 >= self.spoken_at.0.saturating_add(SPOKEN_EVERY_US) {
@@ -243,7 +255,8 @@ impl Desk {
             Request::Extend => self.extend(),
             Request::GoLive { sure: false } => self.ask_go_live(),
             Request::GoLive { sure: true } => self.go_live(),
-            Request::Undo => self.undo(),
+            Request::Undo { sure: false } => self.ask_undo(),
+            Request::Undo { sure: true } => self.undo(),
             Request::Unask => {
                 self.back.question = None;
                 self.panel_stale = true;

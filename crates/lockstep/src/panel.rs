@@ -102,7 +102,10 @@ pub(crate) enum Request {
         sure: bool,
     },
     /// Take the last step back.
-    Undo,
+    Undo {
+        /// Whether it was said what that takes back.
+        sure: bool,
+    },
     /// Do not do what was asked for.
     Unask,
     /// Open the page on a cluster; on its own, without a name.
@@ -148,7 +151,7 @@ impl Request {
             "compare" => Request::Compare(run()),
             "extend" => Request::Extend,
             "go-live" => Request::GoLive { sure: rest == "now" },
-            "undo" => Request::Undo,
+            "undo" => Request::Undo { sure: rest == "now" },
             "unask" => Request::Unask,
             "cluster" => Request::Cluster(rest.to_owned()),
             "drop-cluster" | "delete-cluster" => Request::DeleteCluster {
@@ -293,10 +296,10 @@ impl Panel<'_> {
             html.raw("<div class=\"instant question\" role=\"alert\"><span>");
             html.text(text);
             html.raw("</span>");
-            let label = if yes.starts_with("delete") {
-                "Delete"
-            } else {
-                "Go on live"
+            let label = match yes.split_once(' ') {
+                Some(("undo", _)) => "Undo",
+                Some(("delete-cluster", _)) => "Delete",
+                _ => "Go on live",
             };
             html.button(yes, label, "");
             html.button("unask", "Cancel", "Leave everything as it is");

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use netem::LinkSettings;
 use picture::Record;
 use raft_core::{Duration, Instant, MEMBERS_MAX, NodeId};
-use sim::Scenario;
 use sim::chronicle::Chronicle;
 use sim::future::Future;
+use sim::{Outcome, Scenario};
 use trace::lockstep::RunId;
 use trace::tape::{Piece, TAPE_BYTES_MAX, Told};
 use trace::{Act, Asked, Happening, What};
@@ -41,13 +41,43 @@ pub(crate) struct Run {
     /// What nodes did not tell: what clients did, and faults. For those who export the run.
     pub(crate) margin: Vec<Happening>,
     pub(crate) notes: BTreeMap<Instant, String>,
-    /// Whether its promises were judged where it was made: then they are not judged again.
-    pub(crate) judged_elsewhere: Vec<(Instant, String)>,
-    pub(crate) is_judged_elsewhere: bool,
+    /// What was judged where it takes place, if it is judged there: then it is not judged again.
+    pub(crate) judged_elsewhere: Option<JudgedElsewhere>,
     /// What it was made from, if `ftq` made it.
     pub(crate) scenario: Option<Scenario>,
     faults: BTreeMap<String, usize>,
     faults_begun: usize,
+}
+
+/// What the world in which a run takes place says of its promises.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct JudgedElsewhere {
+    /// The promises that were broken: when, and how.
+    pub(crate) violations: Vec<(Instant, String)>,
+    /// Why not all of it was judged, if it was not.
+    pub(crate) unjudged: Option<String>,
+    /// How many calls of clients were answered in some order of plain queues, and up to when.
+    pub(crate) calls: u64,
+    pub(crate) upto: Instant,
+    /// Why these were not judged, if they were not.
+    pub(crate) calls_unjudged: Option<String>,
+}
+
+impl From<Outcome> for JudgedElsewhere {
+    fn from(outcome: Outcome) -> JudgedElsewhere {
+        let violations = outcome.violation.iter().map(|it| (it.at, it.to_string()));
+        let was_cut_short = outcome.violation.is_none() && outcome.converged.is_none();
+        let is_judged = outcome.linearizable == Some(true);
+        JudgedElsewhere {
+            violations: violations.collect(),
+            unjudged: was_cut_short.then(|| {
+                "only its beginning is carried out here, and a run is judged at its end: `ftq replay` judges all of it".to_owned()
+            }),
+            calls: if is_judged { outcome.answered } else { 0 },
+            upto: Instant(outcome.virtual_time.0),
+            calls_unjudged: outcome.unjudged,
+        }
+    }
 }
 
 /// What makes a branch.
@@ -76,8 +106,7 @@ impl Run {
             branch: None,
             margin: Vec::new(),
             notes: BTreeMap::new(),
-            judged_elsewhere: Vec::new(),
-            is_judged_elsewhere: false,
+            judged_elsewhere: None,
             scenario: None,
             faults: BTreeMap::new(),
             faults_begun: 0,
@@ -111,7 +140,10 @@ impl Run {
     pub(crate) fn open(&mut self) {
         if !self.chronicle.has_opened() {
             // Nodes of a branch go on: they do not start. And of a world, the world tells what happens.
-            let (record, is_told) = (&mut self.record, self.branch.is_none() && !self.is_judged_elsewhere);
+            let (record, is_told) = (
+                &mut self.record,
+                self.branch.is_none() && self.judged_elsewhere.is_none(),
+            );
             self.chronicle.open(&mut |happening| {
                 if is_told {
                     record.happen(&happening);
@@ -125,10 +157,10 @@ impl Run {
         let mut record = Record::new(members.to_vec());
         record.limit(SCENARIO_EVENTS_MAX);
         let mut run = Run::opened(members, id, name);
-        run.is_judged_elsewhere = true;
+        run.judged_elsewhere = Some(JudgedElsewhere::default());
         run.chronicle.is_judged_elsewhere();
         run.chronicle.tape.limit(SCENARIO_BYTES_MAX);
-        let violation = sim::tell(
+        let outcome = sim::tell(
             &scenario,
             EVENTS_MAX,
             |happening| record.happen(&happening),
@@ -137,7 +169,7 @@ impl Run {
                 while run.work(1 << 16) {}
             },
         );
-        run.judged_elsewhere = violation.iter().map(|it| (it.at, it.to_string())).collect();
+        run.judged_elsewhere = Some(outcome.into());
         run.scenario = Some(scenario);
         // What became of messages, the world has decided; its nodes take their links for perfect.
         run.record = record;
@@ -173,7 +205,7 @@ impl Run {
     /// Carries out what has been told, up to so many steps. Says whether there is more.
     pub(crate) fn work(&mut self, steps_max: usize) -> bool {
         let record = &mut self.record;
-        let is_judged_elsewhere = self.is_judged_elsewhere;
+        let is_judged_elsewhere = self.judged_elsewhere.is_some();
         for _ in 0..steps_max {
             let more = self.chronicle.turn(&mut |happening| {
                 // Of a world, the world tells what happens, and has judged it.
@@ -233,8 +265,8 @@ impl Run {
     /// clients asked; of a scenario, it was judged when the run was made.
     pub(crate) fn lacks_calls(&self) -> Option<String> {
         let is_opened = self.id != trace::lockstep::LIVE && self.branch.is_none();
-        let why = "a file does not say what clients asked and were answered";
-        (is_opened && !self.is_judged_elsewhere).then(|| why.to_owned())
+        let why = "neither files nor links say what clients asked and were answered";
+        (is_opened && self.judged_elsewhere.is_none()).then(|| why.to_owned())
     }
 
     /// A fault of this name begins, in these words, or is over.
@@ -287,7 +319,9 @@ impl Run {
 
     /// The last.
     pub(crate) fn end(&self) -> Instant {
-        let reached = self.chronicle.tape.reached();
+        // A promise may be broken while no node does anything.
+        let broken = self.judged_elsewhere.iter().flat_map(|judged| &judged.violations);
+        let reached = broken.fold(self.chronicle.tape.reached(), |end, (at, _)| end.max(*at));
         self.branch.as_ref().map_or(reached, |branch| branch.future.now())
     }
 
@@ -313,10 +347,14 @@ impl Run {
         while again.turn(&mut see) {}
         let inside = |happening: &&Happening| (from..=until).contains(&happening.at);
         all.extend(self.margin.iter().filter(inside).cloned());
-        let judged = self.judged_elsewhere.iter().map(|(at, text)| Happening {
-            at: *at,
-            what: What::Violated { text: text.clone() },
-        });
+        let judged = self
+            .judged_elsewhere
+            .iter()
+            .flat_map(|judged| &judged.violations)
+            .map(|(at, text)| Happening {
+                at: *at,
+                what: What::Violated { text: text.clone() },
+            });
         all.extend(judged);
         all.sort_by_key(|happening| happening.at);
         all

@@ -65,7 +65,7 @@ fn made(desk: &mut Desk, what: &str) -> String {
     desk.hear(ToLockstep::Do(format!("make {what}")));
     desk.frame(1.0);
     let bytes = desk.take_out().into_iter().find_map(|message| match message {
-        FromLockstep::Made { bytes, .. } => Some(bytes),
+        FromLockstep::Made { mime, bytes, .. } if !mime.is_empty() => Some(bytes),
         _ => None,
     });
     String::from_utf8(bytes.unwrap_or_else(|| panic!("{what} is not made"))).unwrap()

@@ -6,13 +6,13 @@ use cluster::node::Node;
 use cluster::record::{Durability, Origin, Piece};
 use cluster::standing::Standing;
 use cluster::wal::{self, Identity};
-use ftqueue::{Answer, Operation, Write};
+use ftqueue::{Answer, Command, Operation, Sequence, SessionId, Write};
 use lockstep::{Desk, Order};
-use raft_core::{Instant, LogIndex, NodeId};
+use raft_core::{Instant, LogIndex, NodeId, Payload};
 use sim::{Scenario, Wanted, World, file};
 use trace::Asked;
 use trace::lockstep::{FromLockstep, Resumed, ToLockstep};
-use trace::tape::Told;
+use trace::tape::{TAPE_BYTES_MAX, Tape, Told};
 
 const HOME: &str = "ftqueue/cluster-0-n3";
 
@@ -77,6 +77,9 @@ fn frame(desk: &mut Desk) -> Vec<FromLockstep> {
 fn look(desk: &mut Desk, us: u64) {
     desk.hear(ToLockstep::Look(Some(Instant(us))));
     frame(desk);
+    // Nothing more comes of what the Workers did.
+    desk.frame(5_000.0);
+    desk.take_out();
 }
 
 /// Asks to go on from an instant, and gives what is ordered to be written.
@@ -306,11 +309,29 @@ fn a_strangers_run_begins_a_cluster_beside() {
     );
 }
 
+/// The name of the last write that a log held at an instant.
+fn written_last(told: &[Told], at: Instant) -> (SessionId, Sequence) {
+    let mut tape = Tape::new(&members(), TAPE_BYTES_MAX);
+    for Told { node, boot, piece } in told.iter().cloned() {
+        tape.take(node, boot, piece).unwrap();
+    }
+    tape.open(&mut Vec::new());
+    while tape.turn(&mut Vec::new()).is_some() {}
+    let nodes = tape.moment(at).nodes;
+    let node = nodes.iter().find_map(|(_, node)| node.as_ref()).unwrap();
+    let commands = node.view().log.iter().rev().map(|entry| &entry.payload);
+    let writes = commands.filter_map(|payload| match payload {
+        Payload::Command(Command::Write { session, sequence, .. }) => Some((*session, *sequence)),
+        _ => None,
+    });
+    writes.into_iter().next().unwrap()
+}
+
 /// It is said what is lost, before it is; and an undo brings the epoch before back.
 #[test]
 fn it_is_said_what_is_taken_back_and_can_be_undone() {
     let (told, _) = six_seconds();
-    let mut desk = recorder(told, |_| true);
+    let mut desk = recorder(told.clone(), |_| true);
     let push = Operation::Write(Write::Push {
         qid: ftqueue::QueueId(1),
         item: 1,
@@ -326,6 +347,18 @@ fn it_is_said_what_is_taken_back_and_can_be_undone() {
     let said = says(&mut desk, "go-live");
     let text = format!("{said:?}");
     assert!(text.contains("2 operations acknowledged since"), "{text}");
+    // What stood in a log at that instant stays, though it was acknowledged later.
+    says(&mut desk, "unask");
+    let (session, sequence) = written_last(&told, Instant(4_000_000));
+    let at = Instant(4_010_000);
+    desk.hear(ToLockstep::Asked(vec![
+        (at, 1, Asked::Invoked(push)),
+        (at, 1, Asked::Sent(session, sequence)),
+        (at, 1, Asked::Returned(Ok(Answer::Pushed))),
+    ]));
+    let said = says(&mut desk, "go-live");
+    let text = format!("{said:?}");
+    assert!(text.contains("2 operations acknowledged since"), "{text}");
     says(&mut desk, "unask");
     assert!(desk.take_orders().is_empty());
     prepares(&mut desk, 4_000_000);
@@ -334,7 +367,25 @@ fn it_is_said_what_is_taken_back_and_can_be_undone() {
     desk.committed(Ok(()));
     desk.take_orders();
     desk.take_out();
-    says(&mut desk, "undo");
+    // Its time begins there; the recorder is not behind.
+    let setting = ClockSetting {
+        virtual_now: Instant(4_000_000),
+        ..ClockSetting::starting_at(1.0)
+    };
+    desk.hear(ToLockstep::Clock(setting));
+    desk.judge();
+    let said = format!("{:?}", frame(&mut desk));
+    assert!(said.contains("safe") && !said.contains("checked up to"), "{said}");
+    // An undo says, too, what is lost.
+    let at = Instant(4_100_000);
+    desk.hear(ToLockstep::Asked(vec![
+        (at, 0, Asked::Invoked(push)),
+        (at, 0, Asked::Returned(Ok(Answer::Pushed))),
+    ]));
+    let text = format!("{:?}", says(&mut desk, "undo"));
+    assert!(text.contains("1 operation acknowledged since is taken back"), "{text}");
+    assert!(text.contains("undo now"), "{text}");
+    says(&mut desk, "undo now");
     stopped(&mut desk);
     let orders = desk.take_orders();
     let [Order::Commit { to, .. }] = orders[..] else {

@@ -249,7 +249,7 @@ pub fn tell(
     events_max: u64,
     see: impl FnMut(Happening),
     mut keep: impl FnMut(Vec<Told>),
-) -> Option<Violation> {
+) -> Outcome {
     let mut world = begun(World::watched(scenario));
     world.tell_all();
     let outcome = carry_out_in(
@@ -261,5 +261,5 @@ pub fn tell(
         see,
     );
     keep(world.take_told());
-    outcome.violation
+    outcome
 }

@@ -82,7 +82,8 @@ impl Desk {
         let id = RunId(self.next_run);
         let run = Run::of_scenario(&members, id, cut(name), scenario);
         self.next_run += 1;
-        let failed = run.judged_elsewhere.first().map(|(at, _)| *at);
+        let broken = run.judged_elsewhere.as_ref().map(|judged| judged.violations.as_slice());
+        let failed = broken.unwrap_or_default().first().map(|(at, _)| *at);
         self.runs.insert(id, run);
         (self.shown, self.at) = (id, Some(failed.unwrap_or(Instant(0))));
         self.stale = true;

@@ -27,14 +27,8 @@ impl Desk {
         let verdict = self.verdict(now);
         let on_the_way = self.on_the_way();
         let changed = self.changed();
-        let at = self
-            .at
-            .or((self.shown != LIVE).then_some(Instant::NEVER))
-            .and_then(|at| {
-                let run = self.runs.get(&self.shown)?;
-                let at = at.min(run.end());
-                Some((at, run.notes.get(&at).cloned().unwrap_or_default()))
-            });
+        // The very instant of which the page was told.
+        let at = self.told_shown.as_ref().map(|shown| (shown.at, shown.note.clone()));
         let question = self.back.question.as_ref();
         let panel = Panel {
             clusters: Clusters {
@@ -104,15 +98,28 @@ impl Desk {
         let Some(run) = self.runs.get(&self.shown) else {
             return Verdict::default();
         };
+        if let Some(judged) = &run.judged_elsewhere {
+            let nodes = run
+                .chronicle
+                .tape
+                .members()
+                .filter_map(|id| run.chronicle.tape.node(id));
+            return Verdict {
+                unjudged: judged.unjudged.clone(),
+                violations: judged.violations.clone(),
+                judged: judged.calls,
+                upto: judged.upto,
+                calls_unjudged: judged.calls_unjudged.clone(),
+                committed: nodes.map(|node| node.view().commit_index.0).max().unwrap_or_default(),
+                behind_us: 0,
+            };
+        }
         let judgement = run.chronicle.judgement();
-        let mut violations: Vec<(Instant, String)> = judgement
+        let violations: Vec<(Instant, String)> = judgement
             .violations
             .iter()
             .map(|violation| (violation.at, violation.to_string()))
             .collect();
-        if run.is_judged_elsewhere {
-            violations = run.judged_elsewhere.clone();
-        }
         Verdict {
             unjudged: judgement.unjudged,
             calls_unjudged: judgement.calls_unjudged.or_else(|| run.lacks_calls()),
@@ -120,7 +127,8 @@ impl Desk {
             violations,
             judged: judgement.judged,
             committed: judgement.committed.0,
-            behind_us: if run.id == LIVE {
+            // Before anything was told of a live run, there is nothing to be behind.
+            behind_us: if run.id == LIVE && run.chronicle.has_opened() {
                 now.since(run.chronicle.tape.reached()).0
             } else {
                 0

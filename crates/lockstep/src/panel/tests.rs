@@ -48,13 +48,13 @@ fn where_no_call_was_answered_nothing_is_said_of_calls() {
     assert!(text.contains("✓ safe · no call has been answered yet"), "{text}");
     let of_a_file = Verdict {
         judged: 0,
-        calls_unjudged: Some("a file does not say what clients asked and were answered".to_owned()),
+        calls_unjudged: Some("neither files nor links say what clients asked and were answered".to_owned()),
         ..green()
     };
     let text = said(&of_a_file);
     assert!(text.contains("✓ safe"), "{text}");
     assert!(
-        text.contains("calls not judged: a file does not say what clients asked"),
+        text.contains("calls not judged: neither files nor links say what clients asked"),
         "{text}"
     );
     assert!(!text.contains("linearizable"), "{text}");

@@ -234,11 +234,13 @@ fn restart(number: JsValue) -> Promise {
     }
 }
 
-/// Shows an instant, in virtual milliseconds; the present, without one.
+/// Shows an instant, in virtual milliseconds; the present, without one. Done when it is shown.
 fn look(at_ms: JsValue) -> Promise {
     let at = at_ms.as_f64().map(|ms| Instant((ms * 1000.0).max(0.0).round() as u64));
-    app().tell_recorder(&ToLockstep::Look(at));
-    Promise::resolve(&JsValue::UNDEFINED)
+    let app = app();
+    app.start_recorder();
+    app.tell_recorder(&ToLockstep::Look(at));
+    timepanel::answer("look")
 }
 
 /// What a node is by its own word, and what the recorder makes again of the same instant: fingerprints of the whole state, which are to be

@@ -97,6 +97,11 @@ impl App {
         recorder.worker = Some(worker);
     }
 
+    /// Whether there is a host that may answer.
+    pub(super) fn has_recorder(&self) -> bool {
+        self.recorder.borrow().worker.is_some()
+    }
+
     /// Tells the host something.
     pub(super) fn tell_recorder(&self, message: &ToLockstep) {
         self.recorder.borrow_mut().tell(message, None);
@@ -207,6 +212,7 @@ impl App {
         // If it was a link that ended it, a reload is not to meet it again.
         let _ = wall::window().location().set_hash("");
         self.show(None);
+        timepanel::answers_no_more();
         self.stay_or_go();
         self.notify("The recorder has stopped. The cluster runs on; reload the page to record it again.".to_owned());
     }

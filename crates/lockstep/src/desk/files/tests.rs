@@ -59,7 +59,7 @@ fn made(desk: &mut Desk, what: &str) -> Vec<u8> {
     desk.hear(ToLockstep::Do(format!("make {what}")));
     let said = desk.take_out();
     let bytes = said.iter().find_map(|message| match message {
-        FromLockstep::Made { bytes, .. } => Some(bytes.clone()),
+        FromLockstep::Made { mime, bytes, .. } if !mime.is_empty() => Some(bytes.clone()),
         _ => None,
     });
     bytes.unwrap_or_else(|| panic!("{what} is not made: {said:?}"))

@@ -1,0 +1,109 @@
+//! An instant that is looked at before the recorder has come there: the Workers' last words are on their way. What there is is shown, and shown
+//! again as it comes; what a person asks for at that instant waits until it is known.
+
+use raft_core::Instant;
+use trace::lockstep::{LIVE, ToLockstep};
+
+use super::Desk;
+use crate::panel::Request;
+
+/// How long the recorder may stand still before what there is stands for the instant, in wall milliseconds: time may stand, or a node may be silent.
+const PATIENCE_MS: f64 = 1_500.0;
+
+/// What waits for the recorder to come to the instant that is shown.
+#[derive(Debug, Default)]
+pub(super) struct Coming {
+    /// How far it had come when it was looked at last, and since when it is no further, in wall milliseconds.
+    stands: Option<(Instant, f64)>,
+    /// The instant for which it is not waited any longer.
+    given_up: Option<Instant>,
+    /// What was asked for meanwhile, in order.
+    asked: Vec<ToLockstep>,
+    /// How many looks are to be answered once they are shown.
+    looks: u32,
+}
+
+impl Desk {
+    /// Whether more may come of the instant that is shown.
+    fn is_coming(&self) -> bool {
+        let Some(at) = self.at.filter(|at| self.coming.given_up != Some(*at)) else {
+            return false;
+        };
+        let live = self.runs.get(&LIVE).filter(|live| self.shown == live.id);
+        live.is_some_and(|live| live.chronicle.tape.covered() < at)
+    }
+
+    /// Shows an instant, as the page asked, and answers once that is done.
+    pub(super) fn look_and_answer(&mut self, at: Option<Instant>) {
+        // What was asked for was meant for the instant before.
+        self.carry_out_what_waited();
+        self.look(at);
+        self.coming.looks += 1;
+    }
+
+    /// Whether the message is about the instant that is shown, and is to wait for it: then it is kept until then.
+    pub(super) fn waits(&mut self, message: &ToLockstep) -> bool {
+        let is_about_it = match message {
+            ToLockstep::Act(_) => true,
+            ToLockstep::Do(said) => match Request::read(said) {
+                Some(request) => matches!(
+                    request,
+                    Request::Make(_)
+                        | Request::GoLive { .. }
+                        | Request::Note(_)
+                        | Request::Grab(..)
+                        | Request::Operate(_)
+                        | Request::Fire(_)
+                ),
+                None => said == "past",
+            },
+            _ => false,
+        };
+        let waits = is_about_it && self.is_coming();
+        if waits {
+            self.coming.asked.push(message.clone());
+        }
+        waits
+    }
+
+    /// Before a frame: what is shown is shown again, if more of it may have come.
+    pub(super) fn come(&mut self, wall_ms: f64) {
+        if !self.is_coming() {
+            self.stale |= self.coming.stands.take().is_some();
+            return;
+        }
+        let covered = self.runs.get(&LIVE).map(|live| live.chronicle.tape.covered());
+        let covered = covered.unwrap_or_default();
+        match self.coming.stands {
+            Some((before, since_ms)) if before == covered => {
+                if wall_ms - since_ms >= PATIENCE_MS {
+                    self.at = self.place().map(|(_, at)| at);
+                    self.coming.given_up = self.at;
+                    self.coming.stands = None;
+                    self.stale = true;
+                }
+            }
+            _ => {
+                self.coming.stands = Some((covered, wall_ms));
+                self.stale = true;
+            }
+        }
+    }
+
+    /// After it was told what is shown: if that is known to its end, does what waited for it.
+    pub(super) fn has_come(&mut self) {
+        if self.is_coming() {
+            return;
+        }
+        self.carry_out_what_waited();
+        for _ in 0..std::mem::take(&mut self.coming.looks) {
+            self.answer("look", b"null".to_vec());
+        }
+    }
+
+    fn carry_out_what_waited(&mut self) {
+        for message in std::mem::take(&mut self.coming.asked) {
+            self.hear_now(message);
+        }
+    }
+}
