@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use thirtyfour::{CapabilitiesHelper, ChromiumLikeCapabilities, DesiredCapabilities, WebDriver};
 
+use crate::site::UNTRUSTED_HOST;
+
 /// How long a script in the page may take: a cluster without a majority keeps an operation waiting.
 const SCRIPT_SECONDS_MAX: u64 = 90;
 
@@ -44,12 +46,14 @@ impl Driver {
 
     pub(crate) async fn browser(&self) -> WebDriver {
         let mut capabilities = DesiredCapabilities::chrome();
+        let untrusted = format!("--host-resolver-rules=MAP {UNTRUSTED_HOST} 127.0.0.1");
         for argument in [
             "--headless=new",
             // Chromium refuses its sandbox to root, and root is who runs it in a container.
             "--no-sandbox",
             "--disable-dev-shm-usage",
             "--window-size=1440,900",
+            &untrusted,
         ] {
             capabilities.add_arg(argument).expect("arguments are text");
         }

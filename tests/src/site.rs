@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 
 use xtask::server::{Server, serve_under};
 
+/// A name for this machine that browsers trust no more than any other on the network. They are told of it when they start.
+pub(crate) const UNTRUSTED_HOST: &str = "ftqueue.test";
+
 /// The built site, at some path of a server of its own.
 #[derive(Debug)]
 pub struct Site {
     folder: PathBuf,
+    host: &'static str,
     path: &'static str,
     server: std::cell::RefCell<Option<Server>>,
     port: std::cell::Cell<u16>,
@@ -24,6 +28,13 @@ impl Site {
     /// The site as it was built, under a path.
     pub fn under(path: &'static str) -> Site {
         Site::serve(built_folder(), path, false)
+    }
+
+    /// The site as it was built, as another machine would serve it without https: no secure context.
+    pub fn over_plain_http() -> Site {
+        let mut site = Site::built();
+        site.host = UNTRUSTED_HOST;
+        site
     }
 
     /// A copy with JavaScript that every node's Worker runs before its own.
@@ -47,7 +58,7 @@ impl Site {
 
     /// Where the page is.
     pub fn address(&self) -> String {
-        format!("http://127.0.0.1:{}{}", self.port.get(), self.path)
+        format!("http://{}:{}{}", self.host, self.port.get(), self.path)
     }
 
     /// Ends the server, as if the network were gone.
@@ -59,6 +70,7 @@ impl Site {
         let (port, server) = serve_under(&folder, path).expect("a port is free");
         Site {
             folder,
+            host: "127.0.0.1",
             path,
             server: Some(server).into(),
             port: port.into(),

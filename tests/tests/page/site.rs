@@ -117,7 +117,7 @@ fn without_private_files_the_logs_are_in_memory_and_the_page_says_so() {
     drive_site(&Site::with_worker_script("memory", script), "?nodes=3", |page| {
         page.leader_within(5.0);
         assert_eq!(page.status().storage, "memory");
-        let badge = page.text(".storage");
+        let badge = page.text(".storage:not([hidden])");
         assert!(badge.contains("memory"), "{badge:?}");
         let qid = page.value_of("create_queue 7");
         page.value_of(&format!("push {qid} 1"));

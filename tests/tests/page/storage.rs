@@ -1,6 +1,8 @@
 //! What was acknowledged is kept, whatever crashes.
 
-use tests::{Page, drive, eventually};
+use tests::{Page, Site, drive, drive_site, eventually};
+
+use crate::time::is_judged_safe;
 
 #[test]
 fn two_crashes_lose_nothing() {
@@ -184,5 +186,46 @@ fn a_damaged_log_is_refused_with_the_place_and_can_be_wiped() {
             (status.node(follower).commit_index == status.commit_index).then_some(())
         });
         assert_eq!(page.pop_all(qid), (0..=20).collect::<Vec<_>>());
+    });
+}
+
+/// Browsers keep no files for a page that came over plain http: a node that crashes forgets everything, and the others have it still.
+#[test]
+fn over_plain_http_logs_are_in_memory_and_one_crash_loses_nothing() {
+    drive_site(&Site::over_plain_http(), "?nodes=3", |page| {
+        assert_eq!(page.eval("return window.isSecureContext"), false);
+        assert_eq!(page.eval("return navigator.storage?.getDirectory === undefined"), true);
+        let first = page.leader_within(5.0);
+        assert_eq!(page.status().storage, "memory");
+        let badge = page.text(".storage:not([hidden])");
+        assert!(badge.contains("in memory"), "{badge:?}");
+        let why = page.eval("return document.querySelector('.storage').title");
+        assert!(why.as_str().unwrap().contains("plain http"), "{why}");
+
+        let qid = page.value_of("create_queue 7");
+        let push = |items: std::ops::Range<i64>| {
+            for item in items {
+                page.value_of(&format!("push {qid} {item}"));
+            }
+        };
+        push(0..20);
+        page.crash(first);
+        let second = page.other_leader_within(5.0, first);
+        // With these, both nodes that are left have everything.
+        push(20..30);
+        page.restart(first);
+        eventually(10.0, "what it had forgotten is there again", || {
+            let status = page.status();
+            let (back, leader) = (status.node(first), status.node(second));
+            (back.commit_index == leader.commit_index && back.queues == leader.queues).then_some(())
+        });
+        is_judged_safe(page);
+        // And it counts: without the one that had it all along, it is half of the majority.
+        page.crash(second);
+        page.other_leader_within(10.0, second);
+        push(30..40);
+        assert_eq!(page.value_of("get_qid 7"), qid);
+        assert_eq!(page.pop_all(qid), (0..40).collect::<Vec<_>>());
+        is_judged_safe(page);
     });
 }
