@@ -229,3 +229,108 @@ fn over_plain_http_logs_are_in_memory_and_one_crash_loses_nothing() {
         is_judged_safe(page);
     });
 }
+
+/// Nobody knows what a disk holds whose flush has failed. The node stops before it promises anything, and the others go on without it; a
+/// restart reads what is there, and it takes part again.
+#[test]
+fn a_flush_that_fails_stops_one_node_until_it_is_restarted() {
+    let script = "const flush = FileSystemSyncAccessHandle.prototype.flush;
+        let fails = false;
+        const tests = new BroadcastChannel('tests');
+        tests.onmessage = ({ data }) => {
+          if (data !== self.name) return;
+          fails = true;
+          tests.postMessage('understood');
+        };
+        FileSystemSyncAccessHandle.prototype.flush = function () {
+          if (fails) {
+            fails = false;
+            throw new DOMException('refused by a test', 'InvalidStateError');
+          }
+          return flush.call(this);
+        };";
+    drive_site(&Site::with_worker_script("flushless", script), "?nodes=3", |page| {
+        let first = page.leader_within(5.0);
+        let qid = page.value_of("create_queue 7");
+        let mut pushed = 0;
+        let mut push = |count: i64| {
+            for _ in 0..count {
+                page.value_of(&format!("push {qid} {pushed}"));
+                pushed += 1;
+            }
+            pushed
+        };
+        push(10);
+        // Whose next flush fails, once it has understood; and what is seen of it then.
+        let next_flush_fails = |id: u8| {
+            page.eval(&format!(
+                "const tests = new BroadcastChannel('tests');
+                 const understood = new Promise((resolve) => (tests.onmessage = resolve));
+                 tests.postMessage('Node {id}');
+                 await understood;
+                 tests.close();"
+            ));
+        };
+        let stopped = |id: u8| {
+            let why = eventually(5.0, "the node stops", || {
+                let status = page.status();
+                let node = status.node(id);
+                (node.role == "crashed").then(|| node.error.clone().unwrap_or_default())
+            });
+            assert!(
+                why.contains("disk failed") && why.contains("refused by a test"),
+                "why: {why}"
+            );
+            let notice = page.text(".notices");
+            assert!(
+                notice.contains(&format!("Node {id} failed: {why}")),
+                "who, and why: {notice}"
+            );
+            assert!(notice.contains("start it again"), "what helps: {notice}");
+            let status = page.status();
+            let others = status.nodes.iter().filter(|node| node.id != id);
+            for other in others {
+                assert!(other.role != "crashed" && other.error.is_none(), "{other:?}");
+            }
+        };
+        let takes_part_again = |id: u8| {
+            eventually(10.0, "it has what the others have", || {
+                let status = page.status();
+                let node = status.node(id);
+                let same = |other: &tests::Node| other.commit_index == node.commit_index && other.queues == node.queues;
+                let is_well = node.role != "crashed" && node.error.is_none();
+                (is_well && status.nodes.iter().all(same)).then_some(())
+            });
+        };
+
+        let follower = page.status().nodes.iter().find(|node| node.id != first).unwrap().id;
+        next_flush_fails(follower);
+        push(1);
+        stopped(follower);
+        push(5);
+        page.choose(follower, "Restart");
+        takes_part_again(follower);
+
+        // A leader, in the middle of a push. Without the node that has just come back there is no majority.
+        let leader = page.leader_within(5.0);
+        next_flush_fails(leader);
+        push(1);
+        stopped(leader);
+        page.other_leader_within(5.0, leader);
+        push(5);
+        page.restart(leader);
+        takes_part_again(leader);
+
+        // What was acknowledged is on both: they are all that is left.
+        page.crash((1..=3).find(|id| ![follower, leader].contains(id)).unwrap());
+        page.leader_within(10.0);
+        let pushed = push(5);
+        assert_eq!(page.value_of("get_qid 7"), qid);
+        assert_eq!(
+            page.pop_all(qid),
+            (0..pushed).collect::<Vec<_>>(),
+            "every one, in order, once"
+        );
+        is_judged_safe(page);
+    });
+}
