@@ -274,6 +274,63 @@ fn disks_that_are_too_slow_for_the_timers_are_told_of_in_a_notice() {
     );
 }
 
+/// At ten times the speed the shortest timers run out again and again while a disk works. The nodes hear the page all the same: back in
+/// real time they run as slowly as it does, go on reporting, and elect a leader as soon as the links let them.
+#[test]
+fn the_shortest_timers_at_the_highest_speed_leave_every_node_able_to_hear() {
+    /// How fast time is seen to run, in virtual seconds a second. A node that ran faster would carry the page along: a clock never stays behind
+    /// what it is told.
+    fn rate(page: &Page) -> f64 {
+        let rate = page.eval(
+            "const look = async () => [(await ftqueue.status()).now_ms, performance.now()];
+             const [from, began] = await look();
+             for (;;) {
+               await new Promise((resolve) => requestAnimationFrame(resolve));
+               const [to, ended] = await look();
+               if (ended - began > 1000) return (to - from) / (ended - began);
+             }",
+        );
+        rate.as_f64().unwrap()
+    }
+    drive("?speed=10&election_min=10&election_max=12&heartbeat=1", |page| {
+        let report = |seconds_max: f64, page: &Page| {
+            let before = page.status();
+            eventually(seconds_max, "every node reports another term", || {
+                let status = page.status();
+                let is_later = |node: &tests::Node| node.term > before.node(node.id).term;
+                status.nodes.iter().all(is_later).then_some(())
+            });
+        };
+        report(20.0, page);
+        let fast = rate(page);
+        assert!(fast > 3.0, "{fast:.2} times real time");
+        let header = page.text("header");
+        assert!(
+            header.contains("timers too short"),
+            "a round trip outlives them: {header}"
+        );
+
+        page.click(".speed-value");
+        assert_eq!(page.status().rate, 1.0);
+        eventually(20.0, "every node has heard of it", || (rate(page) < 1.5).then_some(()));
+        for _ in 0..3 {
+            report(5.0, page);
+            let real = rate(page);
+            assert!((0.5..1.5).contains(&real), "{real:.2} times real time");
+        }
+
+        page.click_text("button", "Settings");
+        set(page, "Delay", 0);
+        set(page, "Jitter", 0);
+        page.leader_within(20.0);
+        let qid = page.value_of("create_queue 7");
+        page.value_of(&format!("push {qid} 42"));
+        assert_eq!(page.value_of(&format!("pop {qid}")), 42);
+        let status = page.status();
+        assert!(status.nodes.iter().all(|node| node.error.is_none()), "{status:?}");
+    });
+}
+
 #[test]
 fn another_number_of_nodes_is_another_cluster() {
     drive("?nodes=3", |page| {
