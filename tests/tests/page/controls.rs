@@ -322,6 +322,11 @@ fn the_shortest_timers_at_the_highest_speed_leave_every_node_able_to_hear() {
 
         page.click(".speed-value");
         assert_eq!(page.status().rate, 1.0);
+        throughout(1.0, || {
+            let notices = page.text(".notices");
+            let told = notices.matches("Disks are too slow").count();
+            assert_eq!(told, 1, "nobody is told again that slower time helps: {notices}");
+        });
         eventually(20.0, "every node has heard of it", || (rate(page) < 1.5).then_some(()));
         for _ in 0..3 {
             report(5.0, page);

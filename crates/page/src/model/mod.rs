@@ -21,7 +21,9 @@ pub struct Model {
     /// Messages on their way.
     pub flights: Flights,
     /// Which nodes' flushes outlast the timers.
-    pub slow_disks: SlowDisks,
+    slow_disks: SlowDisks,
+    /// Reports from before this instant say nothing of disks.
+    slow_from: Instant,
 }
 
 /// One node as it last reported itself.
@@ -71,6 +73,7 @@ impl Model {
             nodes: members.into_iter().map(Node::new).collect(),
             flights: Flights::default(),
             slow_disks: SlowDisks::default(),
+            slow_from: Instant(0),
         }
     }
 
@@ -167,9 +170,16 @@ impl Model {
             self.flights.record(at, &fact, |node| up.contains(&node));
         }
         node.status = Some(report.status);
-        if let Some(took) = flushed {
+        if let Some(took) = flushed.filter(|_| report.now >= self.slow_from) {
             self.slow_disks.set(report.now, self.nodes.len(), id, took);
         }
+    }
+
+    /// With other timers or another speed the same disks may be quick enough: what was is forgotten. So is what nodes say that have not
+    /// heard of the change yet, or said it before and are listened to only now.
+    pub fn forget_slow_disks(&mut self, now: Instant) {
+        self.slow_disks = SlowDisks::default();
+        self.slow_from = now + SLOW_FOR;
     }
 
     /// Disks are too slow for the timers, and have been for as long as to be no accident.

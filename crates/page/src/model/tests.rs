@@ -276,3 +276,38 @@ fn disks_that_are_too_slow_for_the_timers_are_told_of_while_they_are() {
     model.stopped(TWO, ms(10_500), None);
     assert_eq!(model.standstill(ms(20_000), shortest), None, "who is down is not slow");
 }
+
+/// Whoever has just slowed time down was told at once, by reports that had waited, that disks are too slow and that slower time helps.
+#[test]
+fn what_was_said_of_disks_before_a_change_says_nothing_of_what_is_after_it() {
+    let mut model = cluster();
+    let shortest = Duration::from_millis(10);
+    let flushed = || {
+        let done = Event::PersistCompleted {
+            sequence: 1,
+            durable_index: LogIndex(1),
+        };
+        let outlasted = Event::WriteOutlastedTimeout {
+            sequence: 1,
+            took: Duration::from_millis(120),
+        };
+        vec![Fact::Raft(done), Fact::Raft(outlasted)]
+    };
+    for at in [1_000, 2_500] {
+        told(&mut model, ONE, ms(at), flushed());
+        told(&mut model, TWO, ms(at), flushed());
+    }
+    assert!(model.standstill(ms(2_500), shortest).is_some());
+    model.forget_slow_disks(ms(5_000));
+    for (node, at) in [(ONE, 3_800), (TWO, 3_900), (ONE, 4_990), (TWO, 5_400)] {
+        told(&mut model, node, ms(at), flushed());
+        assert_eq!(model.standstill(ms(9_000), shortest), None, "said at {at} ms");
+    }
+    for (node, at) in [(ONE, 6_000), (TWO, 6_100), (ONE, 7_100)] {
+        told(&mut model, node, ms(at), flushed());
+    }
+    assert!(
+        model.standstill(ms(7_100), shortest).is_some(),
+        "but if they are slow still, it is told"
+    );
+}

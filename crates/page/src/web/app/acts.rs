@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use cluster::host::{Remedy, ToNode};
-use cluster::slow_disks::SlowDisks;
 use js_sys::Promise;
 use leptos::prelude::*;
 use netem::LinkSettings;
@@ -331,8 +330,8 @@ impl App {
             return;
         }
         self.settings.set(settings);
-        // With other timers or another time the same disks may be quick enough.
-        self.model.borrow_mut().slow_disks = SlowDisks::default();
+        let now = self.now();
+        self.model.borrow_mut().forget_slow_disks(now);
         self.slow_disks_told.set(false);
         settings.store(&self.home.settings_key());
         if settings.timing() != before.timing() {
