@@ -6,6 +6,7 @@
 
 mod back;
 mod clients;
+mod due;
 mod faults;
 mod nodes;
 
@@ -52,6 +53,7 @@ pub struct World<'a> {
     callers: Vec<Caller>,
     /// What is on its way.
     coming: Agenda<Event>,
+    due: due::Due,
     next_fault: usize,
     next_operation: usize,
     /// Faults that have begun and are not over: their places in the scenario, and what they are, with whoever they met.
@@ -190,6 +192,7 @@ impl<'a> World<'a> {
             heavy_tail: None,
             callers: (0..clients).map(caller).collect(),
             coming: Agenda::new(),
+            due: due::Due::not_asked(),
             next_fault: 0,
             next_operation: 0,
             active: Vec::new(),
@@ -376,6 +379,7 @@ impl<'a> World<'a> {
     /// A checker's finding.
     pub fn heal(&mut self) -> Result<(), Violation> {
         self.healed = true;
+        self.due.is_old = true;
         self.coverage.close();
         for caller in &mut self.callers {
             caller.forget_waiting();
@@ -398,6 +402,7 @@ impl<'a> World<'a> {
         let place = usize::from(client) % self.callers.len();
         self.callers[place].enqueue(operation);
         self.client_works(place);
+        self.has_met(due::Met::Caller(place));
     }
 
     /// Lets time run to `until`, or until `done`. Says whether it is done.
@@ -431,12 +436,15 @@ impl<'a> World<'a> {
         match next {
             Next::Coming => {
                 if let Some(event) = self.coming.take() {
+                    let met = self.meets(&event);
                     self.happen(event)?;
+                    self.has_met(met);
                 }
             }
             Next::FaultBegins => {
                 self.next_fault += 1;
                 self.fault_begins(self.next_fault - 1)?;
+                self.has_met(due::Met::Many);
             }
             Next::Operation => {
                 let (_, client, operation) = self.scenario.operations[self.next_operation];
@@ -446,41 +454,47 @@ impl<'a> World<'a> {
                     self.ask(client, operation);
                 }
             }
-            Next::Flushed(place) => self.flushed(place)?,
-            Next::Timer(place) => self.input(place, NodeInput::Tick)?,
+            Next::Flushed(place) => {
+                self.flushed(place)?;
+                self.has_met(due::Met::Seat(place));
+            }
+            Next::Timer(place) => {
+                self.input(place, NodeInput::Tick)?;
+                self.has_met(due::Met::Seat(place));
+            }
             Next::Client(place) => {
                 self.callers[place].client.tick(self.now);
                 self.client_works(place);
+                self.has_met(due::Met::Caller(place));
             }
         }
         Ok(true)
     }
 
-    fn next(&self) -> (Instant, Next) {
+    fn next(&mut self) -> (Instant, Next) {
         let mut first = (self.coming.next(), Next::Coming);
-        let mut offer = |at: Instant, next: Next| {
-            if at < first.0 {
-                first = (at, next);
-            }
-        };
-        for (place, seat) in self.seats.iter().enumerate() {
-            if let Some(node) = &seat.node {
-                offer(seat.disk.next_done(), Next::Flushed(place));
-                offer(node.deadline(), Next::Timer(place));
-            }
-        }
-        for (place, caller) in self.callers.iter().enumerate() {
-            offer(caller.client.deadline(), Next::Client(place));
+        let (due, of) = self.next_due();
+        if let Some(next) = of.filter(|_| due < first.0) {
+            first = (due, next);
         }
         if !self.healed {
-            if let Some((at, ..)) = self.scenario.operations.get(self.next_operation) {
-                offer(*at, Next::Operation);
+            if let Some((at, ..)) = self.scenario.operations.get(self.next_operation)
+                && *at < first.0
+            {
+                first = (*at, Next::Operation);
             }
-            if let Some(fault) = self.scenario.faults.get(self.next_fault) {
-                offer(fault.at, Next::FaultBegins);
+            if let Some(fault) = self.scenario.faults.get(self.next_fault)
+                && fault.at < first.0
+            {
+                first = (fault.at, Next::FaultBegins);
             }
         }
         first
+    }
+
+    /// The client who asked this.
+    fn caller_of(&self, request: RequestId) -> usize {
+        (request.0 >> 40) as usize % self.callers.len()
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Violation> {
@@ -496,7 +510,7 @@ impl<'a> World<'a> {
             }
             Event::Request { to, request, body } => self.input(place(to), NodeInput::Request { request, body }),
             Event::Reply { from, request, reply } => {
-                let client = (request.0 >> 40) as usize % self.callers.len();
+                let client = self.caller_of(request);
                 self.callers[client].client.receive(self.now, from, request, reply);
                 self.client_works(client);
                 Ok(())

@@ -224,7 +224,7 @@ fn a_run_is_told_beyond_its_going_back() {
     let scenario = Scenario::drawn(1, wanted);
     let mut tape = Tape::new(&members(3), TAPE_BYTES_MAX);
     let (mut last, mut started) = (Instant(0), 0);
-    let violation = sim::tell(
+    let outcome = sim::tell(
         &scenario,
         u64::MAX,
         |happening| {
@@ -238,7 +238,7 @@ fn a_run_is_told_beyond_its_going_back() {
             while tape.turn(&mut Vec::new()).is_some() {}
         },
     );
-    assert_eq!(violation, None);
+    assert_eq!(outcome.violation, None);
     assert!(last >= Instant(scenario.settings.duration.0), "told up to {last}");
     assert!(started >= 6, "{started} starts");
     let epochs = tape

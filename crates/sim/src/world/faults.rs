@@ -330,6 +330,7 @@ impl World<'_> {
         self.collect_steps(place);
         let seat = &mut self.seats[place];
         let Some(_) = seat.node.take() else { return false };
+        self.due.is_old = true;
         if let Some(told) = &mut self.told {
             told.push(Told {
                 node: seat.id,

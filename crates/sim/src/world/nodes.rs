@@ -96,6 +96,7 @@ impl World<'_> {
         self.checker.booted(self.now, &node)?;
         self.hear_commits();
         self.seats[place].node = Some(node);
+        self.due.is_old = true;
         let synced = outbox.sync.take();
         self.outbox = Some(outbox);
         if self.scenario.settings.clients_are_told {
