@@ -129,12 +129,15 @@ impl Flavor for Buffer {
     }
 
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        /// The longest number. So few bytes are sooner written than copied.
-        const NUMBER_BYTES_MAX: usize = 10;
-        if bytes.len() > NUMBER_BYTES_MAX {
-            self.0.extend_from_slice(bytes);
-        } else {
-            self.0.extend(bytes.iter().copied());
+        // Most of it are numbers of a few bytes, which are sooner written than a copy of any length is begun.
+        match *bytes {
+            [a] => self.0.push(a),
+            [a, b] => self.0.extend_from_slice(&[a, b]),
+            [a, b, c] => self.0.extend_from_slice(&[a, b, c]),
+            [a, b, c, d] => self.0.extend_from_slice(&[a, b, c, d]),
+            [a, b, c, d, e] => self.0.extend_from_slice(&[a, b, c, d, e]),
+            [a, b, c, d, e, f, g, h, i, j] => self.0.extend_from_slice(&[a, b, c, d, e, f, g, h, i, j]),
+            _ => self.0.extend_from_slice(bytes),
         }
         Ok(())
     }
