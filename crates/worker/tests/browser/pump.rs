@@ -138,8 +138,11 @@ async fn what_is_written_was_told_to_the_recorder_before() {
         scope::sleep(10).await;
     }
     assert_eq!(pump.node.view().term, Term(1), "it has written that it stands");
-    while told.borrow().is_empty() {
-        scope::sleep(1).await;
+    // What was posted arrives a moment later.
+    for _ in 0..1_000 {
+        if told.borrow().is_empty() {
+            scope::sleep(1).await;
+        }
     }
     let told = told.borrow();
     let steps = told.iter().flat_map(|piece| match piece {
