@@ -4,6 +4,7 @@ mod back;
 mod branches;
 mod coming;
 mod files;
+mod lost;
 mod shown;
 mod timeline;
 

@@ -5,16 +5,14 @@
 //! the cluster's record is written ([`cluster::standing`]): that makes it so. Then the Workers are started. Whatever fails before
 //! the record leaves the epoch that stood.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cluster::Epoch;
 use cluster::clock::{Clock, ClockSetting};
 use cluster::host::Resume;
 use cluster::node::{Node, NodeConfig, NodeOutbox};
 use cluster::standing::Standing;
-use ftqueue::{Command, Operation, Sequence, SessionId};
-use raft_core::{COMPACT_AFTER_ENTRIES, Config, Instant, NodeId, Payload, Rules, Timing};
-use trace::Asked;
+use raft_core::{COMPACT_AFTER_ENTRIES, Config, Instant, NodeId, Rules, Timing};
 use trace::lockstep::{FromLockstep, LIVE, Resumed, RunId};
 
 use super::{Desk, RUNS_MAX};
@@ -149,28 +147,6 @@ impl Desk {
         }
     }
 
-    /// A person wants the Workers to go on from the instant that is shown: says what that will do.
-    pub(super) fn ask_go_live(&mut self) {
-        let Some((run, at)) = self.place() else { return };
-        let seconds = at.0 as f64 / 1e6;
-        let text = if run.is_own {
-            let since = self.parting(run.id, at);
-            let stay = self.writes_in_logs(run.id, at);
-            let count = self.written_since(since, |write| stay.contains(&write));
-            format!(
-                "What came after {seconds:.3} s is taken back on all nodes, running or not: {}.",
-                taken_back(count)
-            )
-        } else {
-            format!(
-                "A cluster of {} begins beside your own from {seconds:.3} s of {}. Your own stays as it is, and the page can go back to it.",
-                run.chronicle.tape.members().count(),
-                run.name
-            )
-        };
-        self.ask("go-live now", text);
-    }
-
     pub(super) fn ask(&mut self, yes: &str, text: String) {
         let yes = yes.to_owned();
         self.back.question = Some(Question { yes, text });
@@ -178,7 +154,7 @@ impl Desk {
     }
 
     /// Where the live run and an instant of another part: what the live run did later is taken back.
-    fn parting(&self, mut id: RunId, mut at: Instant) -> Instant {
+    pub(super) fn parting(&self, mut id: RunId, mut at: Instant) -> Instant {
         while id != LIVE {
             let Some((parent, left)) = self.runs.get(&id).and_then(|run| run.leaves) else {
                 return Instant(0);
@@ -188,47 +164,8 @@ impl Desk {
         at
     }
 
-    /// How many writes of the live run were acknowledged later than that, but for those that stay.
-    fn written_since(&self, at: Instant, stays: impl Fn((SessionId, Sequence)) -> bool) -> usize {
-        let mut under_way: BTreeMap<u16, Option<(SessionId, Sequence)>> = BTreeMap::new();
-        let mut count = 0;
-        for (when, client, asked) in &self.asked {
-            match asked {
-                Asked::Invoked(Operation::Write(_)) => drop(under_way.insert(*client, None)),
-                Asked::Sent(session, sequence) => {
-                    if let Some(sent) = under_way.get_mut(client) {
-                        *sent = Some((*session, *sequence));
-                    }
-                }
-                Asked::Returned(Ok(_)) => {
-                    let write = under_way.remove(client).filter(|_| *when > at);
-                    count += usize::from(write.is_some_and(|sent| !sent.is_some_and(&stays)));
-                }
-                _ => drop(under_way.remove(client)),
-            }
-        }
-        count
-    }
-
-    /// The writes that stand in a member's log at an instant of a run: they may stay, though they were acknowledged later.
-    fn writes_in_logs(&self, run: RunId, at: Instant) -> BTreeSet<(SessionId, Sequence)> {
-        let Some(knows) = self.run_at(run, at) else {
-            return BTreeSet::new();
-        };
-        let members = knows.chronicle.tape.moment(at).nodes.into_iter();
-        let members = members.filter_map(|(id, node)| node.or_else(|| self.member_at(run, id, at)));
-        let mut writes = BTreeSet::new();
-        for node in members {
-            writes.extend(node.view().log.iter().filter_map(|entry| match &entry.payload {
-                Payload::Command(Command::Write { session, sequence, .. }) => Some((*session, *sequence)),
-                _ => None,
-            }));
-        }
-        writes
-    }
-
     /// A member at an instant of a run, and whether it ran. None, if it never ran, as far as that is known here.
-    fn member_at(&self, run: RunId, id: NodeId, at: Instant) -> Option<Node> {
+    pub(super) fn member_at(&self, run: RunId, id: NodeId, at: Instant) -> Option<Node> {
         let run = self.run_at(run, at)?;
         if let Some(node) = run.chronicle.tape.last_of(id, at) {
             return Some(node);
@@ -473,19 +410,6 @@ impl Desk {
             .is_some_and(|run| run.work(steps_max))
     }
 
-    /// A person wants to undo the last step: says what that takes back, if it takes anything.
-    pub(super) fn ask_undo(&mut self) {
-        let count = self.written_since(Instant(0), |_| false);
-        if count == 0 {
-            return self.undo();
-        }
-        let text = format!(
-            "What was taken back stands again, and what came since is dropped: {}.",
-            taken_back(count)
-        );
-        self.ask("undo now", text);
-    }
-
     /// The page says how time runs. After a step back it begins anew, at an instant that is past.
     pub(super) fn set_clock(&mut self, setting: ClockSetting) {
         if std::mem::take(&mut self.back.clock_is_old) {
@@ -575,15 +499,6 @@ impl Desk {
     pub(super) fn is_beside(&self) -> Option<&str> {
         let name = self.back.home.as_deref()?.rsplit('/').next()?;
         name.starts_with(BESIDE_PREFIX).then_some(name)
-    }
-}
-
-/// What is lost, in words.
-fn taken_back(writes: usize) -> String {
-    match writes {
-        0 => "nothing that was acknowledged is lost".to_owned(),
-        1 => "1 operation acknowledged since is taken back with it".to_owned(),
-        count => format!("{count} operations acknowledged since are taken back with it"),
     }
 }
 
