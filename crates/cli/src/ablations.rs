@@ -31,18 +31,31 @@ pub(crate) fn ablations(asked: &Ablations) -> Result<End, String> {
         .collect();
     let mut hunts = carry_out(asked, &rules, &signals);
     hunts.sort_by_key(|hunt| hunt.rule);
+    let is_whole = hunts.len() == rules.len() && !hunts.iter().any(Hunt::cut_short);
+    let written = match &asked.table {
+        Some(path) if is_whole => files::write(path, format!("{HEAD}\n{}", table(&hunts)).as_bytes()).map(drop),
+        Some(path) => {
+            out::warn(&format!("{} was not written: the table is not whole", path.display()));
+            Ok(())
+        }
+        None => Ok(()),
+    };
     if asked.json {
-        out::object(json!({ "ablations": hunts.iter().map(figures).collect::<Vec<_>>() }))?;
+        let mut object = json!({
+            "ablations": hunts.iter().map(figures).collect::<Vec<_>>(),
+            "interrupted": !is_whole,
+        });
+        if let Err(why) = &written {
+            object["error"] = why.as_str().into();
+        }
+        out::object(object)?;
     } else {
         out::say(&table(&hunts))?;
     }
-    if let Some(path) = &asked.table {
-        let text = format!("{HEAD}\n{}", table(&hunts));
-        files::write(path, text.as_bytes())?;
-    }
+    written?;
     let missed: Vec<&str> = hunts
         .iter()
-        .filter(|hunt| hunt.caught().is_none())
+        .filter(|hunt| hunt.caught().is_none() && !hunt.cut_short())
         .map(|hunt| hunt.rule.name())
         .collect();
     if !missed.is_empty() {
@@ -51,13 +64,10 @@ pub(crate) fn ablations(asked: &Ablations) -> Result<End, String> {
             missed.join(", ")
         ));
     }
-    if let Some(code) = signals.exit_code() {
-        return Ok(End::Interrupted(code));
-    }
-    Ok(if missed.is_empty() && hunts.len() == rules.len() {
-        End::Clean
-    } else {
-        End::Violation
+    Ok(match signals.exit_code() {
+        _ if !missed.is_empty() => End::Violation,
+        Some(code) if !is_whole => End::Interrupted(code),
+        _ => End::Clean,
     })
 }
 
@@ -66,6 +76,9 @@ fn carry_out(asked: &Ablations, rules: &[Rule], signals: &Signals) -> Vec<Hunt> 
     let hunts = Mutex::new(Vec::new());
     let work = || {
         while let Some(rule) = rules.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if signals.came() {
+                return;
+            }
             let found = hunt(*rule, asked.seeds_max, || !signals.came());
             hunts
                 .lock()
@@ -98,9 +111,11 @@ fn table(hunts: &[Hunt]) -> String {
         "| rule | broken without it | seeds needed | in a special mixture | Raft |\n|---|---|---:|---:|---|\n",
     );
     for hunt in hunts {
-        let broken = hunt
-            .caught()
-            .map_or("nothing was seen", |(_, violation)| violation.property.name());
+        let broken = match hunt.caught() {
+            Some((_, violation)) => violation.property.name(),
+            None if hunt.cut_short() => "not looked for to the end",
+            None => "nothing was seen",
+        };
         text.push_str(&format!(
             "| `{}` | {broken} | {} | {} | {} |\n",
             hunt.rule.name(),
@@ -128,6 +143,7 @@ fn figures(hunt: &Hunt) -> Value {
         "seed": hunt.caught().map(|(seed, _)| seed.to_string()),
         "seeds": hunt.ordinary.seeds,
         "is_ordinary": hunt.ordinary.caught.is_some(),
+        "cut_short": hunt.cut_short(),
         "special_seeds": hunt.special.as_ref().map(|search| search.seeds),
         "paper": hunt.rule.paper(),
     })

@@ -1,6 +1,8 @@
 //! What can be typed.
 
-use std::ops::Range;
+use std::ffi::OsString;
+use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -41,7 +43,7 @@ const EXIT_CODES: &str = "Exit codes:
   2    it could not be done: what was typed, a file, a full disk
   129, 130, 143  a signal (SIGHUP, Ctrl-C, SIGTERM) ended it before anything was found; a second one ends it at once
 
-With --json, standard output is one object; seeds, and whole numbers over 2^53, are text.";
+With --json, standard output is one object, also of what is refused: then its key is \"error\". Seeds, and whole numbers over 2^53, are text.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -59,6 +61,14 @@ pub(crate) enum Command {
     Bench(Bench),
 }
 
+/// Whether JSON is asked for, in words of which it is not known yet what they ask.
+pub(crate) fn ask_for_json(mut words: impl Iterator<Item = OsString>) -> bool {
+    words
+        .by_ref()
+        .take_while(|word| word != "--")
+        .any(|word| word == "--json")
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sim {
     /// The seed from which everything that is not given here is drawn
@@ -70,7 +80,8 @@ pub(crate) struct Sim {
     /// How long the phase with faults lasts, in seconds of virtual time
     #[arg(long, default_value_t = 60, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
     seconds: u32,
-    /// Which faults: all, none, or a list like drop,crash,torn-write; all,-pause is all but one. Without it, the seed draws some
+    /// Which faults: all, none (alone), or a list like drop,crash,torn-write, read from the left; -NAME takes one out of those before it, as
+    /// in all,-pause. Without it, the seed draws some
     #[arg(long, value_name = "all|none|LIST", value_parser = FaultKinds::parse)]
     faults: Option<FaultKinds>,
     /// How many operations clients submit in a second of virtual time
@@ -79,13 +90,14 @@ pub(crate) struct Sim {
     /// A rule that is switched off: `ftq ablations --help` lists them
     #[arg(long, value_name = "RULE", value_parser = rule)]
     ablate: Option<Rule>,
-    /// The shortest election timeout, in milliseconds. What is not given of the timers is the paper's: 150 to 300 ms, 50 ms
+    /// The shortest election timeout, in milliseconds, at most 60000. Without any timer, the seed draws all three; where one is given, the
+    /// others are the paper's: 150, 300 and a heartbeat of 50 ms
     #[arg(long, value_name = "MS", allow_negative_numbers = true)]
     election_min: Option<u64>,
-    /// The longest election timeout, in milliseconds
+    /// The longest election timeout, in milliseconds, at most 60000; see --election-min
     #[arg(long, value_name = "MS", allow_negative_numbers = true)]
     election_max: Option<u64>,
-    /// How often a leader shows that it is alive, in milliseconds
+    /// How often a leader shows that it is alive, in milliseconds, at most 60000; see --election-min
     #[arg(long, value_name = "MS", allow_negative_numbers = true)]
     heartbeat: Option<u64>,
     /// How long every flush takes, in milliseconds
@@ -121,6 +133,16 @@ impl Sim {
         if (self.election_min, self.election_max, self.heartbeat) == (None, None, None) {
             return Ok(None);
         }
+        let most = file::ELECTION_US_MAX / 1000;
+        for (option, given) in [
+            ("--election-min", self.election_min),
+            ("--election-max", self.election_max),
+            ("--heartbeat", self.heartbeat),
+        ] {
+            if let Some(ms) = given.filter(|ms| *ms > most) {
+                return Err(format!("{option} {ms}: the timers of a run may take {most} ms at most"));
+            }
+        }
         let paper = Timing::default();
         let given = |ms: Option<u64>, otherwise| ms.map_or(otherwise, Duration::from_millis);
         let timing = Timing {
@@ -129,23 +151,20 @@ impl Sim {
             heartbeat: given(self.heartbeat, paper.heartbeat),
         };
         timing.check().map_err(|error| error.to_string())?;
-        if timing.election_max.0 > file::ELECTION_US_MAX {
-            let most = file::ELECTION_US_MAX / 1000;
-            return Err(format!("the longest election timeout of a run may be {most} ms"));
-        }
         Ok(Some(timing))
     }
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Fuzz {
-    /// The seeds, the last not included. The least that fails is told, on any number of threads
-    #[arg(long, value_name = "A..B", value_parser = seeds)]
-    pub(crate) seeds: Range<u64>,
+    /// The seeds: A..B is without B, A..=B with it. The least that fails is told, on any number of threads
+    #[arg(long, value_name = "A..B|A..=B")]
+    pub(crate) seeds: Seeds,
     /// How long the phase with faults of each run lasts, in seconds of virtual time
     #[arg(long, default_value_t = 60, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(SECONDS_MAX)))]
     pub(crate) seconds: u32,
-    /// Which faults, in every run: all, none, or a list like drop,crash; all,-pause is all but one. Without it, each seed draws some
+    /// Which faults, in every run: all, none (alone), or a list like drop,crash, read from the left; -NAME takes one out of those before it,
+    /// as in all,-pause. Without it, each seed draws some
     #[arg(long, value_name = "all|none|LIST", value_parser = FaultKinds::parse)]
     pub(crate) faults: Option<FaultKinds>,
     /// How many runs at once; as many as there are processors, if not given
@@ -193,10 +212,12 @@ pub(crate) struct Ablations {
 pub(crate) struct Replay {
     /// The file, as `ftq sim --trace` or `ftq fuzz` wrote it
     pub(crate) file: PathBuf,
-    /// Stops at this time and shows every node, in seconds of virtual time
+    /// Stops at this time and shows every node, in seconds of virtual time. It must come before the run is over, with what follows the phase
+    /// with faults: everything is mended, and queues are emptied
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = instant, conflicts_with = "until")]
     pub(crate) at: Option<f64>,
-    /// Ends at the violation, and tells only what happened in the second before it, and the calls that it is about
+    /// Ends at the violation, and tells only what happened in the second before it, and the calls that it is about. Where nothing is broken,
+    /// there is nothing to tell
     #[arg(long, value_name = "violation", value_parser = ["violation"])]
     pub(crate) until: Option<String>,
     /// One JSON object on standard output
@@ -292,13 +313,82 @@ fn rules_help() -> String {
     )
 }
 
-fn seeds(text: &str) -> Result<Range<u64>, String> {
-    let wrong = || format!("{text:?} is no range of seeds: write it like 0..1000");
-    let (from, until) = text.split_once("..").ok_or_else(wrong)?;
-    let (from, until) = (from.parse().map_err(|_| wrong())?, until.parse().map_err(|_| wrong())?);
-    if from < until {
-        Ok(from..until)
-    } else {
-        Err(format!("{text:?} holds no seed: the first must be less than the last"))
+/// Seeds, from the first to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seeds {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+}
+
+impl Seeds {
+    pub(crate) fn iter(self) -> RangeInclusive<u64> {
+        self.first..=self.last
+    }
+
+    /// How many: more than fit into 64 bits, if it is all of them.
+    pub(crate) fn count(self) -> u128 {
+        u128::from(self.last - self.first) + 1
+    }
+}
+
+impl FromStr for Seeds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Seeds, String> {
+        let wrong = || format!("{text:?} is no range of seeds: write it like 0..1000, or 0..=999");
+        let number = |text: &str| text.parse::<u64>().map_err(|_| wrong());
+        let (first, until) = text.split_once("..").ok_or_else(wrong)?;
+        let first = number(first)?;
+        if let Some(last) = until.strip_prefix('=') {
+            let last = number(last)?;
+            let holds_one = first <= last;
+            return holds_one
+                .then_some(Seeds { first, last })
+                .ok_or_else(|| format!("{text:?} holds no seed: the first may not be more than the last"));
+        }
+        let until = number(until)?;
+        let last = until.checked_sub(1).filter(|last| first <= *last);
+        last.map(|last| Seeds { first, last })
+            .ok_or_else(|| format!("{text:?} holds no seed: the first must be less than the last"))
+    }
+}
+
+/// As it is read.
+impl fmt::Display for Seeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.last.checked_add(1) {
+            Some(until) => write!(f, "{}..{until}", self.first),
+            None => write!(f, "{}..={}", self.first, self.last),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_seeds_is_told_as_it_is_read() {
+        let read = |text: &str| text.parse::<Seeds>();
+        assert_eq!(read("3..7"), Ok(Seeds { first: 3, last: 6 }));
+        assert_eq!(read("3..=7"), Ok(Seeds { first: 3, last: 7 }));
+        assert_eq!(read("7..=7").map(Seeds::count), Ok(1));
+        for text in ["0..1", "7..9", "18446744073709551615..=18446744073709551615"] {
+            assert_eq!(read(text).unwrap().to_string(), text);
+        }
+        assert_eq!(read("0..=18446744073709551615").map(Seeds::count), Ok(1 << 64));
+        for wrong in [
+            "",
+            "7",
+            "3..3",
+            "0..0",
+            "4..=3",
+            "0..==3",
+            "..",
+            "..=3",
+            "0..18446744073709551616",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

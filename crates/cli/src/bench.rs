@@ -16,6 +16,7 @@ use crate::args::Bench;
 use crate::end::End;
 use crate::out;
 use crate::progress::Line;
+use crate::signals::Signals;
 
 /// The sizes of clusters.
 const NODES: [u8; 2] = [3, 5];
@@ -53,6 +54,7 @@ struct Sum {
 }
 
 pub(crate) fn bench(asked: &Bench) -> Result<End, String> {
+    let signals = Signals::heard()?;
     let mut line = Line::new();
     let mut cells = Vec::new();
     let mut slower = Vec::new();
@@ -60,13 +62,17 @@ pub(crate) fn bench(asked: &Bench) -> Result<End, String> {
         "{:<8}{:>6}{:>7}{:>14}{:>14}{:>8}{:>12}{:>12}\n",
         "target", "nodes", "batch", "ours/s", "raft-rs/s", "ratio", "ours msg/op", "theirs"
     );
-    for nodes in NODES {
+    'all: for nodes in NODES {
         for batch in BATCHES {
             let (mut ours, mut theirs) = (Sum::default(), Sum::default());
             for turn in 1..=TURNS {
                 line.say(|| format!("{nodes} nodes, {batch} at once, turn {turn} of {TURNS}"));
-                turn_of::<ours::Cluster>(nodes, batch, &mut ours);
-                turn_of::<raft_rs::Cluster>(nodes, batch, &mut theirs);
+                turn_of::<ours::Cluster>(nodes, batch, &signals, &mut ours);
+                turn_of::<raft_rs::Cluster>(nodes, batch, &signals, &mut theirs);
+                if signals.came() {
+                    // Half a measurement is none.
+                    break 'all;
+                }
             }
             let all_same = ours
                 .digests
@@ -104,24 +110,28 @@ pub(crate) fn bench(asked: &Bench) -> Result<End, String> {
     }
     line.clear();
     if asked.json {
-        out::object(json!({ "cells": cells }))?;
+        out::object(json!({ "cells": cells, "interrupted": signals.came() }))?;
     } else {
         out::say(&text)?;
     }
     if !slower.is_empty() {
         out::warn(&format!("slower than raft-rs with {}", slower.join("; ")));
     }
-    Ok(if slower.is_empty() { End::Clean } else { End::Violation })
+    Ok(match signals.exit_code() {
+        _ if !slower.is_empty() => End::Violation,
+        Some(code) => End::Interrupted(code),
+        None => End::Clean,
+    })
 }
 
-fn turn_of<C: Cluster>(nodes: u8, batch: usize, sum: &mut Sum) {
+fn turn_of<C: Cluster>(nodes: u8, batch: usize, signals: &Signals, sum: &mut Sum) {
     let operations = (batch * ROUNDS).min(OPERATIONS_MAX);
     let mut cluster = C::of(nodes);
     let before = cluster.messages();
     let mut proposals = Vec::with_capacity(batch);
     let mut number = 0;
     let started = Instant::now();
-    while number < operations as u64 {
+    while number < operations as u64 && !signals.came() {
         proposals.clear();
         for _ in 0..batch {
             number += 1;

@@ -14,7 +14,7 @@ use perfetto::Perfetto;
 use crate::args::{Export, To};
 use crate::end::End;
 use crate::files::Output;
-use crate::out;
+use crate::out::{self, counted};
 use crate::progress::Line;
 use crate::replay::read;
 use crate::signals::Signals;
@@ -29,8 +29,8 @@ impl To {
 }
 
 pub(crate) fn export(asked: &Export) -> Result<End, String> {
-    let signals = Signals::heard()?;
     let scenario = read(&asked.file)?;
+    let signals = Signals::heard()?;
     if asked.to == To::Text(Format::History) && goes_back(&scenario) {
         out::warn(
             "this run goes back in time: what clients were answered in a time that was taken back is in the history, and a checker of \
@@ -47,9 +47,15 @@ pub(crate) fn export(asked: &Export) -> Result<End, String> {
     let mut file = Output::begin(path)?;
     let written = write_to(asked.to, &scenario, BufWriter::new(&mut file), &signals);
     let (outcome, count) = written.map_err(|error| format!("{} was not written: {error}", path.display()))?;
-    if !signals.came() {
+    if signals.came() {
+        out::warn(&format!("{} was not written", path.display()));
+    } else {
         file.finish()?;
-        out::warn(&format!("{count} happenings written to {}", path.display()));
+        out::warn(&format!(
+            "{} written to {}",
+            counted(count, "happening"),
+            path.display()
+        ));
     }
     ended(Ok((outcome, count)), &signals)
 }

@@ -1,8 +1,9 @@
-//! Files that are written: they are tried before the work begins, and appear when they are whole.
+//! Files. Those that are written are tried before the work begins, and appear when they are whole; of those that are read, no more is
+//! than there may be.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -18,7 +19,7 @@ pub(crate) struct Output {
 #[derive(Debug)]
 enum To {
     /// It takes the place of what is there when it is whole.
-    Beside(NamedTempFile),
+    Beside(NamedTempFile<File>),
     /// A pipe, a terminal, a device: it takes bytes as they come.
     Straight(File),
 }
@@ -57,14 +58,14 @@ impl Output {
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.to {
-            To::Beside(file) => file.write(bytes),
+            To::Beside(file) => file.as_file_mut().write(bytes),
             To::Straight(file) => file.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.to {
-            To::Beside(file) => file.flush(),
+            To::Beside(file) => file.as_file_mut().flush(),
             To::Straight(file) => file.flush(),
         }
     }
@@ -82,6 +83,16 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<bool, String> {
         .map_err(|error| format!("{} was not written: {error}", path.display()))?;
     output.finish()?;
     Ok(is_kept)
+}
+
+/// What is in a file: one byte more than `most`, if there is more. Of a device or a pipe nobody knows before how much that is.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Tries whether a file can be written, and leaves no trace of that.
@@ -126,12 +137,11 @@ fn begin(path: &Path) -> io::Result<Output> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".ftq-");
-    // As any program's file: what may be read and written is for the system's mask to say.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder)?;
+    // As any program's file: what may be read and written is for the system's mask to say. Where it cannot be made, the name that it has for
+    // now is nobody's business.
+    let file = tempfile::Builder::new()
+        .prefix(".ftq-")
+        .make_in(folder, |path| File::create_new(path))?;
     if let Some(there) = there {
         file.as_file().set_permissions(there.permissions())?;
     }

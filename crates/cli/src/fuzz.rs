@@ -5,11 +5,13 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use sim::check::Violation;
+use sim::shrink::Shrunk;
 use sim::{FaultKind, FaultKinds, Wanted};
 
 use crate::args::Fuzz;
 use crate::end::End;
 use crate::keeping::{Kept, keep};
+use crate::out::counted;
 use crate::progress::Line;
 use crate::seeds::{self, Failure, Sum, processors};
 use crate::signals::Signals;
@@ -35,10 +37,10 @@ pub(crate) fn fuzz(asked: &Fuzz) -> Result<End, String> {
         ablate: asked.ablate,
         ..Wanted::default()
     };
-    let count = asked.seeds.end - asked.seeds.start;
+    let count = asked.seeds.count();
     let mut line = Line::new();
     let sum = seeds::carry_out(
-        asked.seeds.clone(),
+        asked.seeds,
         wanted,
         processors(asked.jobs),
         asked.minutes,
@@ -99,7 +101,6 @@ fn tell(
         return Ok(End::Violation);
     }
     if let Some(code) = signals.exit_code() {
-        out::warn("it was told to end: this is what there was by then");
         return Ok(End::Interrupted(code));
     }
     if !uncovered.is_empty() {
@@ -119,10 +120,20 @@ fn tell(
 impl Found<'_> {
     fn in_a_line(&self) -> String {
         let Kept { shrunk, cut_by, .. } = &self.kept;
-        let (nodes, faults, operations, seconds) = shrunk.scenario.size();
+        let (nodes, faults, operations, _) = shrunk.scenario.size();
+        let (seconds, load_seconds) = lengths(shrunk);
         let mut line = format!(
-            "seed {} failed; shrunk to {nodes} nodes, {faults} faults, {operations} operations, {seconds:.3} s in {} tries",
-            self.failure.scenario.settings.seed, shrunk.tries
+            "seed {} failed; shrunk to {}, {}, {}, {:.3} s ({load_seconds:.3} s of load) in {}",
+            self.failure.scenario.settings.seed,
+            counted(nodes, "node"),
+            counted(faults as u64, "fault"),
+            counted(operations as u64, "operation"),
+            seconds,
+            if shrunk.tries == 1 {
+                "1 try".to_owned()
+            } else {
+                format!("{} tries", shrunk.tries)
+            },
         );
         if let Some(what) = cut_by {
             line.push_str(&format!("; {what} cut that short"));
@@ -153,7 +164,8 @@ impl Found<'_> {
 
     fn add_to(&self, figures: &mut Value, asked: &Fuzz) {
         let Kept { violation, shrunk, .. } = &self.kept;
-        let (nodes, faults, operations, seconds) = shrunk.scenario.size();
+        let (nodes, faults, operations, _) = shrunk.scenario.size();
+        let (seconds, load_seconds) = lengths(shrunk);
         let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.to_string_lossy().into_owned());
         figures["seed"] = self.failure.scenario.settings.seed.to_string().into();
         figures["violations"] = json!([violation.to_string()]);
@@ -166,6 +178,7 @@ impl Found<'_> {
             "faults": faults,
             "operations": operations,
             "seconds": seconds,
+            "load_seconds": load_seconds,
             "tries": shrunk.tries,
             "cut_short_by": self.kept.cut_by,
         });
@@ -177,6 +190,13 @@ impl Found<'_> {
         });
         figures["notes"] = json!(self.kept.notes);
     }
+}
+
+/// How long a small run takes until it breaks its promise, and for how much of that there is load and are faults, in seconds of virtual
+/// time: many a promise is broken only after that.
+fn lengths(shrunk: &Shrunk) -> (f64, f64) {
+    let (breaks_at, load) = (shrunk.violation.at, shrunk.scenario.settings.duration);
+    (breaks_at.0 as f64 / 1e6, breaks_at.0.min(load.0) as f64 / 1e6)
 }
 
 /// The line that replays a file, as a shell reads it.
@@ -198,7 +218,7 @@ fn figures(asked: &Fuzz, sum: &Sum, wall_seconds: f64, uncovered: &[&str]) -> Va
         .map(|kind| (kind.name().to_owned(), sum.coverage.of(*kind).into()))
         .collect();
     json!({
-        "seeds": format!("{}..{}", asked.seeds.start, asked.seeds.end),
+        "seeds": asked.seeds.to_string(),
         "runs": sum.runs,
         "events": sum.events,
         "virtual_seconds": sum.virtual_us as f64 / 1e6,
@@ -217,12 +237,11 @@ fn figures(asked: &Fuzz, sum: &Sum, wall_seconds: f64, uncovered: &[&str]) -> Va
 
 fn words(asked: &Fuzz, sum: &Sum, found: Option<&Found<'_>>, wall_seconds: f64) -> String {
     let mut text = format!(
-        "{} runs of seeds {}..{}: {:.0} s of virtual time and {} events in {wall_seconds:.1} s\n",
-        sum.runs,
-        asked.seeds.start,
-        asked.seeds.end,
+        "{} of seeds {}: {:.0} s of virtual time and {} in {wall_seconds:.1} s\n",
+        counted(sum.runs, "run"),
+        asked.seeds,
         sum.virtual_us as f64 / 1e6,
-        sum.events
+        counted(sum.events, "event"),
     );
     text.push_str(&format!("{}\n", sum.service));
     for kind in FaultKind::ALL {

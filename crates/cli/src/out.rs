@@ -3,11 +3,16 @@
 //! The macros of the standard library panic where nobody reads or a disk is full; nothing here does.
 
 use std::io::{self, ErrorKind, Write, stderr, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use raft_core::Duration;
 use serde_json::{Number, Value};
 
 /// The largest whole number that every reader of JSON keeps.
 const EXACT_MAX: u64 = (1 << 53) - 1;
+
+/// Whether an object was begun on standard output.
+static HAS_SAID_OBJECT: AtomicBool = AtomicBool::new(false);
 
 /// Writes to standard output. Whoever reads may stop to: that is no error, and the rest is said to nobody.
 ///
@@ -36,7 +41,30 @@ pub(crate) fn said(written: io::Result<()>) -> Result<(), String> {
 /// As [`say`].
 pub(crate) fn object(mut value: Value) -> Result<(), String> {
     keep_digits(&mut value);
+    HAS_SAID_OBJECT.store(true, Ordering::Relaxed);
     say(&format!("{value}\n"))
+}
+
+/// Whether an object was written to standard output, or some of one.
+pub(crate) fn has_said_object() -> bool {
+    HAS_SAID_OBJECT.load(Ordering::Relaxed)
+}
+
+/// So many of what is named, in words: `1 node`, `2 nodes`.
+pub(crate) fn counted(count: impl Into<u64>, name: &str) -> String {
+    match count.into() {
+        1 => format!("1 {name}"),
+        count => format!("{count} {name}s"),
+    }
+}
+
+/// A span of virtual time, in words: in milliseconds, if it is less than a second.
+pub(crate) fn span(span: Duration) -> String {
+    if span.0 < 1_000_000 {
+        format!("{:.0} ms", span.as_millis_f64())
+    } else {
+        format!("{:.1} s", span.0 as f64 / 1e6)
+    }
 }
 
 /// Writes a line to standard error, if that can be.
@@ -64,6 +92,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn one_is_one_and_little_is_told_in_milliseconds() {
+        assert_eq!(
+            [0_u64, 1, 2].map(|count| counted(count, "node")),
+            ["0 nodes", "1 node", "2 nodes"]
+        );
+        assert_eq!(
+            [31_000, 999_000, 1_000_000].map(|us| span(Duration(us))),
+            ["31 ms", "999 ms", "1.0 s"]
+        );
+    }
 
     #[test]
     fn whole_numbers_that_would_be_rounded_are_text() {

@@ -7,13 +7,14 @@ use std::time::Instant as WallInstant;
 use raft_core::Instant;
 use serde_json::json;
 use sim::check::{Property, Violation};
-use sim::{Scenario, World, file, run, watch};
+use sim::{Scenario, file, run, run_up_to, watch};
 use trace::{Happening, What};
 
 use crate::args::Replay;
 use crate::end::End;
-use crate::out;
+use crate::signals::Signals;
 use crate::sim::figures;
+use crate::{files, out};
 
 /// How much is told of what came before a violation, in virtual microseconds.
 const TOLD_BEFORE_US: u64 = 1_000_000;
@@ -22,19 +23,22 @@ const TOLD_MAX: usize = 20_000;
 const CALLS_MAX: usize = 1_000;
 
 pub(crate) fn replay(asked: &Replay) -> Result<End, String> {
+    // Who asks for a file that does not come can end it at once.
     let scenario = read(&asked.file)?;
+    let signals = Signals::heard()?;
     if let Some(seconds) = asked.at {
-        return show_at(&scenario, Instant((seconds * 1e6) as u64), asked.json);
+        return show_at(asked, &scenario, Instant((seconds * 1e6).round() as u64), &signals);
     }
     let started = WallInstant::now();
-    let outcome = run(&scenario, |_| true);
+    let outcome = run(&scenario, |_| !signals.came());
     let wall_seconds = started.elapsed().as_secs_f64();
-    let told = asked
-        .until
-        .is_some()
-        .then(|| tell(&scenario, outcome.violation.as_ref()));
+    let told = asked.until.as_ref().map(|_| match &outcome.violation {
+        Some(violation) => tell(&scenario, violation),
+        None => Vec::new(),
+    });
     if asked.json {
         let mut figures = figures(&scenario, &outcome, wall_seconds);
+        figures["interrupted"] = signals.came().into();
         if let Some(told) = told {
             figures["told"] = json!(told);
         }
@@ -47,39 +51,33 @@ pub(crate) fn replay(asked: &Replay) -> Result<End, String> {
         text.push_str(&crate::sim::words(&scenario, &outcome, wall_seconds));
         out::say(&text)?;
     }
-    Ok(if outcome.violation.is_some() {
-        End::Violation
-    } else {
-        End::Clean
+    if asked.until.is_some() && outcome.violation.is_none() && !signals.came() {
+        out::warn("no promise is broken in this run: there is nothing to end at, and nothing to tell");
+    }
+    Ok(match signals.exit_code() {
+        _ if outcome.violation.is_some() => End::Violation,
+        Some(code) => End::Interrupted(code),
+        None => End::Clean,
     })
 }
 
 /// Reads a kept run.
 pub(crate) fn read(file: &Path) -> Result<Scenario, String> {
     let path = file.display();
-    let length = std::fs::metadata(file)
-        .map_err(|error| format!("{path}: {error}"))?
-        .len();
-    if length > file::FILE_BYTES_MAX as u64 {
-        return Err(format!("{path}: {}", file::FileError::TooLong(length as usize)));
-    }
-    let bytes = std::fs::read(file).map_err(|error| format!("{path}: {error}"))?;
+    let bytes = files::read(file, file::FILE_BYTES_MAX).map_err(|error| format!("{path}: {error}"))?;
     file::read(&bytes).map_err(|error| format!("{path}: {error}"))
 }
 
-/// What happened in the second before the violation, or before the end of the phase with faults. Of a violation that is about what clients
-/// asked and were answered, their calls, too, and what happened since the first of them.
-fn tell(scenario: &Scenario, violation: Option<&Violation>) -> Vec<String> {
-    let end = Instant(scenario.settings.duration.0);
-    let at = violation.map_or(end, |violation| violation.at);
-    let since = violation.and_then(|violation| violation.since).unwrap_or(at);
+/// What happened in the second before the violation. Of one that is about what clients asked and were answered, their calls, too, and what
+/// happened since the first of them.
+fn tell(scenario: &Scenario, violation: &Violation) -> Vec<String> {
+    let at = violation.at;
+    let since = violation.since.unwrap_or(at);
     let from = Instant(since.0.saturating_sub(TOLD_BEFORE_US));
-    let is_of_clients = violation.is_some_and(|violation| {
-        matches!(
-            violation.property,
-            Property::Linearizable | Property::ItemsAccounted | Property::AppliedOnce | Property::Converges
-        )
-    });
+    let is_of_clients = matches!(
+        violation.property,
+        Property::Linearizable | Property::ItemsAccounted | Property::AppliedOnce | Property::Converges
+    );
     let mut told: VecDeque<Happening> = VecDeque::new();
     let mut calls = VecDeque::new();
     let see = |happening: Happening| {
@@ -110,15 +108,23 @@ fn tell(scenario: &Scenario, violation: Option<&Violation>) -> Vec<String> {
 }
 
 /// Every node as it was at an instant.
-fn show_at(scenario: &Scenario, at: Instant, in_json: bool) -> Result<End, String> {
-    let mut world = World::new(scenario).map_err(|violation| violation.to_string())?;
-    let stopped = world.run_until(at, |_| false);
+fn show_at(asked: &Replay, scenario: &Scenario, at: Instant, signals: &Signals) -> Result<End, String> {
+    let (world, outcome) = run_up_to(scenario, at, |_| !signals.came());
+    let is_over = world.now() < at && outcome.violation.is_none() && !signals.came();
+    if is_over {
+        return Err(format!(
+            "{}: the run ends at {}: give --at a time up to that",
+            asked.file.display(),
+            world.now()
+        ));
+    }
     let nodes: Vec<_> = world.nodes().map(|node| node.describe(world.now())).collect();
-    if in_json {
+    if asked.json {
         out::object(json!({
             "at": world.now().0 as f64 / 1e6,
             "nodes": nodes,
-            "violations": stopped.as_ref().err().map(crate::sim::violation).as_slice(),
+            "violations": outcome.violation.as_ref().map(crate::sim::violation).as_slice(),
+            "interrupted": signals.came(),
         }))?;
     } else {
         let mut text = format!("at {}:\n", world.now());
@@ -126,10 +132,14 @@ fn show_at(scenario: &Scenario, at: Instant, in_json: bool) -> Result<End, Strin
             text.push_str(&serde_json::to_string_pretty(&node).map_err(|error| error.to_string())?);
             text.push('\n');
         }
-        if let Err(violation) = &stopped {
+        if let Some(violation) = &outcome.violation {
             text.push_str(&format!("{violation}\n"));
         }
         out::say(&text)?;
     }
-    Ok(if stopped.is_ok() { End::Clean } else { End::Violation })
+    Ok(match signals.exit_code() {
+        _ if outcome.violation.is_some() => End::Violation,
+        Some(code) => End::Interrupted(code),
+        None => End::Clean,
+    })
 }

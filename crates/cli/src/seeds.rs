@@ -1,7 +1,7 @@
 //! Many runs on many threads. Which of them fails first is a matter of chance; which of them is told is not: the least seed that fails.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use sim::{Coverage, Outcome, Scenario, Service, Wanted, run};
 
+use crate::args::Seeds;
 use crate::signals::Signals;
 
 /// How often it is looked whether time is up, in wall time.
@@ -45,7 +46,7 @@ impl Sum {
         self.events += outcome.events;
         self.virtual_us += outcome.virtual_time.0;
         self.coverage.add(&outcome.coverage);
-        self.unjudged += u64::from(outcome.unjudged.is_some());
+        self.unjudged += u64::from(outcome.unjudged.is_some() || outcome.convergence_unjudged.is_some());
         self.service.add(seed, outcome);
     }
 }
@@ -61,7 +62,7 @@ pub(crate) fn processors(asked: Option<u16>) -> usize {
 /// # Errors
 /// No thread can be started.
 pub(crate) fn carry_out(
-    seeds: Range<u64>,
+    seeds: Seeds,
     wanted: Wanted,
     jobs: usize,
     minutes: Option<f64>,
@@ -69,7 +70,7 @@ pub(crate) fn carry_out(
     mut look: impl FnMut(u64),
 ) -> Result<Sum, String> {
     let started = Instant::now();
-    let jobs = jobs.min(usize::try_from(seeds.end - seeds.start).unwrap_or(usize::MAX));
+    let jobs = jobs.min(usize::try_from(seeds.count()).unwrap_or(usize::MAX));
     let shared = Arc::new(Shared::new(seeds));
     let threads: Vec<JoinHandle<()>> = (0..jobs)
         .map(|_| {
@@ -100,7 +101,7 @@ pub(crate) fn carry_out(
 #[derive(Debug)]
 struct Shared {
     results: Mutex<Results>,
-    /// The least seed that failed, or more than any.
+    /// The least seed that failed, or the last there is.
     least: AtomicU64,
     begins_no_more: AtomicBool,
     stops: AtomicBool,
@@ -109,20 +110,20 @@ struct Shared {
 #[derive(Debug)]
 struct Results {
     /// Seeds whose runs have not begun.
-    left: Range<u64>,
-    /// The least seed whose run is not in the sum.
-    next: u64,
+    left: RangeInclusive<u64>,
+    /// The least seed whose run is not in the sum, if there is a greater one than those that are.
+    next: Option<u64>,
     /// Runs that are over, and wait for some of lesser seeds.
     waiting: BTreeMap<u64, Outcome>,
     sum: Sum,
 }
 
 impl Shared {
-    fn new(seeds: Range<u64>) -> Shared {
+    fn new(seeds: Seeds) -> Shared {
         Shared {
             results: Mutex::new(Results {
-                next: seeds.start,
-                left: seeds,
+                next: Some(seeds.first),
+                left: seeds.iter(),
                 waiting: BTreeMap::new(),
                 sum: Sum::default(),
             }),
@@ -141,7 +142,7 @@ impl Shared {
             let scenario = Scenario::drawn(seed, wanted);
             let mut is_whole = true;
             let outcome = run(&scenario, |_| {
-                is_whole = !self.stops.load(Ordering::Relaxed) && seed < self.least.load(Ordering::Relaxed);
+                is_whole = !self.stops.load(Ordering::Relaxed) && seed <= self.least.load(Ordering::Relaxed);
                 is_whole
             });
             if is_whole {
@@ -163,7 +164,12 @@ impl Shared {
 
     fn ended(&self, seed: u64, scenario: Scenario, outcome: Outcome) {
         let mut results = self.results();
-        if outcome.violation.is_some() && seed < self.least.load(Ordering::Relaxed) {
+        let failed = results
+            .sum
+            .failure
+            .as_ref()
+            .map(|failure| failure.scenario.settings.seed);
+        if outcome.violation.is_some() && failed.is_none_or(|failed| seed < failed) {
             self.least.store(seed, Ordering::Relaxed);
             let outcome = outcome.clone();
             results.sum.failure = Some(Failure { scenario, outcome });
@@ -176,13 +182,15 @@ impl Shared {
 impl Results {
     /// Adds runs to the sum in the order of their seeds, and nothing after one that failed: the sum is the same on any number of threads.
     fn add_in_order(&mut self) {
-        while let Some(outcome) = self.waiting.remove(&self.next) {
-            self.sum.add(self.next, &outcome);
+        while let Some(seed) = self.next
+            && let Some(outcome) = self.waiting.remove(&seed)
+        {
+            self.sum.add(seed, &outcome);
             if outcome.violation.is_some() {
                 self.waiting.clear();
                 return;
             }
-            self.next += 1;
+            self.next = seed.checked_add(1);
         }
     }
 
@@ -194,7 +202,7 @@ impl Results {
                 self.sum.add(seed, &outcome);
             }
         }
-        self.sum.may_fail_below = failed.is_some_and(|failed| self.next < failed);
+        self.sum.may_fail_below = failed.is_some_and(|failed| self.next.is_some_and(|next| next < failed));
     }
 }
 
@@ -210,7 +218,8 @@ mod tests {
             ablate: Some(Rule::PersistVote),
             ..Wanted::default()
         };
-        carry_out(0..200, wanted, jobs, None, &Signals::default(), |_| ()).unwrap()
+        let seeds = Seeds { first: 0, last: 199 };
+        carry_out(seeds, wanted, jobs, None, &Signals::default(), |_| ()).unwrap()
     }
 
     #[test]

@@ -11,6 +11,7 @@ use sim::{Outcome, Scenario, file, run};
 use crate::args::Sim;
 use crate::end::End;
 use crate::memory::Memory;
+use crate::out::{counted, span};
 use crate::progress::Line;
 use crate::signals::Signals;
 use crate::{files, out};
@@ -82,6 +83,7 @@ pub(crate) fn figures(scenario: &Scenario, outcome: &Outcome, wall_seconds: f64)
         "linearizable": outcome.linearizable,
         "unjudged": outcome.unjudged,
         "converged": outcome.converged,
+        "convergence_unjudged": outcome.convergence_unjudged,
         "slow_disks": outcome.slow_disks.map(slow_disks),
         "trace_hash": format!("{:016x}", outcome.trace_hash),
         "state_hash": format!("{:016x}", outcome.state_hash),
@@ -118,29 +120,33 @@ pub(crate) fn words(scenario: &Scenario, outcome: &Outcome, wall_seconds: f64) -
         None => "not known: the run ended before",
     };
     let ablated = scenario.settings.rules.ablated();
-    let mut text = format!("seed {}: {} nodes", scenario.settings.seed, scenario.settings.nodes);
+    let nodes = counted(scenario.settings.nodes, "node");
+    let mut text = format!("seed {}: {nodes}", scenario.settings.seed);
     for rule in &ablated {
         text.push_str(&format!(", without the rule {}", rule.name()));
     }
     text.push_str(&format!(
-        "\n{virtual_seconds:.1} s of virtual time in {wall_seconds:.3} s: {:.0} × real time, {} events, {:.0} a second\n",
+        "\n{virtual_seconds:.1} s of virtual time in {wall_seconds:.3} s: {:.0} × real time, {}, {:.0} a second\n",
         virtual_seconds / wall_seconds,
-        outcome.events,
+        counted(outcome.events, "event"),
         outcome.events as f64 / wall_seconds,
     ));
     text.push_str(&format!(
-        "{} elections, {} operations answered, {} faults\nlinearizable: {}\nconverged: {}\ntrace {:016x}, state {:016x}\n",
-        outcome.elections,
-        outcome.answered,
-        outcome.faults,
+        "{}, {} answered, {}\nlinearizable: {}\nconverged: {}\ntrace {:016x}, state {:016x}\n",
+        counted(outcome.elections, "election"),
+        counted(outcome.answered, "operation"),
+        counted(outcome.faults, "fault"),
         match &outcome.unjudged {
             Some(why) => format!("not judged: {why}"),
             None => match outcome.linearizable {
-                Some(true) => format!("yes, all {} answers", outcome.answered),
+                Some(true) => format!("yes, all {}", counted(outcome.answered, "answer")),
                 known => yes_no(known).to_owned(),
             },
         },
-        yes_no(outcome.converged),
+        match &outcome.convergence_unjudged {
+            Some(why) => format!("not judged: {why}"),
+            None => yes_no(outcome.converged).to_owned(),
+        },
         outcome.trace_hash,
         outcome.state_hash,
     ));
@@ -148,9 +154,16 @@ pub(crate) fn words(scenario: &Scenario, outcome: &Outcome, wall_seconds: f64) -
     if let Some(warning) = scenario.settings.timing.warning(one_way) {
         text.push_str(&format!("{warning}\n"));
     }
-    if let Some(slow) = outcome.slow_disks {
-        let seconds = slow.lasted.0 as f64 / 1e6;
-        text.push_str(&format!("{slow} It was so for {seconds:.1} s of virtual time.\n"));
+    // What is over before anybody would stand for election holds nobody up.
+    if let Some(slow) = outcome.slow_disks.filter(|slow| slow.lasted >= slow.election_min) {
+        text.push_str(&format!(
+            "{slow} It was so for {} of virtual time, {}.\n",
+            span(slow.lasted),
+            match outcome.answered {
+                0 => "and nothing was answered".to_owned(),
+                answered => format!("and {} came all the same", counted(answered, "answer")),
+            },
+        ));
     }
     match &outcome.violation {
         Some(violation) => text.push_str(&format!("{violation}\n")),

@@ -160,6 +160,9 @@ fn what_is_wrong_is_said_in_a_line_with_what_to_do() {
         (&["sim", "--ablate", "nothing"], "use one of vote_once"),
         (&["fuzz", "--seeds", "7"], "write it like 0..1000"),
         (&["fuzz", "--seeds", "9..3"], "the first must be less than the last"),
+        (&["fuzz", "--seeds", "9..=8"], "the first may not be more than the last"),
+        (&["sim", "--faults", "none,crash"], "none stands alone"),
+        (&["sim", "--faults=-pause"], "as in all,-pause"),
         (&["sim", "--seconds", "0"], "1..=86400"),
         (&["sim", "--seed", "-1"], "invalid"),
         (&["sim", "--rate", "4000000"], "0..="),
@@ -250,6 +253,13 @@ fn disks_that_are_too_slow_for_the_timers_are_told_of() {
     );
     assert_eq!(object["slow_disks"]["nodes"], 3);
     assert_eq!(object["slow_disks"]["longest_flush_ms"], 160.0);
+    // What was seen is said beside what is feared.
+    let answered = &object["ops_acked"];
+    assert!(answered.as_u64() > Some(1), "{object}");
+    assert!(
+        text.contains("may not come to an end") && text.contains(&format!("and {answered} answers came all the same")),
+        "{text}"
+    );
     let (text, object) = run("5");
     assert!(!text.contains("too slow"), "{text}");
     assert_eq!(object["slow_disks"], Value::Null);
@@ -276,9 +286,16 @@ fn timers_with_which_nobody_is_elected_are_refused_in_a_line() {
         ),
         (
             ["--election-min", "150", "--election-max", "18446744073709551615"],
-            "the longest there is",
+            "--election-max 18446744073709551615: the timers of a run may take 60000 ms at most",
         ),
-        (["--election-min", "150", "--election-max", "70000"], "may be 60000 ms"),
+        (
+            ["--election-min", "150", "--election-max", "70000"],
+            "--election-max 70000: the timers of a run may take 60000 ms at most",
+        ),
+        (
+            ["--heartbeat", "18446744073709551615", "--election-max", "300"],
+            "--heartbeat 18446744073709551615: the timers of a run may take 60000 ms at most",
+        ),
     ] {
         let output = ftq(&[&["sim", "--seconds", "1"][..], &timers].concat());
         let said = String::from_utf8(output.stderr).unwrap();
@@ -308,5 +325,129 @@ fn the_history_of_a_run_that_goes_back_comes_with_a_warning() {
         let exported = ftq(&["export", path, "--to", "history"]);
         let said = String::from_utf8(exported.stderr).unwrap();
         assert_eq!(said.contains("goes back in time"), is_warned, "{faults}: {said}");
+    }
+}
+
+/// Slow disks are no fault of the cluster's: who does not agree with them is not judged.
+#[test]
+fn a_cluster_whose_disks_are_too_slow_is_not_judged_by_whether_it_agrees() {
+    let run = ["sim", "--flush", "10000", "--seconds", "5"];
+    let (code, object) = json(&[&run[..], &["--json"]].concat());
+    assert_eq!(
+        (code, &object["violations"]),
+        (0, &Value::Array(Vec::new())),
+        "{object}"
+    );
+    assert_eq!(object["converged"], Value::Null);
+    let why = object["convergence_unjudged"].as_str().unwrap();
+    assert!(why.contains("slower than the timers"), "{why}");
+    let text = String::from_utf8(ftq(&run).stdout).unwrap();
+    assert!(text.contains(&format!("converged: not judged: {why}")), "{text}");
+}
+
+/// Flushes that are slow for a moment, in which nobody could have stood for election, are not worth a word.
+#[test]
+fn a_moment_of_slow_disks_is_not_told_of() {
+    let run = ["sim", "--seed", "3", "--seconds", "20"];
+    let (_, object) = json(&[&run[..], &["--json"]].concat());
+    let seconds = object["slow_disks"]["seconds"]
+        .as_f64()
+        .expect("disks were slow for a moment");
+    assert!(seconds < 0.15, "{object}");
+    let text = String::from_utf8(ftq(&run).stdout).unwrap();
+    assert!(!text.contains("too slow"), "{text}");
+}
+
+#[test]
+fn one_is_one() {
+    let run = [
+        "sim",
+        "--nodes",
+        "1",
+        "--seconds",
+        "1",
+        "--rate",
+        "1",
+        "--faults",
+        "none",
+    ];
+    let text = String::from_utf8(ftq(&run).stdout).unwrap();
+    assert!(
+        text.starts_with("seed 0: 1 node\n") && text.contains("\n1 election, "),
+        "{text}"
+    );
+}
+
+/// An instant behind the end of the run is none of its instants; one between the faults and the end is as it was in the run.
+#[test]
+fn a_run_is_shown_up_to_its_end() {
+    let file = temporary("shown.ftq");
+    let path = file.to_str().unwrap();
+    let (_, run) = json(&["sim", "--seconds", "2", "--nodes", "3", "--trace", path, "--json"]);
+    let end = run["virtual_seconds"].as_f64().unwrap();
+    assert!(end > 2.0);
+    let shown = |at: f64| json(&["replay", path, "--at", &at.to_string(), "--json"]);
+    for at in [0.0, 1.0, 2.0, end - 0.000_001, end] {
+        let (code, shown) = shown(at);
+        assert_eq!((code, &shown["at"]), (0, &at.into()), "{shown}");
+    }
+    for at in [end + 0.000_001, 1e9] {
+        let (code, refused) = shown(at);
+        let why = refused["error"].as_str().unwrap();
+        assert!(
+            code == 2 && why.contains(&format!("the run ends at {end:.6} s")),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn what_breaks_nothing_has_nothing_to_tell() {
+    let file = temporary("clean.ftq");
+    let path = file.to_str().unwrap();
+    ftq(&["sim", "--seconds", "2", "--nodes", "3", "--trace", path]);
+    let told = ftq(&["replay", path, "--until", "violation"]);
+    assert!(
+        told.status.success() && told.stdout.len() < 1_000,
+        "{}",
+        told.stdout.len()
+    );
+    assert!(String::from_utf8(told.stderr).unwrap().contains("no promise is broken"));
+    let (_, told) = json(&["replay", path, "--until", "violation", "--json"]);
+    assert_eq!(told["told"], Value::Array(Vec::new()));
+}
+
+/// Who reads JSON reads why there is none, too.
+#[test]
+fn what_is_refused_is_one_object_too() {
+    for (arguments, why) in [
+        (&["sim", "--nodes", "10"][..], "10 is not in 1..=9"),
+        (&["sim", "--election-min", "70000"], "60000 ms at most"),
+        (
+            &["sim", "--seconds", "1", "--trace", "/nowhere/x.ftq"],
+            "cannot be written",
+        ),
+        (&["replay", "/nowhere/at-all.ftq"], "No such file"),
+        (&["replay", "x.ftq", "--at", "-1"], "give seconds, 0 to"),
+        (&["fuzz", "--seeds", "7"], "write it like 0..1000"),
+        (&["fuzz"], "required arguments were not provided: --seeds"),
+        (
+            &["fuzz", "--seeds", "0..9", "--trace", "/nowhere/x.ftq"],
+            "cannot be written",
+        ),
+        (&["ablations", "--rule", "nothing"], "use one of vote_once"),
+        (&["ablations", "--table", "/nowhere/table.md"], "cannot be written"),
+        (&["bench", "--nodes", "3"], "unexpected argument"),
+        (&["frobnicate"], "unrecognized subcommand"),
+    ] {
+        let arguments = [arguments, &["--json"]].concat();
+        let (code, refused) = json(&arguments);
+        let told = refused["error"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{arguments:?}: {refused}"));
+        assert!(code == 2 && told.contains(why), "{arguments:?}: {refused}");
+        assert_eq!(refused.as_object().map(|object| object.len()), Some(1));
+        let said = String::from_utf8(ftq(&arguments).stderr).unwrap();
+        assert!(!said.is_empty(), "it is said to people, too");
     }
 }

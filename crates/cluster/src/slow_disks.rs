@@ -88,7 +88,7 @@ impl fmt::Display for SlowMajority {
         write!(
             f,
             "Disks are too slow for the timers: flushes of {} nodes take up to {:.0} ms, and the shortest election timeout is {} ms. \
-             Without these nodes there is no majority: elections may not come to an end, and little or nothing is committed. Longer \
+             Without these nodes there is no majority: elections may not come to an end, and little or nothing may be committed. Longer \
              timers help (Raft §5.6).",
             if all.is_empty() { &some } else { all },
             self.took.as_millis_f64(),

@@ -26,6 +26,8 @@ pub struct Hunt {
 pub struct Search {
     /// How many seeds were tried.
     pub seeds: u64,
+    /// Whether there were more to try.
+    pub cut_short: bool,
     /// The seed that showed it, and what broke.
     pub caught: Option<(u64, Violation)>,
 }
@@ -35,6 +37,11 @@ impl Hunt {
     pub fn caught(&self) -> Option<&(u64, Violation)> {
         let special = self.special.as_ref().and_then(|search| search.caught.as_ref());
         self.ordinary.caught.as_ref().or(special)
+    }
+
+    /// Whether it ended before it had caught anything or tried everything.
+    pub fn cut_short(&self) -> bool {
+        self.ordinary.cut_short || self.special.as_ref().is_some_and(|search| search.cut_short)
     }
 }
 
@@ -88,7 +95,7 @@ pub fn special(rule: Rule, seed: u64) -> Option<Scenario> {
 /// one is tried. `more` is asked before every seed, and ends the hunt by returning false.
 pub fn hunt(rule: Rule, seeds_max: u64, mut more: impl FnMut() -> bool) -> Hunt {
     let ordinary = search(seeds_max, &mut more, |seed| Some(ordinary(rule, seed)));
-    let is_needed = ordinary.caught.is_none() && special(rule, 0).is_some();
+    let is_needed = ordinary.caught.is_none() && !ordinary.cut_short && special(rule, 0).is_some();
     let special = is_needed.then(|| search(seeds_max, &mut more, |seed| special(rule, seed)));
     Hunt {
         rule,
@@ -99,16 +106,28 @@ pub fn hunt(rule: Rule, seeds_max: u64, mut more: impl FnMut() -> bool) -> Hunt 
 
 fn search(seeds_max: u64, more: &mut impl FnMut() -> bool, scenario: impl Fn(u64) -> Option<Scenario>) -> Search {
     let mut seeds = 0;
-    while seeds < seeds_max && more() {
+    while seeds < seeds_max {
+        if !more() {
+            return Search {
+                seeds,
+                cut_short: true,
+                caught: None,
+            };
+        }
         let seed = seeds;
         let Some(scenario) = scenario(seed) else { break };
         seeds += 1;
         if let Some(violation) = run(&scenario, |_| true).violation {
             return Search {
                 seeds,
+                cut_short: false,
                 caught: Some((seed, violation)),
             };
         }
     }
-    Search { seeds, caught: None }
+    Search {
+        seeds,
+        cut_short: false,
+        caught: None,
+    }
 }

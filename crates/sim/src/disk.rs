@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use cluster::disk::{DiskError, Flushing, RawFile};
 use cluster::node::{OpenDisk, WriteId};
-use raft_core::{Instant, Rules, Term};
+use raft_core::{Duration, Instant, Rules, Term};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Tail;
@@ -70,6 +70,7 @@ impl Miscount {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flush {
     pub(crate) write: WriteId,
+    asked_at: Instant,
     pub(crate) done_at: Instant,
     /// The node's term when it asked.
     pub(crate) term: Term,
@@ -157,11 +158,12 @@ impl Disk {
         }
     }
 
-    /// Begins to flush what is there now. It is done at `done_at`, but not before the flush before it.
-    pub(crate) fn flush(&mut self, write: WriteId, done_at: Instant, term: Term) -> Instant {
+    /// Begins to flush what is there `now`. It is done at `done_at`, but not before the flush before it.
+    pub(crate) fn flush(&mut self, write: WriteId, now: Instant, done_at: Instant, term: Term) -> Instant {
         let done_at = self.flushes.back().map_or(done_at, |last| done_at.max(last.done_at));
         self.flushes.push_back(Flush {
             write,
+            asked_at: now,
             done_at,
             term,
             part: self.disk.begin_flush(),
@@ -193,6 +195,12 @@ impl Disk {
     /// When the next flush is done.
     pub(crate) fn next_done(&self) -> Instant {
         self.flushes.front().map_or(Instant::NEVER, |flush| flush.done_at)
+    }
+
+    /// How long the longest takes of the flushes that are under way.
+    pub(crate) fn longest_under_way(&self) -> Duration {
+        let takes = self.flushes.iter().map(|flush| flush.done_at.since(flush.asked_at));
+        takes.max().unwrap_or_default()
     }
 
     /// How many bytes are written and not flushed.

@@ -24,7 +24,7 @@ const HEAD_BYTES: usize = MAGIC.len() + 1 + 4;
 const CLIENTS_MAX: u16 = 1_000;
 /// The longest flush, in microseconds.
 pub const FLUSH_US_MAX: u64 = 60_000_000;
-/// The longest election timeout, in microseconds.
+/// The longest election timeout and the longest time between heartbeats, in microseconds.
 pub const ELECTION_US_MAX: u64 = 60_000_000;
 
 /// Why a file is not read.
@@ -37,7 +37,7 @@ pub enum FileError {
     /// It is cut off, or some of it is wrong.
     Damaged,
     /// It is longer than files are.
-    TooLong(usize),
+    TooLong,
     /// It asks for more than a file holds.
     TooMuch,
     /// It asks for what cannot be.
@@ -78,7 +78,7 @@ pub fn write(scenario: &Scenario) -> Result<Vec<u8>, String> {
 /// Says why they hold none.
 pub fn read(bytes: &[u8]) -> Result<Scenario, FileError> {
     if bytes.len() > FILE_BYTES_MAX {
-        return Err(FileError::TooLong(bytes.len()));
+        return Err(FileError::TooLong);
     }
     let rest = bytes.strip_prefix(&MAGIC).ok_or(FileError::Foreign)?;
     let (version, rest) = rest.split_first().ok_or(FileError::Damaged)?;
@@ -122,8 +122,9 @@ fn check(scenario: &Scenario) -> Result<(), FileError> {
         settings.delay_us.max(settings.jitter_us) <= netem::DELAY_US_MAX,
         "such links",
     )?;
+    let longest = timing.heartbeat.max(timing.election_min).max(timing.election_max);
+    sound(longest.0 <= ELECTION_US_MAX, "such timers")?;
     timing.check().map_err(FileError::Timing)?;
-    sound(timing.election_max.0 <= ELECTION_US_MAX, "such timers")?;
     for fault in &scenario.faults {
         if let What::Skew { per_mille, .. } = fault.what {
             sound((1..=1_000_000).contains(&per_mille), "such a clock")?;
@@ -198,9 +199,9 @@ impl fmt::Display for FileError {
                  that wrote it, or write it anew, from its seed"
             ),
             FileError::Damaged => write!(f, "it is damaged or cut off: write it anew, from its seed"),
-            FileError::TooLong(bytes) => write!(
+            FileError::TooLong => write!(
                 f,
-                "it has {bytes} bytes, and a run has at most {FILE_BYTES_MAX}: if it is a run, write a shorter one"
+                "it is longer than a run, which has at most {FILE_BYTES_MAX} bytes: if it is one, write a shorter one"
             ),
             FileError::TooMuch => write!(
                 f,

@@ -10,12 +10,18 @@ use trace::{Happening, What};
 use crate::check::{Property, Violation};
 use crate::coverage::Coverage;
 use crate::plan::Scenario;
+use crate::settings::Settings;
 use crate::world::World;
 
-/// How long after the last fault a cluster may take to agree and to answer all that it was asked.
+/// How long after the last fault a cluster may take to agree and to answer all that it was asked, at least.
 const CONVERGES_WITHIN: Duration = Duration::from_millis(30_000);
-/// How long it may take to answer one more operation then; there are as many bounds as operations.
+/// So many elections may fail until then, and so many flushes come one after the other, however long they take.
+const ELECTIONS_MAX: u64 = 20;
+const FLUSHES_MAX: u64 = 20;
+/// How long it may take to answer one more operation then, at least; there are as many bounds as operations.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(2_000);
+/// So many flushes and round trips an answer may take, however long they take.
+const TRIPS_MAX: u64 = 4;
 /// How often progress is told, in virtual time.
 const PROGRESS_EVERY: Duration = Duration::from_millis(1_000);
 
@@ -55,8 +61,10 @@ pub struct Outcome {
     pub linearizable: Option<bool>,
     /// Why not all that clients were answered was judged, where it was not.
     pub unjudged: Option<String>,
-    /// Whether the cluster agreed and answered after the last fault; not known, where the run ended early.
+    /// Whether the cluster agreed and answered after the last fault; not known, where the run ended early or that was not judged.
     pub converged: Option<bool>,
+    /// Why it was not judged whether the cluster came to agree and to answer, where it did not and that is no fault of its.
+    pub convergence_unjudged: Option<String>,
     /// Whether flushes outlasted the timers on so many nodes that the others were no majority, and for how long.
     pub slow_disks: Option<SlowMajority>,
     /// A hash of all that happened.
@@ -67,26 +75,51 @@ pub struct Outcome {
 
 /// Carries out a scenario. `progress` is called once a second of virtual time, and ends the run early by returning false.
 pub fn run(scenario: &Scenario, progress: impl FnMut(Progress) -> bool) -> Outcome {
-    carry_out(begun(World::new(scenario)), progress, |_| ())
+    carry_out(&mut begun(World::new(scenario)), progress, |_| ())
 }
 
 /// The same, and tells what happens.
 pub fn watch(scenario: &Scenario, progress: impl FnMut(Progress) -> bool, see: impl FnMut(Happening)) -> Outcome {
-    carry_out(begun(World::watched(scenario)), progress, see)
+    carry_out(&mut begun(World::watched(scenario)), progress, see)
+}
+
+/// The same up to an instant, or to the run's end where that comes before: how the world is then, and what came of the run by then.
+pub fn run_up_to(scenario: &Scenario, last: Instant, progress: impl FnMut(Progress) -> bool) -> (World<'_>, Outcome) {
+    let mut world = begun(World::new(scenario));
+    world.ends_at(last);
+    let outcome = carry_out(&mut world, progress, |_| ());
+    (world, outcome)
+}
+
+/// Why a run was not carried out to its end.
+enum Cut {
+    Broken(Violation),
+    /// Nobody wants to see more of it.
+    Stopped,
+}
+
+impl From<Violation> for Cut {
+    fn from(violation: Violation) -> Cut {
+        Cut::Broken(violation)
+    }
 }
 
 fn begun<'a>(world: Result<World<'a>, Violation>) -> World<'a> {
     world.unwrap_or_else(|violation| unreachable!("a cluster that has done nothing breaks no promise: {violation}"))
 }
 
-fn carry_out(mut world: World<'_>, mut progress: impl FnMut(Progress) -> bool, see: impl FnMut(Happening)) -> Outcome {
-    let progress = |world: &mut World<'_>| {
+fn carry_out<'a>(
+    world: &mut World<'a>,
+    mut progress: impl FnMut(Progress) -> bool,
+    see: impl FnMut(Happening),
+) -> Outcome {
+    let progress = |world: &mut World<'a>| {
         progress(Progress {
             now: world.now(),
             events: world.events(),
         })
     };
-    carry_out_in(&mut world, progress, see)
+    carry_out_in(world, progress, see)
 }
 
 fn carry_out_in<'a>(
@@ -108,15 +141,18 @@ fn carry_out_in<'a>(
         linearizable: None,
         unjudged: None,
         converged: None,
+        convergence_unjudged: None,
         slow_disks: None,
         trace_hash: 0,
         state_hash: 0,
     };
-    outcome.violation = phases(world, &mut outcome, |world| {
+    let ended = phases(world, &mut outcome, |world| {
         world.take_happenings().for_each(&mut see);
         progress(world)
-    })
-    .err();
+    });
+    if let Err(Cut::Broken(violation)) = ended {
+        outcome.violation = Some(violation);
+    }
     world.take_happenings().for_each(&mut see);
     if let Some(violation) = &outcome.violation {
         see(Happening {
@@ -131,7 +167,7 @@ fn carry_out_in<'a>(
     outcome.elections = world.checker.elections();
     outcome.answered = world.answered();
     outcome.asked = world.asked();
-    if outcome.converged.is_none() {
+    if outcome.converged.is_none() && outcome.convergence_unjudged.is_none() {
         outcome.acknowledged = world.answered();
     }
     outcome.faults = world.faults();
@@ -148,25 +184,43 @@ fn phases<'a>(
     world: &mut World<'a>,
     outcome: &mut Outcome,
     mut progress: impl FnMut(&mut World<'a>) -> bool,
-) -> Result<(), Violation> {
+) -> Result<(), Cut> {
     let end = Instant(world.settings().duration.0);
     while world.now() < end {
         let until = (world.now() + PROGRESS_EVERY).min(end);
         world.run_until(until, |_| false)?;
         world.audit.settle(world.now(), Instant::NEVER)?;
-        if !progress(world) {
-            return Ok(());
+        if !progress(world) || world.has_ended() {
+            return Err(Cut::Stopped);
         }
     }
     world.heal()?;
-    let converged = settles_within(world, CONVERGES_WITHIN, &mut progress)?;
-    outcome.converged = Some(converged);
+    let agrees = settles_within(world, converges_within(world.settings()), &mut progress)?;
     outcome.acknowledged = world.answered();
-    if !converged {
-        return fails(world, Property::Converges, world.unsettled());
+    outcome.converged = Some(agrees);
+    if agrees && drain(world, &mut progress)? {
+        return Ok(finish(world, outcome)?);
     }
-    drain(world, &mut progress)?;
-    finish(world, outcome)
+    outcome.convergence_unjudged = world.held_up();
+    if outcome.convergence_unjudged.is_some() {
+        outcome.converged = None;
+        return Ok(judge(world, outcome)?);
+    }
+    outcome.converged = Some(false);
+    Ok(fails(world, Property::Converges, world.unsettled())?)
+}
+
+/// How long the cluster of a run may take to agree: who is elected slowly, and writes slowly, takes longer.
+fn converges_within(settings: &Settings) -> Duration {
+    let elections = ELECTIONS_MAX.saturating_mul(settings.timing.election_max.0);
+    let flushes = FLUSHES_MAX.saturating_mul(settings.flush_us.1);
+    CONVERGES_WITHIN.max(Duration(elections.saturating_add(flushes)))
+}
+
+/// How long it may take to answer one operation.
+fn answers_within(settings: &Settings) -> Duration {
+    let round_trip = 2 * (settings.delay_us + settings.jitter_us);
+    ANSWERS_WITHIN.max(Duration(TRIPS_MAX * (settings.flush_us.1 + round_trip)))
 }
 
 /// Runs until nothing is under way and all agree, in that time at most. Says whether they do. Who looks is told on the way: an end may be
@@ -175,20 +229,23 @@ fn settles_within<'a>(
     world: &mut World<'a>,
     bound: Duration,
     progress: &mut impl FnMut(&mut World<'a>) -> bool,
-) -> Result<bool, Violation> {
+) -> Result<bool, Cut> {
     let end = world.now() + bound;
     loop {
         let until = (world.now() + PROGRESS_EVERY).min(end);
         let has_settled = world.run_until(until, |world| world.is_idle() && world.has_converged())?;
-        progress(world);
+        let goes_on = progress(world);
         if has_settled || until == end {
             return Ok(has_settled);
+        }
+        if !goes_on || world.has_ended() {
+            return Err(Cut::Stopped);
         }
     }
 }
 
-/// Pops every queue until it is empty.
-fn drain<'a>(world: &mut World<'a>, progress: &mut impl FnMut(&mut World<'a>) -> bool) -> Result<(), Violation> {
+/// Pops every queue until it is empty. Says whether all that was answered in time.
+fn drain<'a>(world: &mut World<'a>, progress: &mut impl FnMut(&mut World<'a>) -> bool) -> Result<bool, Cut> {
     let sizes: Vec<(QueueId, usize)> = world.queue_sizes();
     let mut asked = 0;
     for (qid, size) in sizes {
@@ -198,12 +255,8 @@ fn drain<'a>(world: &mut World<'a>, progress: &mut impl FnMut(&mut World<'a>) ->
             asked = asked.wrapping_add(1);
         }
     }
-    let bound = Duration(ANSWERS_WITHIN.0 * (1 + u64::from(asked)));
-    if settles_within(world, bound, progress)? {
-        Ok(())
-    } else {
-        fails(world, Property::Converges, world.unsettled())
-    }
+    let bound = Duration(answers_within(world.settings()).0 * (1 + u64::from(asked)));
+    settles_within(world, bound, progress)
 }
 
 /// What can be said only at the end.
@@ -223,11 +276,16 @@ fn finish(world: &mut World<'_>, outcome: &mut Outcome) -> Result<(), Violation>
             );
         }
     }
+    judge(world, outcome)?;
+    world.audit.account(world.now())
+}
+
+/// Judges what clients were answered.
+fn judge(world: &mut World<'_>, outcome: &mut Outcome) -> Result<(), Violation> {
     let judged = world.audit.judge(world.now(), Instant::NEVER);
     outcome.unjudged = world.audit.judged().unjudged.clone();
     outcome.linearizable = outcome.unjudged.is_none().then_some(judged.is_ok());
-    judged?;
-    world.audit.account(world.now())
+    judged
 }
 
 fn fails(world: &World<'_>, property: Property, detail: String) -> Result<(), Violation> {

@@ -134,10 +134,11 @@ impl FaultKinds {
         FaultKind::ALL.iter().copied().filter(move |kind| self.has(*kind))
     }
 
-    /// The kinds named in a list with commas, from left to right: `all`, `none`, a kind, or a kind with `-` before it, which takes it out.
+    /// The kinds named in a list with commas, from left to right: `all`, a kind, or a kind with `-` before it, which takes it out of those
+    /// before it. Or `none`, alone.
     ///
     /// # Errors
-    /// Names the word that is no kind, and the kinds that there are.
+    /// Names the word that is no kind, and the kinds that there are; or the word that says nothing where it stands.
     pub fn parse(text: &str) -> Result<FaultKinds, String> {
         let kind = |name: &str| {
             let found = FaultKind::ALL.iter().copied().find(|kind| kind.name() == name);
@@ -150,11 +151,21 @@ impl FaultKinds {
             })
         };
         let mut kinds = FaultKinds::default();
+        if text.trim() == "none" {
+            return Ok(kinds);
+        }
         for word in text.split(',').map(str::trim) {
             kinds = match word.strip_prefix('-') {
-                Some(name) => kinds.without(kind(name)?),
+                Some(name) => match kind(name)? {
+                    kind if kinds.has(kind) => kinds.without(kind),
+                    _ => {
+                        return Err(format!(
+                            "-{name} takes out what is not there: name it behind others, as in all,-{name}"
+                        ));
+                    }
+                },
                 None if word == "all" => FaultKinds::all(),
-                None if word == "none" => FaultKinds::default(),
+                None if word == "none" => return Err("none stands alone: leave it out, or the others".to_owned()),
                 None => FaultKinds(kinds.0 | 1 << kind(word)? as u32),
             };
         }
@@ -328,7 +339,19 @@ mod tests {
         for text in ["all", "none", "crash,pause"] {
             assert_eq!(parsed(text).to_string(), text);
         }
-        for wrong in ["", "all,", "-", "all,-", "pauses", "-all", "--pause"] {
+        for wrong in [
+            "",
+            "all,",
+            "-",
+            "all,-",
+            "pauses",
+            "-all",
+            "--pause",
+            "-pause",
+            "crash,-pause",
+            "none,crash",
+            "crash,none",
+        ] {
             assert!(FaultKinds::parse(wrong).is_err(), "{wrong:?}");
         }
     }

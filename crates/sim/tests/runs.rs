@@ -1,10 +1,10 @@
 //! Whole runs: the same seed is the same run, honest runs break no promise, faults really happen, failures get small.
 
-use raft_core::{Duration, Instant, NodeId, Rule, Rules};
+use raft_core::{Duration, Instant, NodeId, Rule, Rules, Timing};
 use sim::ablations::{self, hunt};
 use sim::check::Property;
 use sim::shrink::{TRIES_MAX, shrink};
-use sim::{Coverage, Fault, FaultKind, FaultKinds, Outcome, Scenario, Service, Tail, Wanted, What, run};
+use sim::{Coverage, Fault, FaultKind, FaultKinds, Outcome, Scenario, Service, Tail, Wanted, What, run, run_up_to};
 
 fn outcome(seed: u64, wanted: Wanted) -> Outcome {
     run(&Scenario::drawn(seed, wanted), |_| true)
@@ -265,4 +265,103 @@ fn a_cluster_of_which_one_node_flushes_slower_than_its_timers_elects_and_commits
         );
         assert!(outcome.elections <= 4, "{node}: {} elections", outcome.elections);
     }
+}
+
+fn timing(heartbeat: u64, election_min: u64, election_max: u64) -> Option<Timing> {
+    Some(Timing {
+        heartbeat: Duration::from_millis(heartbeat),
+        election_min: Duration::from_millis(election_min),
+        election_max: Duration::from_millis(election_max),
+    })
+}
+
+/// Nobody has promised that a cluster agrees whose timers are too short for its disks or its links.
+#[test]
+fn who_cannot_agree_is_not_judged_by_that() {
+    let slow_disks = Wanted {
+        flush: Some(Duration::from_millis(10_000)),
+        ..seconds(5)
+    };
+    let slow_links = Wanted {
+        faults: Some(FaultKinds::default()),
+        timing: timing(3, 10, 15),
+        ..seconds(5)
+    };
+    let impatient_clients = Wanted {
+        flush: Some(Duration::from_millis(8_000)),
+        timing: timing(50, 12_000, 20_000),
+        ..seconds(5)
+    };
+    for (seed, wanted, why) in [
+        (0, impatient_clients, "slower than clients wait"),
+        (0, slow_disks, "slower than the timers"),
+        (4, slow_links, "too short for the links"),
+    ] {
+        let outcome = outcome(seed, wanted);
+        assert_eq!((outcome.violation, outcome.converged), (None, None));
+        let said = outcome.convergence_unjudged.unwrap();
+        assert!(said.contains(why), "{said}");
+        // What clients were answered is judged all the same.
+        assert_eq!((outcome.linearizable, outcome.unjudged), (Some(true), None));
+    }
+}
+
+/// Who is elected slowly and writes slowly, but in step, has the time for it.
+#[test]
+fn slow_timers_and_slow_disks_get_their_time() {
+    for (timing, flush_ms) in [
+        (timing(1_000, 50_000, 60_000), 1),
+        (timing(50, 5_000, 9_000), 3_000),
+        (timing(1_000, 12_000, 20_000), 6_000),
+    ] {
+        let wanted = Wanted {
+            nodes: Some(3),
+            timing,
+            flush: Some(Duration::from_millis(flush_ms)),
+            ..seconds(5)
+        };
+        for seed in 0..4 {
+            let outcome = outcome(seed, wanted);
+            assert_eq!(
+                (outcome.violation, outcome.converged),
+                (None, Some(true)),
+                "seed {seed}"
+            );
+        }
+    }
+}
+
+/// Up to an instant behind the faults, too, it is the run that is carried out, with all that follows them.
+#[test]
+fn a_run_up_to_an_instant_is_the_run() {
+    let scenario = Scenario::drawn(5, seconds(3));
+    let whole = run(&scenario, |_| true);
+    let end = Instant(whole.virtual_time.0);
+    assert!(end > Instant(scenario.settings.duration.0));
+    for at in [end, Instant(end.0 + 1), Instant::NEVER] {
+        let (world, outcome) = run_up_to(&scenario, at, |_| true);
+        assert_eq!(world.now(), end);
+        assert_eq!(
+            (outcome.trace_hash, outcome.converged, outcome.linearizable),
+            (whole.trace_hash, whole.converged, whole.linearizable)
+        );
+    }
+    for at in [Instant(0), Instant(1_500_000), Instant(3_000_000), Instant(end.0 - 1)] {
+        let (world, outcome) = run_up_to(&scenario, at, |_| true);
+        assert_eq!(world.now(), at);
+        assert!(outcome.violation.is_none() && outcome.linearizable.is_none());
+    }
+}
+
+#[test]
+fn a_hunt_that_is_cut_short_has_not_missed_anything() {
+    let mut left = 3;
+    let hunt = hunt(Rule::CommitOwnTermOnly, 2_000, || {
+        left -= 1;
+        left >= 0
+    });
+    assert!(hunt.cut_short() && hunt.caught().is_none());
+    assert_eq!((hunt.ordinary.seeds, hunt.special), (3, None));
+    let missed = ablations::hunt(Rule::CommitOwnTermOnly, 1, || true);
+    assert!(!missed.cut_short(), "{missed:?}");
 }

@@ -181,11 +181,7 @@ mod tests {
                 "this program reads version",
             ),
             (KeepError::Scenario(FileError::Damaged), "damaged", "write it anew"),
-            (
-                KeepError::Scenario(FileError::TooLong(400_000_000)),
-                "at most",
-                "shorter",
-            ),
+            (KeepError::Scenario(FileError::TooLong), "at most", "shorter"),
             (KeepError::Scenario(FileError::TooMuch), "more operations", "shorter"),
             (
                 KeepError::Scenario(FileError::Absurd("so many clients")),

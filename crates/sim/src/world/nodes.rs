@@ -291,7 +291,7 @@ impl World<'_> {
             let done_at = self.flush_time(id);
             let seat = &mut self.seats[place];
             let term = seat.node.as_ref().map_or(Term(0), |node| node.view().term);
-            seat.disk.flush(write, done_at, term);
+            seat.disk.flush(write, self.now, done_at, term);
             if let Some(tail) = seat.doomed.take() {
                 self.coverage.note(FaultKind::CrashInPersist);
                 self.crash(place, tail);
