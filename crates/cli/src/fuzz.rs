@@ -261,8 +261,11 @@ fn words(asked: &Fuzz, sum: &Sum, found: Option<&Found<'_>>, wall_seconds: f64) 
             found.violation,
         )),
         None if sum.unjudged > 0 => text.push_str(&format!(
-            "no promise was broken; {} of the runs were not wholly judged\n",
-            sum.unjudged
+            "no promise was broken; {} not wholly judged\n",
+            match sum.unjudged {
+                1 => "1 of the runs was".to_owned(),
+                runs => format!("{runs} of the runs were"),
+            }
         )),
         None => text.push_str("no promise was broken\n"),
     }

@@ -171,7 +171,7 @@ impl Accounts {
             .collect();
         if known.len() != then.queues.len() {
             return Err(format!(
-                "having applied {index} entries, a member has {} queues, and its log makes {}",
+                "having applied the entries up to {index}, a member has {} queues, and its log makes {}",
                 then.queues.len(),
                 known.len()
             ));
@@ -180,7 +180,7 @@ impl Accounts {
             let held = |look: &(LogIndex, u64, Option<i64>)| (look.1, look.2);
             if looks.last().map(held) != queue.looks.last().map(held) {
                 return Err(format!(
-                    "having applied {index} entries, a member holds other items in queue {qid} than its log makes of it"
+                    "having applied the entries up to {index}, a member holds other items in queue {qid} than its log makes of it"
                 ));
             }
             queue.looks = looks;

@@ -602,7 +602,8 @@ impl Checker {
                 if flushed.is_some_and(|link| link.term <= term) && (is_of_before || flushed == seat.log.get(last)) {
                     return Ok(());
                 }
-                let detail = format!("{from} told {to} that it has {match_index} entries, before they were flushed");
+                let detail =
+                    format!("{from} told {to} that it has the entries up to {match_index}, before they were flushed");
                 self.violated(Property::ToldIsDurable, Some(from), detail)
             }
             MessageSummary::SnapshotReceived { term, .. } => {
@@ -846,7 +847,7 @@ impl Checker {
             return self.violated(
                 Property::StateMachineSafety,
                 Some(id),
-                format!("having applied {index} entries, {id} holds something else than another did"),
+                format!("having applied the entries up to {index}, {id} holds something else than another did"),
             );
         }
         Ok(())

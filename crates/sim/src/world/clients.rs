@@ -72,6 +72,9 @@ impl World<'_> {
         };
         let nodes: Vec<String> = self.seats.iter().map(node).collect();
         let busy = self.callers.iter().filter(|caller| !caller.is_idle()).count();
-        format!("long after the last fault, {busy} clients wait; {}", nodes.join("; "))
+        format!(
+            "long after the last fault, clients still wait: {busy}; {}",
+            nodes.join("; ")
+        )
     }
 }
