@@ -66,7 +66,8 @@ pub(crate) struct JudgedElsewhere {
 impl From<Outcome> for JudgedElsewhere {
     fn from(outcome: Outcome) -> JudgedElsewhere {
         let violations = outcome.violation.iter().map(|it| (it.at, it.to_string()));
-        let was_cut_short = outcome.violation.is_none() && outcome.converged.is_none();
+        let is_over = outcome.linearizable.is_some() || outcome.unjudged.is_some();
+        let was_cut_short = outcome.violation.is_none() && !is_over;
         let is_judged = outcome.linearizable == Some(true);
         JudgedElsewhere {
             violations: violations.collect(),
@@ -366,3 +367,27 @@ const REMEMBERED_US: u64 = 120_000_000;
 
 /// How long a branch goes on by itself when something is done in it.
 pub(crate) const GOES_ON: Duration = Duration::from_millis(2_000);
+
+#[cfg(test)]
+mod tests {
+    use raft_core::Duration;
+    use sim::Wanted;
+
+    use super::*;
+
+    /// Whether it came to agree is not judged where its disks are too slow for that; all else is.
+    #[test]
+    fn a_run_that_could_not_come_to_agree_was_carried_out_to_its_end() {
+        let wanted = Wanted {
+            seconds: Some(2),
+            flush: Some(Duration::from_millis(10_000)),
+            ..Wanted::default()
+        };
+        let outcome = sim::run(&Scenario::drawn(0, wanted), |_| true);
+        assert!(outcome.convergence_unjudged.is_some());
+        let judged = JudgedElsewhere::from(outcome);
+        assert_eq!((judged.unjudged, judged.calls_unjudged), (None, None));
+        let cut = sim::run(&Scenario::drawn(0, wanted), |_| false);
+        assert!(JudgedElsewhere::from(cut).unjudged.is_some());
+    }
+}

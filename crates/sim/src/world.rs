@@ -427,9 +427,14 @@ impl<'a> World<'a> {
         let slow = alive().filter(|seat| takes(seat) >= shortest).count();
         let longest = alive().map(takes).max().unwrap_or_default();
         let (members, quick) = (self.seats.len(), alive().count() - slow);
+        let some = if slow == members {
+            "all".to_owned()
+        } else {
+            format!("{slow} of {members}")
+        };
         (slow > 0 && quick <= members / 2).then(|| {
             format!(
-                "the disks of {slow} of {members} nodes are slower than the timers: a flush takes up to {:.0} ms, and the shortest election \
+                "the disks of {some} nodes are slower than the timers: a flush takes up to {:.0} ms, and the shortest election \
                  timeout is {} ms",
                 longest.as_millis_f64(),
                 shortest.as_millis_f64()
