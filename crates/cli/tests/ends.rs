@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -58,17 +59,35 @@ fn send(signal: &str, child: &Child) {
     assert!(sent.unwrap().success());
 }
 
-#[track_caller]
-fn ends(mut child: Child) -> Output {
-    let told = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if told.elapsed() > ENDS_WITHIN {
-            let _ = child.kill();
-            panic!("it was told to end, and goes on");
-        }
+/// Waits until the command hears signals, and a little longer. Linux says when it does.
+fn hears(child: &Child) {
+    let began = Instant::now();
+    let path = format!("/proc/{}/status", child.id());
+    let is_heard = |status: &str| {
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let mask = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        // SIGTERM is the fifteenth.
+        mask.is_some_and(|mask| mask >> 14 & 1 == 1)
+    };
+    while fs::read_to_string(&path).is_ok_and(|status| !is_heard(&status)) && began.elapsed() < ENDS_WITHIN {
         thread::sleep(Duration::from_millis(10));
     }
-    child.wait_with_output().unwrap()
+    thread::sleep(Duration::from_millis(200));
+}
+
+#[track_caller]
+fn ends(child: Child) -> Output {
+    let id = child.id();
+    let (tell, told) = mpsc::channel();
+    // What it says is read meanwhile: it may be more than a pipe holds.
+    thread::spawn(move || tell.send(child.wait_with_output()));
+    match told.recv_timeout(ENDS_WITHIN) {
+        Ok(ended) => ended.unwrap(),
+        Err(_) => {
+            let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+            panic!("it was told to end, and goes on");
+        }
+    }
 }
 
 fn text(path: &Path) -> &str {
@@ -180,7 +199,16 @@ fn a_signal_ends_it_with_what_there_is() {
 fn a_signal_is_told_by_every_verb() {
     let folder = folder("verbs");
     let (long, table) = (folder.join("long.ftq"), folder.join("table.md"));
-    let child = start(&["sim", "--seconds", "4000", "--trace", text(&long), "--json"]);
+    let child = start(&[
+        "sim",
+        "--seconds",
+        "10000",
+        "--rate",
+        "20",
+        "--trace",
+        text(&long),
+        "--json",
+    ]);
     let began = Instant::now();
     while !long.exists() && began.elapsed() < ENDS_WITHIN {
         thread::sleep(Duration::from_millis(5));
@@ -192,11 +220,11 @@ fn a_signal_is_told_by_every_verb() {
         start(&[&hunt[..], &["--table", text(&table)]].concat()),
         start(&["bench", "--json"]),
         start(&["replay", text(&long), "--json"]),
-        start(&["replay", text(&long), "--at", "3999", "--json"]),
+        start(&["replay", text(&long), "--at", "5999", "--json"]),
         start(&["replay", text(&long), "--until", "violation", "--json"]),
     ];
-    thread::sleep(Duration::from_millis(700));
     for child in children {
+        hears(&child);
         send("TERM", &child);
         let ended = ends(child);
         let (code, object) = json(&ended);

@@ -92,7 +92,7 @@ pub fn special(rule: Rule, seed: u64) -> Option<Scenario> {
 }
 
 /// Switches a rule off and tries seeds from 0 on, until one breaks a promise; where the ordinary mixture shows nothing, the special
-/// one is tried. `more` is asked before every seed, and ends the hunt by returning false.
+/// one is tried. `more` is asked before every seed and once a second of virtual time, and ends the hunt by returning false.
 pub fn hunt(rule: Rule, seeds_max: u64, mut more: impl FnMut() -> bool) -> Hunt {
     let ordinary = search(seeds_max, &mut more, |seed| Some(ordinary(rule, seed)));
     let is_needed = ordinary.caught.is_none() && !ordinary.cut_short && special(rule, 0).is_some();
@@ -116,8 +116,20 @@ fn search(seeds_max: u64, more: &mut impl FnMut() -> bool, scenario: impl Fn(u64
         }
         let seed = seeds;
         let Some(scenario) = scenario(seed) else { break };
+        let mut is_whole = true;
+        let outcome = run(&scenario, |_| {
+            is_whole = more();
+            is_whole
+        });
+        if !is_whole && outcome.violation.is_none() {
+            return Search {
+                seeds,
+                cut_short: true,
+                caught: None,
+            };
+        }
         seeds += 1;
-        if let Some(violation) = run(&scenario, |_| true).violation {
+        if let Some(violation) = outcome.violation {
             return Search {
                 seeds,
                 cut_short: false,

@@ -355,13 +355,15 @@ fn a_run_up_to_an_instant_is_the_run() {
 
 #[test]
 fn a_hunt_that_is_cut_short_has_not_missed_anything() {
-    let mut left = 3;
+    let mut left = 70;
     let hunt = hunt(Rule::CommitOwnTermOnly, 2_000, || {
         left -= 1;
         left >= 0
     });
     assert!(hunt.cut_short() && hunt.caught().is_none());
-    assert_eq!((hunt.ordinary.seeds, hunt.special), (3, None));
+    // It is asked once a second, of runs of twenty.
+    assert!((2..=3).contains(&hunt.ordinary.seeds), "{hunt:?}");
+    assert_eq!(hunt.special, None);
     let missed = ablations::hunt(Rule::CommitOwnTermOnly, 1, || true);
     assert!(!missed.cut_short(), "{missed:?}");
 }
