@@ -233,7 +233,6 @@ impl Desk {
         if was_stale {
             self.tell_shown();
         }
-        self.has_come();
         // While it follows now, those who do not see it are told now and then, not with each frame.
         const SPOKEN_EVERY_US: u64 = 5_000_000;
         if was_stale || now.0 >= self.spoken_at.0.saturating_add(SPOKEN_EVERY_US) {
@@ -243,6 +242,7 @@ impl Desk {
         if std::mem::take(&mut self.panel_stale) || was_stale {
             self.tell_panel(now);
         }
+        self.has_come();
     }
 
     fn carry_out(&mut self, request: Request) {
