@@ -73,7 +73,10 @@ impl Told {
         match line["kind"].as_str() {
             Some("invoked") => self.asked += 1,
             Some("fault_began") => self.faults += 1,
-            Some("started") => self.nodes = self.nodes.max(line["node"].as_u64().unwrap()),
+            Some("started") => {
+                self.nodes = self.nodes.max(line["node"].as_u64().unwrap());
+                self.roles += 1;
+            }
             _ => {}
         }
         if let Some(arrives) = fact["Sent"]["fate"].get("Arrives") {

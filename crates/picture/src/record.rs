@@ -88,10 +88,12 @@ impl Record {
         self.reach(at);
         match &happening.what {
             What::Told { node, fact } => self.told(at, *node, fact),
-            What::Started { node, recovery, .. } => {
+            What::Started {
+                node, recovery, role, ..
+            } => {
                 let last_index = recovery.last_index;
                 self.mark(at, *node, MarkKind::Booted { last_index });
-                self.span(*node, at, Role::Follower, recovery.hard_state.term);
+                self.span(*node, at, *role, recovery.hard_state.term);
             }
             What::Crashed { node } => self.ended(at, *node, MarkKind::Crashed),
             What::Lost { node } => self.ended(at, *node, MarkKind::Lost),

@@ -10,7 +10,7 @@ use picture::{
     Svg, Viewport, paint, quorum,
 };
 use proptest::prelude::*;
-use raft_core::{Event, HardState, Instant, LogIndex, NodeId, Term};
+use raft_core::{Event, HardState, Instant, LogIndex, NodeId, Role, Term};
 use trace::{CallNumber, Happening, What};
 
 const WIDTH: f64 = 1_200.0;
@@ -77,6 +77,7 @@ fn started(at: Instant, node: NodeId) -> Happening {
         node,
         boot: 1,
         recovery,
+        role: Role::Follower,
     };
     Happening { at, what }
 }

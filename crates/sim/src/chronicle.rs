@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::host::{Fact, Recovery};
 use cluster::node::Node;
-use raft_core::{HardState, Instant, LogIndex, NodeId};
+use raft_core::{HardState, Instant, LogIndex, NodeId, Role};
 use trace::tape::{BeginError, Durability, Piece, Tape, Turn, TurnKind};
 use trace::{Asked, Happening, What};
 
@@ -356,7 +356,8 @@ impl Chronicle {
         let TurnKind::Began { boot, recovery, .. } = &turn.what else {
             return;
         };
-        let recovery = recovery.clone().or_else(|| Some(as_found(self.tape.node(turn.node)?)));
+        let node = self.tape.node(turn.node);
+        let recovery = recovery.clone().or_else(|| Some(as_found(node?)));
         if let Some(recovery) = recovery {
             see(Happening {
                 at: turn.at,
@@ -364,6 +365,7 @@ impl Chronicle {
                     node: turn.node,
                     boot: *boot,
                     recovery,
+                    role: node.map_or(Role::Follower, |node| node.view().role),
                 },
             });
         }

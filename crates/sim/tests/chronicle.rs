@@ -248,3 +248,46 @@ fn a_run_is_told_beyond_its_going_back() {
         .filter_map(|(_, node)| Some(node?.epoch()));
     assert!(epochs.min().unwrap() > cluster::Epoch::default());
 }
+
+/// After a step back the timeline once said that there was no leader, though one had gone on leading: who goes on from a state begins as what it
+/// was.
+#[test]
+fn who_goes_on_from_a_state_begins_as_what_it_was() {
+    let scenario = scenario(3, 4, false);
+    let mut world = World::new(&scenario).unwrap();
+    world.run_until(Instant(3_000_000), |_| false).unwrap();
+    world.tell_all();
+    let leads = |node: &&cluster::node::Node| node.view().role == Role::Leader;
+    let (leader, term) = world
+        .nodes()
+        .find(leads)
+        .map(|node| (node.view().id, node.view().term))
+        .unwrap();
+    world.run_until(Instant(3_500_000), |_| false).unwrap();
+    let mut chronicle = Chronicle::new(&members(5), TAPE_BYTES_MAX);
+    for Told { node, boot, piece } in world.take_told() {
+        chronicle.take(node, boot, piece).unwrap();
+    }
+    let mut all = Vec::new();
+    let mut see = |happening: Happening| all.push(happening);
+    chronicle.open(&mut see);
+    while chronicle.turn(&mut see) {}
+    let began = all.iter().filter_map(|happening| match &happening.what {
+        What::Started {
+            node, role, recovery, ..
+        } => Some((*node, *role, recovery.hard_state.term)),
+        _ => None,
+    });
+    let lead: Vec<_> = began.filter(|(_, role, _)| *role == Role::Leader).collect();
+    assert_eq!(lead, [(leader, Role::Leader, term)]);
+    // And so do exports say.
+    let mut trace = Vec::new();
+    let mut exporter = trace::export::Format::Chrome.exporter(&mut trace);
+    for happening in &all {
+        exporter.take(happening).unwrap();
+    }
+    exporter.finish().unwrap();
+    drop(exporter);
+    let text = String::from_utf8(trace).unwrap();
+    assert!(text.contains(&format!("leader, {term}")), "it begins with its role");
+}

@@ -4,7 +4,7 @@ use std::fmt;
 
 use cluster::host::{Fact, Recovery};
 use ftqueue::{Answer, Operation, QueueError};
-use raft_core::{Instant, NodeId};
+use raft_core::{Instant, NodeId, Role};
 use serde::Serialize;
 
 /// One thing that happened, and when.
@@ -41,6 +41,8 @@ pub enum What {
         boot: u32,
         /// What it found on its disk.
         recovery: Recovery,
+        /// What it begins as: a follower after a boot; one that goes on from a state may lead.
+        role: Role,
     },
     /// A node runs no longer.
     Crashed {

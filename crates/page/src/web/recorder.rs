@@ -102,8 +102,11 @@ impl App {
         self.recorder.borrow().worker.is_some()
     }
 
-    /// Tells the host something.
+    /// Tells the host something. What a person asks is answered with all that their clients were answered before.
     pub(super) fn tell_recorder(&self, message: &ToLockstep) {
+        if matches!(message, ToLockstep::Do(_)) {
+            self.tell_asked_now();
+        }
         self.recorder.borrow_mut().tell(message, None);
     }
 

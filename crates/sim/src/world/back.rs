@@ -156,6 +156,7 @@ impl World<'_> {
             node: id,
             boot,
             recovery,
+            role: node.view().role,
         });
         self.seats[place].node = Some(node);
         if self.scenario.settings.clients_are_told {

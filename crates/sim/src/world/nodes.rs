@@ -89,6 +89,7 @@ impl World<'_> {
             node: id,
             boot,
             recovery,
+            role: node.view().role,
         });
         self.facts.clear();
         node.take_facts(&mut self.facts);

@@ -413,7 +413,12 @@ impl<T: TrackWriter> Exporter for Tracks<T> {
         self.last = self.last.max(at);
         match &happening.what {
             What::Told { node, fact } => self.told(at, *node, fact),
-            What::Started { node, .. } => self.mark(*node, at, &happening.what.to_string(), NO_NOTE),
+            What::Started {
+                node, recovery, role, ..
+            } => {
+                self.mark(*node, at, &happening.what.to_string(), NO_NOTE)?;
+                self.role(*node, at, Some(format!("{role}, {}", recovery.hard_state.term)))
+            }
             What::Crashed { node } | What::Lost { node } => self.crashed(at, *node, &happening.what),
             What::FaultBegan { fault, text } => {
                 self.fault(*fault, at)?;
