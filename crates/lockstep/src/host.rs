@@ -53,6 +53,8 @@ pub fn start_lockstep() {
         framed: Cell::new(false),
         canvas: RefCell::new(None),
         ports: RefCell::new(Vec::new()),
+        ending: RefCell::default(),
+        held: RefCell::default(),
     });
     let hearing = Rc::clone(&host);
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| hearing.hear(&event.data()));
@@ -76,6 +78,10 @@ struct Host {
     framed: Cell<bool>,
     canvas: RefCell<Option<OffscreenCanvas>>,
     ports: RefCell<Vec<Port>>,
+    /// Lives that are over, and whose last words are waited for.
+    ending: RefCell<Vec<(NodeId, u32)>>,
+    /// What their successors say meanwhile: a life that began while the one before was not over would seem to have taken its place at that instant.
+    held: RefCell<Vec<(NodeId, u32, Vec<u8>)>>,
 }
 
 impl Host {
@@ -109,7 +115,8 @@ impl Host {
                     self.attach(node, boot, port);
                 }
             }
-            ToLockstep::Ended { .. } => {
+            ToLockstep::Ended { node, boot, .. } => {
+                self.ending.borrow_mut().push((node, boot));
                 self.tell_after_turns(LAST_WORDS_TURNS, message);
             }
             message => self.tell(message),
@@ -120,10 +127,30 @@ impl Host {
     /// was busy.
     fn tell_after_turns(self: &Rc<Self>, turns: u32, message: ToLockstep) {
         let Some(left) = turns.checked_sub(1) else {
-            return self.tell(message);
+            let ended = match &message {
+                ToLockstep::Ended { node, boot, .. } => Some((*node, *boot)),
+                _ => None,
+            };
+            self.tell(message);
+            return self.hear_held(ended);
         };
         let host = Rc::clone(self);
         self.after(LAST_WORDS_MS, move || host.tell_after_turns(left, message));
+    }
+
+    /// A life is over: what its successor said meanwhile is heard, in its order, but for what waits for another end.
+    fn hear_held(self: &Rc<Self>, ended: Option<(NodeId, u32)>) {
+        self.ending.borrow_mut().retain(|life| Some(*life) != ended);
+        let held = self.held.take();
+        for (node, boot, bytes) in held {
+            let is_next = |(of, latest): &(NodeId, u32)| *of == node && *latest < boot;
+            if self.ending.borrow().iter().any(is_next) {
+                self.held.borrow_mut().push((node, boot, bytes));
+            } else if let Some(desk) = self.desk.borrow_mut().as_mut() {
+                desk.piece_bytes(node, boot, &bytes);
+            }
+        }
+        self.work();
     }
 
     fn begin(self: &Rc<Self>, members: Vec<NodeId>, clock: Clock, link: Option<String>) {
@@ -215,6 +242,10 @@ impl Host {
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             let bytes = event.data().dyn_ref::<Uint8Array>().map(Uint8Array::to_vec);
             let bytes = bytes.unwrap_or_default();
+            let is_next = |(of, latest): &(NodeId, u32)| *of == node && *latest < boot;
+            if host.ending.borrow().iter().any(is_next) {
+                return host.held.borrow_mut().push((node, boot, bytes));
+            }
             if let Some(desk) = host.desk.borrow_mut().as_mut() {
                 desk.piece_bytes(node, boot, &bytes);
             }
