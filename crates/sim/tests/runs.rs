@@ -292,7 +292,25 @@ fn who_cannot_agree_is_not_judged_by_that() {
         timing: timing(50, 12_000, 20_000),
         ..seconds(5)
     };
+    // Each flush is over in time, but not one of the candidate and one of its voter together.
+    let two_flushes = Wanted {
+        nodes: Some(4),
+        rate: Some(300),
+        faults: Some(FaultKinds::default()),
+        flush: Some(Duration::from_millis(301)),
+        ..seconds(1)
+    };
+    let narrow = Wanted {
+        nodes: Some(3),
+        rate: Some(0),
+        faults: Some(FaultKinds::parse("slow-flush").unwrap()),
+        flush: Some(Duration::from_millis(50)),
+        timing: timing(149, 59_999, 60_000),
+        ..seconds(5)
+    };
     for (seed, wanted, why) in [
+        (957_597, two_flushes, "short for the links and the disks"),
+        (204_176, narrow, "short for the links and the disks"),
         (0, impatient_clients, "slower than clients wait"),
         (0, slow_disks, "slower than the timers"),
         (4, slow_links, "too short for the links"),

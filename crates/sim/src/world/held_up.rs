@@ -20,12 +20,17 @@ impl World<'_> {
         }
         let flush = Duration(settings.flush_us.0);
         let takes = Duration(flush.0 + 2 * one_way.0);
-        (takes >= ANSWER_TIMEOUT_MAX).then(|| {
-            format!(
+        if takes >= ANSWER_TIMEOUT_MAX {
+            return Some(format!(
                 "the disks are slower than clients wait: every flush takes {:.0} ms or more, and after {} ms without an answer they ask again",
                 flush.as_millis_f64(),
                 ANSWER_TIMEOUT_MAX.as_millis_f64()
-            )
+            ));
+        }
+        // Who votes, and who appends, flushes before it answers.
+        let warning = settings.timing.warning(Duration(one_way.0 + settings.flush_us.1));
+        warning.map(|warning| {
+            format!("the timers are too short for the links and the disks, where each message comes after a flush. {warning}")
         })
     }
 
