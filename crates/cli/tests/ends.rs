@@ -59,6 +59,14 @@ fn send(signal: &str, child: &Child) {
     assert!(sent.unwrap().success());
 }
 
+/// Waits until there is this file.
+fn appears(path: &Path) {
+    let began = Instant::now();
+    while !path.exists() && began.elapsed() < ENDS_WITHIN {
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// Waits until the command hears signals, and a little longer. Linux says when it does.
 fn hears(child: &Child) {
     let began = Instant::now();
@@ -126,6 +134,8 @@ fn what_is_told_is_what_the_kept_run_does() {
             (&told["violation"], &told["trace_hash"])
         );
     }
+    let (_, replayed) = json(&output(&["replay", text(&original), "--until", "violation", "--json"]));
+    assert!(replayed["told"].as_array().unwrap().len() > 10, "{replayed}");
     // It is as long as it takes to break, and not only as its load.
     assert_eq!(found["shrunk"]["seconds"], found["violation"]["at"]);
     assert!(
@@ -209,10 +219,7 @@ fn a_signal_is_told_by_every_verb() {
         text(&long),
         "--json",
     ]);
-    let began = Instant::now();
-    while !long.exists() && began.elapsed() < ENDS_WITHIN {
-        thread::sleep(Duration::from_millis(5));
-    }
+    appears(&long);
     fs::write(&table, "what was there").unwrap();
     let hunt = ["ablations", "--jobs", "1", "--rule", "commit_own_term_only", "--json"];
     let children = [
@@ -280,10 +287,7 @@ fn a_signal_while_it_shrinks_loses_nothing() {
         text(&trace),
         "--json",
     ]);
-    let began = Instant::now();
-    while !original.exists() && began.elapsed() < ENDS_WITHIN {
-        thread::sleep(Duration::from_millis(2));
-    }
+    appears(&original);
     send("INT", &child);
     let (code, found) = json(&ends(child));
     assert_eq!(
@@ -496,10 +500,7 @@ fn a_file_appears_when_it_is_whole() {
     output(&["sim", "--seconds", "1", "--trace", text(&kept)]);
     let long = folder.join("longer.ftq");
     let child = start(&["sim", "--seconds", "2000", "--trace", text(&long)]);
-    let began = Instant::now();
-    while !long.exists() && began.elapsed() < ENDS_WITHIN {
-        thread::sleep(Duration::from_millis(5));
-    }
+    appears(&long);
     send("INT", &child);
     ends(child);
     let out = folder.join("out.jsonl");

@@ -247,7 +247,6 @@ impl<M: Machine> Raft<M> {
             durable_hard_state: self.disk.durable_hard_state,
             deadline: self.timer.deadline,
             timeout: self.timer.timeout,
-            writing_since: self.disk.writing_since(),
             last_write_took: self.disk.last_took,
             votes: match &self.role {
                 RoleState::Follower => &[],

@@ -44,8 +44,6 @@ pub struct View<'a, M: crate::Machine> {
     pub deadline: Instant,
     /// How long that timer was set for.
     pub timeout: Duration,
-    /// When the oldest write under way was asked for, if one is under way.
-    pub writing_since: Option<Instant>,
     /// How long the last write took, from when it was asked for until it was said to be durable; 0 before the first. If it is as
     /// long as `election_min` on a majority of the members, nobody may be elected (§5.6).
     pub last_write_took: Duration,

@@ -165,7 +165,7 @@ fn crashes_in_the_middle_of_writes_break_no_promise() {
 
 /// What the Workers did broke no promise, as far as they have come by now.
 pub(crate) fn is_judged_safe(page: &Page) {
-    eventually(30.0, "the verdict", || {
+    eventually(10.0, "the verdict", || {
         let verdict = page.text(".verdict");
         assert!(!verdict.contains('✗'), "{verdict}");
         verdict.contains("safe").then_some(())
