@@ -11,7 +11,8 @@ use web_sys::{
     FileSystemReadWriteOptions, FileSystemRemoveOptions, FileSystemSyncAccessHandle,
 };
 
-use crate::desk::{BESIDE_PREFIX, Beside, carry_over};
+use crate::beside::{BESIDE_PREFIX, Beside};
+use crate::desk::carry_over;
 
 /// The directory of all clusters.
 const ROOT: &str = "ftqueue";

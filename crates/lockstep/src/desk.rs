@@ -8,9 +8,7 @@ mod lost;
 mod shown;
 mod timeline;
 
-#[cfg(target_arch = "wasm32")]
-pub(crate) use back::BESIDE_PREFIX;
-pub use back::{Beside, Order, carry_over};
+pub use back::{Order, carry_over};
 pub use files::{OPENED_BYTES_MAX, Repeated};
 
 use std::collections::{BTreeMap, VecDeque};
@@ -203,6 +201,7 @@ impl Desk {
                     }
                 }
                 self.asked.extend(asked);
+                self.ask_again();
             }
             ToLockstep::Clock(setting) => {
                 self.set_clock(setting);

@@ -117,38 +117,36 @@ impl Host {
             }
             ToLockstep::Ended { node, boot, .. } => {
                 self.ending.borrow_mut().push((node, boot));
-                self.tell_after_turns(LAST_WORDS_TURNS, message);
+                self.end_after_turns(LAST_WORDS_TURNS, (node, boot), message);
             }
             message => self.tell(message),
         }
     }
 
-    /// Hears a message after so many turns of the event loop, a moment each: what is posted by now is heard before, however long the recorder
-    /// was busy.
-    fn tell_after_turns(self: &Rc<Self>, turns: u32, message: ToLockstep) {
-        let Some(left) = turns.checked_sub(1) else {
-            let ended = match &message {
-                ToLockstep::Ended { node, boot, .. } => Some((*node, *boot)),
-                _ => None,
-            };
-            self.tell(message);
-            return self.hear_held(ended);
-        };
+    /// A life is over, after so many turns of the event loop, a moment each: what is posted by now is heard before, however long the recorder
+    /// was busy. Then what its successors said meanwhile is heard.
+    fn end_after_turns(self: &Rc<Self>, turns: u32, life: (NodeId, u32), ended: ToLockstep) {
         let host = Rc::clone(self);
-        self.after(LAST_WORDS_MS, move || host.tell_after_turns(left, message));
+        self.after(LAST_WORDS_MS, move || {
+            if turns > 1 {
+                return host.end_after_turns(turns - 1, life, ended);
+            }
+            host.tell(ended);
+            host.ending.borrow_mut().retain(|known| *known != life);
+            for (node, boot, bytes) in host.held.take() {
+                host.hear_piece(node, boot, bytes);
+            }
+        });
     }
 
-    /// A life is over: what its successor said meanwhile is heard, in its order, but for what waits for another end.
-    fn hear_held(self: &Rc<Self>, ended: Option<(NodeId, u32)>) {
-        self.ending.borrow_mut().retain(|life| Some(*life) != ended);
-        let held = self.held.take();
-        for (node, boot, bytes) in held {
-            let is_next = |(of, latest): &(NodeId, u32)| *of == node && *latest < boot;
-            if self.ending.borrow().iter().any(is_next) {
-                self.held.borrow_mut().push((node, boot, bytes));
-            } else if let Some(desk) = self.desk.borrow_mut().as_mut() {
-                desk.piece_bytes(node, boot, &bytes);
-            }
+    /// A node's host has posted this. It waits for the end of the life before.
+    fn hear_piece(self: &Rc<Self>, node: NodeId, boot: u32, bytes: Vec<u8>) {
+        let is_before = |(of, latest): &(NodeId, u32)| *of == node && *latest < boot;
+        if self.ending.borrow().iter().any(is_before) {
+            return self.held.borrow_mut().push((node, boot, bytes));
+        }
+        if let Some(desk) = self.desk.borrow_mut().as_mut() {
+            desk.piece_bytes(node, boot, &bytes);
         }
         self.work();
     }
@@ -241,15 +239,7 @@ impl Host {
         let host = Rc::clone(self);
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             let bytes = event.data().dyn_ref::<Uint8Array>().map(Uint8Array::to_vec);
-            let bytes = bytes.unwrap_or_default();
-            let is_next = |(of, latest): &(NodeId, u32)| *of == node && *latest < boot;
-            if host.ending.borrow().iter().any(is_next) {
-                return host.held.borrow_mut().push((node, boot, bytes));
-            }
-            if let Some(desk) = host.desk.borrow_mut().as_mut() {
-                desk.piece_bytes(node, boot, &bytes);
-            }
-            host.work();
+            host.hear_piece(node, boot, bytes.unwrap_or_default());
         });
         port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         self.ports.borrow_mut().push((port, on_message));

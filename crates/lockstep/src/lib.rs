@@ -4,6 +4,7 @@
 //! [`Desk`] is all of that but for a browser: it takes what the page says and what nodes post, and tells what the page is
 //! to show. In the browser the rest is a loop around it.
 
+mod beside;
 mod desk;
 mod keep;
 mod made;
@@ -12,8 +13,8 @@ mod run;
 mod timeline;
 mod view;
 
-pub use desk::OPENED_BYTES_MAX;
-pub use desk::{Beside, Desk, Order, Repeated, carry_over};
+pub use beside::Beside;
+pub use desk::{Desk, OPENED_BYTES_MAX, Order, Repeated, carry_over};
 pub use keep::{FILE_BYTES_MAX, KeepError, RUN_BYTES_MAX, body_of, with_head};
 
 /// The build: a hash of the sources that this was built from.

@@ -7,6 +7,8 @@ use cluster::host::{Arriving, MessageId, Surgery};
 use raft_core::{Instant, NodeId};
 use trace::lockstep::{LIVE, RunId};
 
+use crate::beside::Beside;
+
 /// Two runs at one instant.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Comparison {
@@ -141,6 +143,19 @@ pub(crate) enum Request {
 }
 
 impl Request {
+    /// Whether it is asked of the very instant that is shown.
+    pub(crate) fn is_about_the_instant(&self) -> bool {
+        matches!(
+            self,
+            Request::Make(_)
+                | Request::GoLive { .. }
+                | Request::Note(_)
+                | Request::Grab(..)
+                | Request::Operate(_)
+                | Request::Fire(_)
+        )
+    }
+
     /// What was said, if it is any of this.
     pub(crate) fn read(said: &str) -> Option<Request> {
         let (word, rest) = said.split_once(' ').unwrap_or((said, ""));
@@ -213,7 +228,7 @@ pub(crate) struct Clusters<'a> {
     /// The name of the one that the page is opened on, if it is not its own.
     pub(crate) beside: Option<&'a str>,
     /// Those that were begun beside: name and title.
-    pub(crate) all: &'a [crate::desk::Beside],
+    pub(crate) all: &'a [Beside],
 }
 
 /// All that the panel says.

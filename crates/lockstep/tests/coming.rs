@@ -1,43 +1,25 @@
 //! Instants that are looked at before the recorder has come there: what the Workers did is still on its way.
 
-use std::collections::VecDeque;
+mod quiet;
 
-use cluster::clock::{Clock, ClockSetting};
+use std::collections::VecDeque;
+use std::iter;
+
 use lockstep::Desk;
-use raft_core::{Instant, NodeId};
-use sim::{Scenario, Wanted, World};
-use trace::lockstep::{FromLockstep, Shown, ToLockstep};
+use raft_core::Instant;
+use trace::lockstep::{FromLockstep, ToLockstep};
 use trace::tape::{Piece, Told};
+
+use quiet::{frame_at, hears, panel, recorder, shown};
 
 /// What is looked at.
 const AT: Instant = Instant(4_500_000);
+/// And what before that.
+const BEFORE: Instant = Instant(4_000_000);
 
-/// Six seconds of three nodes, as the Workers told them.
-fn told() -> VecDeque<Told> {
-    let wanted = Wanted {
-        nodes: Some(3),
-        seconds: Some(6),
-        rate: Some(40),
-        faults: Some([].into_iter().collect()),
-        ..Wanted::default()
-    };
-    let scenario = Scenario::drawn(3, wanted);
-    let mut world = World::new(&scenario).unwrap();
-    world.tell_all();
-    let mut told = VecDeque::new();
-    for tenth in 1..=60 {
-        world.run_until(Instant(tenth * 100_000), |_| false).unwrap();
-        told.extend(world.take_told());
-    }
-    told
-}
-
-fn recorder() -> Desk {
-    let setting = ClockSetting {
-        virtual_now: Instant(6_000_000),
-        ..ClockSetting::starting_at(0.0)
-    };
-    Desk::new((1..=3).map(NodeId).collect(), Clock::new(setting))
+/// Six seconds, as the Workers tell them.
+fn all() -> VecDeque<Told> {
+    quiet::told(6).0.into()
 }
 
 /// Hears what was told up to there, and carries it out.
@@ -49,30 +31,8 @@ fn comes_to(desk: &mut Desk, told: &mut VecDeque<Told>, until: Instant) {
             cluster::record::Step::Flush => false,
         }),
     };
-    while let Some(next) = told.pop_front_if(|next| !is_later(next)) {
-        desk.piece(next.node, next.boot, next.piece);
-    }
-    while desk.work(1 << 16) {}
-}
-
-fn frame(desk: &mut Desk, wall_ms: f64) -> Vec<FromLockstep> {
-    desk.frame(wall_ms);
-    desk.take_out()
-}
-
-fn shown(said: &[FromLockstep]) -> Option<Shown> {
-    said.iter().rev().find_map(|message| match message {
-        FromLockstep::Shown(shown) => Some(shown.as_deref().cloned()),
-        _ => None,
-    })?
-}
-
-fn panel(said: &[FromLockstep]) -> String {
-    let html = said.iter().rev().find_map(|message| match message {
-        FromLockstep::Panel(html) => Some(html.clone()),
-        _ => None,
-    });
-    html.unwrap_or_default()
+    let come = iter::from_fn(|| told.pop_front_if(|next| !is_later(next)));
+    hears(desk, come);
 }
 
 /// The link, if it was made.
@@ -93,49 +53,58 @@ fn has_answered(said: &[FromLockstep]) -> bool {
 /// A page that is asked for an instant of just now once showed what its recorder had come to by then, and gave away a link to another.
 #[test]
 fn what_is_shown_and_sent_is_the_instant_that_was_asked_for() {
-    let mut whole = recorder();
-    comes_to(&mut whole, &mut told(), Instant::NEVER);
+    let mut whole = recorder(6);
+    comes_to(&mut whole, &mut all(), Instant::NEVER);
+    // What has changed is told since here.
+    whole.hear(ToLockstep::Look(Some(BEFORE)));
+    frame_at(&mut whole, 1.0);
     whole.hear(ToLockstep::Look(Some(AT)));
-    let expected = shown(&frame(&mut whole, 1.0)).unwrap();
+    let expected = shown(&frame_at(&mut whole, 1.0)).unwrap();
 
-    let (mut desk, mut told) = (recorder(), told());
+    let (mut desk, mut told) = (recorder(6), all());
     comes_to(&mut desk, &mut told, Instant(4_200_000));
+    desk.hear(ToLockstep::Look(Some(BEFORE)));
+    frame_at(&mut desk, 1.0);
     desk.hear(ToLockstep::Look(Some(AT)));
     desk.hear(ToLockstep::Do("make link".to_owned()));
-    let said = frame(&mut desk, 1.0);
+    let said = frame_at(&mut desk, 1.0);
     let early = shown(&said).unwrap();
     assert!(early.at < AT, "it has not come there");
     assert!(panel(&said).contains(&format!("{:.6} s", early.at.0 as f64 / 1e6)));
     assert!(!has_answered(&said) && link(&said).is_none(), "{said:?}");
     comes_to(&mut desk, &mut told, Instant::NEVER);
-    let said = frame(&mut desk, 2.0);
+    let said = frame_at(&mut desk, 2.0);
     let found = shown(&said).unwrap();
     assert_eq!((found.at, found.hash), (expected.at, expected.hash));
+    assert_eq!(
+        found.nodes, expected.nodes,
+        "with what has changed since the instant before"
+    );
     assert!(panel(&said).contains("4.500000 s"));
     assert!(has_answered(&said));
     let link = link(&said).expect("the link is made now");
 
-    let mut other = recorder();
+    let mut other = recorder(6);
     other.open_link(&link);
-    let opened = shown(&frame(&mut other, 1.0)).unwrap();
+    let opened = shown(&frame_at(&mut other, 1.0)).unwrap();
     assert_eq!((opened.at, opened.hash), (expected.at, expected.hash));
 }
 
 /// Time may stand: then nothing more comes, and what there is stands for the instant.
 #[test]
 fn nobody_waits_for_ever() {
-    let (mut desk, mut told) = (recorder(), told());
+    let (mut desk, mut told) = (recorder(6), all());
     comes_to(&mut desk, &mut told, Instant(4_200_000));
     desk.hear(ToLockstep::Look(Some(AT)));
     desk.hear(ToLockstep::Do("make link".to_owned()));
-    assert!(!has_answered(&frame(&mut desk, 1.0)));
-    let said = frame(&mut desk, 5_000.0);
+    assert!(!has_answered(&frame_at(&mut desk, 1.0)));
+    let said = frame_at(&mut desk, 5_000.0);
     let found = shown(&said).unwrap();
     assert!(has_answered(&said) && link(&said).is_some(), "{said:?}");
     // What comes later changes nothing of it.
     comes_to(&mut desk, &mut told, Instant::NEVER);
     desk.judge();
-    let said = frame(&mut desk, 5_001.0);
+    let said = frame_at(&mut desk, 5_001.0);
     assert_eq!(shown(&said), None);
     let text = panel(&said);
     assert!(

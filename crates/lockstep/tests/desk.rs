@@ -1,63 +1,15 @@
 //! The host without a browser: what it is told, and what it tells.
 
+mod quiet;
+
 use cluster::clock::{Clock, ClockSetting};
 use lockstep::{Desk, Repeated};
 use raft_core::{Instant, NodeId, Rule};
-use sim::{Scenario, Wanted, World, ablations, file};
+use sim::{ablations, file};
 use trace::Act;
 use trace::lockstep::{FromLockstep, LIVE, RunId, Shown, ToLockstep};
 
-fn members(nodes: u8) -> Vec<NodeId> {
-    (1..=nodes).map(NodeId).collect()
-}
-
-/// A host that has been told a run of three nodes of so many seconds.
-fn told(seconds: u32) -> Desk {
-    let wanted = Wanted {
-        nodes: Some(3),
-        seconds: Some(seconds),
-        rate: Some(40),
-        faults: Some([].into_iter().collect()),
-        ..Wanted::default()
-    };
-    let scenario = Scenario::drawn(3, wanted);
-    let mut world = World::new(&scenario).unwrap();
-    world.tell_all();
-    world
-        .run_until(Instant(u64::from(seconds) * 1_000_000), |_| false)
-        .unwrap();
-    let setting = ClockSetting {
-        virtual_now: Instant(u64::from(seconds) * 1_000_000),
-        ..ClockSetting::starting_at(0.0)
-    };
-    let mut desk = Desk::new(members(3), Clock::new(setting));
-    for told in world.take_told() {
-        desk.piece(told.node, told.boot, told.piece);
-    }
-    while desk.work(1 << 16) {}
-    desk
-}
-
-/// What it says after a frame.
-fn frame(desk: &mut Desk) -> Vec<FromLockstep> {
-    desk.frame(1.0);
-    desk.take_out()
-}
-
-fn shown(said: &[FromLockstep]) -> Option<Shown> {
-    said.iter().rev().find_map(|message| match message {
-        FromLockstep::Shown(shown) => Some(shown.as_deref().cloned()),
-        _ => None,
-    })?
-}
-
-fn panel(said: &[FromLockstep]) -> String {
-    let html = said.iter().rev().find_map(|message| match message {
-        FromLockstep::Panel(html) => Some(html.clone()),
-        _ => None,
-    });
-    html.unwrap_or_default()
-}
+use quiet::{frame, heard, members, panel, shown};
 
 fn made(desk: &mut Desk, what: &str) -> Vec<u8> {
     desk.hear(ToLockstep::Do(format!("make {what}")));
@@ -87,7 +39,7 @@ fn at(desk: &mut Desk, us: u64) -> Shown {
 
 #[test]
 fn an_act_in_the_past_begins_a_branch_and_leaves_the_run_alone() {
-    let mut desk = told(6);
+    let mut desk = heard(6);
     assert!(
         shown(&frame(&mut desk)).is_none(),
         "the present is shown by the page itself"
@@ -130,7 +82,7 @@ fn an_act_in_the_past_begins_a_branch_and_leaves_the_run_alone() {
 /// What is written down opens as the same: run, branches, notes, instant; in a file, in a link, in a test.
 #[test]
 fn a_kept_run_is_the_run() {
-    let mut desk = told(4);
+    let mut desk = heard(4);
     at(&mut desk, 3_000_000);
     desk.hear(ToLockstep::Act(Act::FireTimer(NodeId(2))));
     desk.hear(ToLockstep::Act(Act::Submit("push 1 7".parse().unwrap())));
@@ -189,7 +141,7 @@ fn a_scenario_opens_on_its_failure() {
 /// Everything that can be made is made, and what other programs read begins as they want it.
 #[test]
 fn exports_are_made() {
-    let mut desk = told(3);
+    let mut desk = heard(3);
     for (what, begins) in [("jsonl", "{"), ("chrome", "{"), ("svg", "<svg"), ("test", "//!")] {
         let text = String::from_utf8(made(&mut desk, what)).unwrap();
         assert!(text.starts_with(begins), "{what}: {:.80}", text);
@@ -199,7 +151,7 @@ fn exports_are_made() {
 
 #[test]
 fn what_is_asked_in_no_words_that_are_known_does_nothing() {
-    let mut desk = told(2);
+    let mut desk = heard(2);
     frame(&mut desk);
     for said in [
         "",
@@ -230,7 +182,7 @@ fn what_is_asked_in_no_words_that_are_known_does_nothing() {
 /// A recording of ten minutes and more has room for any instant to be shown in a blink. (`cargo xtask bench` measures it in a browser.)
 #[test]
 fn an_instant_of_a_long_run_is_near() {
-    let mut desk = told(60);
+    let mut desk = heard(60);
     frame(&mut desk);
     let started = std::time::Instant::now();
     for step in 1..50 {
@@ -242,7 +194,7 @@ fn an_instant_of_a_long_run_is_near() {
 /// A message that is dropped in a branch does not arrive there.
 #[test]
 fn a_vote_that_is_dropped_elects_nobody() {
-    let mut desk = told(6);
+    let mut desk = heard(6);
     let before = at(&mut desk, 4_000_000);
     let leads = |shown: &Shown| {
         let led = shown.nodes.iter().filter_map(|node| {

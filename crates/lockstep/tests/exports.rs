@@ -1,13 +1,12 @@
 //! What the page exports is what other programs read: of the live run, and of a branch with what was before it.
 
+mod quiet;
 #[path = "../../sim/tests/readers/mod.rs"]
 mod readers;
 
-use cluster::clock::{Clock, ClockSetting};
 use ftqueue::{Answer, Label, Operation, QueueError, QueueId, Read, Write};
 use lockstep::Desk;
 use raft_core::{Instant, NodeId};
-use sim::{Scenario, Wanted, World};
 use trace::lockstep::{FromLockstep, ToLockstep};
 use trace::{Act, Asked};
 
@@ -19,26 +18,7 @@ use readers::{Counts, read};
 
 /// A page that has seen six seconds of three nodes, and of two clients of whom one gave up.
 fn seen() -> Desk {
-    let wanted = Wanted {
-        nodes: Some(3),
-        seconds: Some(6),
-        rate: Some(40),
-        faults: Some([].into_iter().collect()),
-        ..Wanted::default()
-    };
-    let scenario = Scenario::drawn(3, wanted);
-    let mut world = World::new(&scenario).unwrap();
-    world.tell_all();
-    world.run_until(Instant(6_000_000), |_| false).unwrap();
-    let setting = ClockSetting {
-        virtual_now: Instant(6_000_000),
-        ..ClockSetting::starting_at(0.0)
-    };
-    let mut desk = Desk::new((1..=3).map(NodeId).collect(), Clock::new(setting));
-    for told in world.take_told() {
-        desk.piece(told.node, told.boot, told.piece);
-    }
-    while desk.work(1 << 16) {}
+    let mut desk = quiet::heard(6);
     let create = Operation::Write(Write::CreateQueue { label: Label(7) });
     let push = Operation::Write(Write::Push {
         qid: QueueId(1),

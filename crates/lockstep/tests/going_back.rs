@@ -1,63 +1,32 @@
 //! Going back live, without a browser: what the recorder orders to be written, and what it tells the page.
 
+mod quiet;
+
 use cluster::Epoch;
-use cluster::clock::{Clock, ClockSetting};
-use cluster::node::Node;
-use cluster::record::{Durability, Origin, Piece};
+use cluster::clock::ClockSetting;
+use cluster::node::{Node, NodeInput};
+use cluster::record::{Durability, Origin, Piece, Step};
 use cluster::standing::Standing;
 use cluster::wal::{self, Identity};
 use ftqueue::{Answer, Command, Operation, Sequence, SessionId, Write};
 use lockstep::{Desk, Order};
+use netem::LinkSettings;
 use raft_core::{Instant, LogIndex, NodeId, Payload};
-use sim::{Scenario, Wanted, World, file};
+use sim::file;
 use trace::Asked;
 use trace::lockstep::{FromLockstep, Resumed, ToLockstep};
 use trace::tape::{TAPE_BYTES_MAX, Tape, Told};
 
+use quiet::{frame, frame_at, hears, members, scenario, told};
+
 const HOME: &str = "ftqueue/cluster-0-n3";
-
-fn members() -> Vec<NodeId> {
-    (1..=3).map(NodeId).collect()
-}
-
-fn scenario(nodes: u8) -> Scenario {
-    let wanted = Wanted {
-        nodes: Some(nodes),
-        seconds: Some(6),
-        rate: Some(40),
-        faults: Some([].into_iter().collect()),
-        ..Wanted::default()
-    };
-    Scenario::drawn(3, wanted)
-}
-
-/// Six seconds of three nodes: what was told of them, and the nodes as they are then.
-fn six_seconds() -> (Vec<Told>, Vec<Node>) {
-    let scenario = scenario(3);
-    let mut world = World::new(&scenario).unwrap();
-    world.tell_all();
-    world.run_until(Instant(6_000_000), |_| false).unwrap();
-    let told = world.take_told();
-    (
-        told,
-        world.nodes().map(|node| Node::load(&node.save()).unwrap()).collect(),
-    )
-}
 
 /// A recorder that was told what these members did; its cluster is in files.
 fn recorder(told: Vec<Told>, of: impl Fn(NodeId) -> bool) -> Desk {
-    let setting = ClockSetting {
-        virtual_now: Instant(6_000_000),
-        ..ClockSetting::starting_at(0.0)
-    };
-    let mut desk = Desk::new(members(), Clock::new(setting));
+    let mut desk = quiet::recorder(6);
     desk.live_at(Some(HOME.to_owned()));
     desk.found(Ok(Standing::default()), Vec::new());
-    for Told { node, boot, piece } in told {
-        if of(node) {
-            desk.piece(node, boot, piece);
-        }
-    }
+    hears(&mut desk, told.into_iter().filter(|told| of(told.node)));
     desk.open();
     while desk.work(1 << 16) {}
     desk.take_orders();
@@ -69,17 +38,11 @@ fn says(desk: &mut Desk, what: &str) -> Vec<FromLockstep> {
     frame(desk)
 }
 
-fn frame(desk: &mut Desk) -> Vec<FromLockstep> {
-    desk.frame(1.0);
-    desk.take_out()
-}
-
 fn look(desk: &mut Desk, us: u64) {
     desk.hear(ToLockstep::Look(Some(Instant(us))));
     frame(desk);
     // Nothing more comes of what the Workers did.
-    desk.frame(5_000.0);
-    desk.take_out();
+    frame_at(desk, 5_000.0);
 }
 
 /// Asks to go on from an instant, and gives what is ordered to be written.
@@ -94,7 +57,7 @@ fn prepares(desk: &mut Desk, us: u64) -> Vec<(NodeId, Option<Vec<u8>>)> {
 }
 
 fn stopped(desk: &mut Desk) {
-    let boots = members().into_iter().map(|id| (id, 1)).collect();
+    let boots = members(3).into_iter().map(|id| (id, 1)).collect();
     desk.hear(ToLockstep::Stopped { boots });
 }
 
@@ -119,7 +82,7 @@ fn last_index(id: NodeId, log: &[u8], epoch: Epoch) -> LogIndex {
 /// only those that ran.
 #[test]
 fn every_member_gets_a_log_of_the_new_epoch_also_one_that_is_down() {
-    let (told, _) = six_seconds();
+    let (told, _) = told(6);
     let mut desk = recorder(told, |_| true);
     desk.hear(ToLockstep::Ended {
         node: NodeId(3),
@@ -128,7 +91,7 @@ fn every_member_gets_a_log_of_the_new_epoch_also_one_that_is_down() {
     });
     while desk.work(1 << 16) {}
     let logs = prepares(&mut desk, 6_000_000);
-    assert_eq!(logs.iter().map(|(id, _)| *id).collect::<Vec<_>>(), members());
+    assert_eq!(logs.iter().map(|(id, _)| *id).collect::<Vec<_>>(), members(3));
     for (id, log) in &logs {
         let log = log.as_ref().unwrap();
         assert!(last_index(*id, log, Epoch(1)) > LogIndex(10));
@@ -172,7 +135,7 @@ fn every_member_gets_a_log_of_the_new_epoch_also_one_that_is_down() {
 /// A full disk, at any point: the run that was live is live, and nothing is resumed.
 #[test]
 fn what_fails_before_the_record_changes_nothing() {
-    let (told, _) = six_seconds();
+    let (told, _) = told(6);
     let mut desk = recorder(told, |_| true);
     prepares(&mut desk, 3_000_000);
     desk.prepared(Err("the disk is full".to_owned()));
@@ -214,7 +177,7 @@ fn what_fails_before_the_record_changes_nothing() {
 /// A member that did not run at that instant, and runs now: it gets what was on its disk then, not an empty one.
 #[test]
 fn a_member_that_starts_later_keeps_its_disk() {
-    let (told, mut nodes) = six_seconds();
+    let (told, mut nodes) = told(6);
     let mut desk = recorder(told, |id| id != NodeId(3));
     // It has not run at all: its disk is carried over by whoever has the files.
     assert!(prepares(&mut desk, 4_000_000)[2].1.is_none());
@@ -245,7 +208,7 @@ fn a_member_that_starts_later_keeps_its_disk() {
 /// In a branch, a member that was down when it began is down with its disk.
 #[test]
 fn a_branch_goes_live_with_the_disks_of_those_that_are_down() {
-    let (told, _) = six_seconds();
+    let (told, _) = told(6);
     let mut desk = recorder(told, |_| true);
     desk.hear(ToLockstep::Ended {
         node: NodeId(3),
@@ -275,11 +238,11 @@ fn a_branch_goes_live_with_the_disks_of_those_that_are_down() {
 /// R3: a stranger's run begins a cluster beside one's own; one's own files are not named in any order.
 #[test]
 fn a_strangers_run_begins_a_cluster_beside() {
-    let (told, _) = six_seconds();
+    let (told, _) = told(6);
     let mut desk = recorder(told, |_| true);
     desk.hear(ToLockstep::OpenFile {
         name: "seven.ftq".to_owned(),
-        bytes: file::write(&scenario(7)).unwrap(),
+        bytes: file::write(&scenario(7, 6)).unwrap(),
     });
     frame(&mut desk);
     look(&mut desk, 3_000_000);
@@ -309,28 +272,63 @@ fn a_strangers_run_begins_a_cluster_beside() {
     );
 }
 
-/// The name of the last write that a log held at an instant.
-fn written_last(told: &[Told], at: Instant) -> (SessionId, Sequence) {
-    let mut tape = Tape::new(&members(), TAPE_BYTES_MAX);
+/// All that was told, on a tape.
+fn tape(told: &[Told]) -> Tape {
+    let mut tape = Tape::new(&members(3), TAPE_BYTES_MAX);
     for Told { node, boot, piece } in told.iter().cloned() {
         tape.take(node, boot, piece).unwrap();
     }
     tape.open(&mut Vec::new());
     while tape.turn(&mut Vec::new()).is_some() {}
-    let nodes = tape.moment(at).nodes;
-    let node = nodes.iter().find_map(|(_, node)| node.as_ref()).unwrap();
-    let commands = node.view().log.iter().rev().map(|entry| &entry.payload);
-    let writes = commands.filter_map(|payload| match payload {
+    tape
+}
+
+/// Where in its log a node has this write.
+fn place_of(node: &Node, write: (SessionId, Sequence)) -> Option<LogIndex> {
+    let view = node.view();
+    let place = view.log.iter().position(|entry| name_of(&entry.payload) == Some(write));
+    place.map(|place| LogIndex(view.snapshot_index().0 + 1 + place as u64))
+}
+
+fn name_of(payload: &Payload<Command>) -> Option<(SessionId, Sequence)> {
+    match payload {
         Payload::Command(Command::Write { session, sequence, .. }) => Some((*session, *sequence)),
         _ => None,
-    });
-    writes.into_iter().next().unwrap()
+    }
+}
+
+/// The name of the last write that was committed at an instant.
+fn written_last(told: &[Told], at: Instant) -> (SessionId, Sequence) {
+    let nodes = tape(told).moment(at).nodes;
+    let node = nodes.iter().find_map(|(_, node)| node.as_ref()).unwrap();
+    let view = node.view();
+    let behind = (view.last_index().0 - view.commit_index.0) as usize;
+    let committed = view.log.iter().rev().skip(behind);
+    committed.filter_map(|entry| name_of(&entry.payload)).next().unwrap()
+}
+
+/// An instant at which this write stands in a log, and no node knows that it is committed.
+fn only_in_a_log(told: &[Told], write: (SessionId, Sequence)) -> Instant {
+    let tape = tape(told);
+    let is_only_there = |at: &Instant| {
+        let nodes: Vec<Node> = tape
+            .moment(*at)
+            .nodes
+            .into_iter()
+            .filter_map(|(_, node)| node)
+            .collect();
+        let places: Vec<LogIndex> = nodes.iter().filter_map(|node| place_of(node, write)).collect();
+        let committed = nodes.iter().map(|node| node.view().commit_index).max().unwrap();
+        places.first().is_some_and(|place| *place > committed)
+    };
+    let mut instants = (3_000..6_000).map(|ms| Instant(ms * 1_000));
+    instants.find(is_only_there).unwrap()
 }
 
 /// It is said what is lost, before it is; and an undo brings the epoch before back.
 #[test]
 fn it_is_said_what_is_taken_back_and_can_be_undone() {
-    let (told, _) = six_seconds();
+    let (told, _) = told(6);
     let mut desk = recorder(told.clone(), |_| true);
     let push = Operation::Write(Write::Push {
         qid: ftqueue::QueueId(1),
@@ -359,6 +357,15 @@ fn it_is_said_what_is_taken_back_and_can_be_undone() {
     let said = says(&mut desk, "go-live");
     let text = format!("{said:?}");
     assert!(text.contains("2 operations acknowledged since"), "{text}");
+    assert!(!text.contains("may be lost"), "{text}");
+    // Before it was known to be committed, nobody can say.
+    says(&mut desk, "unask");
+    look(&mut desk, only_in_a_log(&told, (session, sequence)).0);
+    let text = format!("{:?}", says(&mut desk, "go-live"));
+    assert!(
+        text.contains("; 1 operation acknowledged since was under way then, and may be lost"),
+        "{text}"
+    );
     says(&mut desk, "unask");
     assert!(desk.take_orders().is_empty());
     prepares(&mut desk, 4_000_000);
@@ -385,6 +392,16 @@ fn it_is_said_what_is_taken_back_and_can_be_undone() {
     let text = format!("{:?}", says(&mut desk, "undo"));
     assert!(text.contains("1 operation acknowledged since is taken back"), "{text}");
     assert!(text.contains("undo now"), "{text}");
+    // Also of what is answered while the question stands.
+    desk.hear(ToLockstep::Asked(vec![
+        (at, 0, Asked::Invoked(push)),
+        (at, 0, Asked::Returned(Ok(Answer::Pushed))),
+    ]));
+    let text = format!("{:?}", frame(&mut desk));
+    assert!(
+        text.contains("2 operations acknowledged since are taken back"),
+        "{text}"
+    );
     says(&mut desk, "undo now");
     stopped(&mut desk);
     let orders = desk.take_orders();
@@ -404,7 +421,7 @@ fn it_is_said_what_is_taken_back_and_can_be_undone() {
 
 /// Goes back to five seconds, has the members begin with these states, and gives what the panel says then.
 fn verdict_after_going_back(state_of: impl Fn(&Resumed) -> Vec<u8>) -> String {
-    let (told, _) = six_seconds();
+    let (told, _) = told(6);
     let mut desk = recorder(told, |_| true);
     prepares(&mut desk, 5_000_000);
     desk.prepared(Ok(Vec::new()));
@@ -434,8 +451,8 @@ fn what_was_acknowledged_before_the_step_is_held_against_the_new_epoch() {
     let as_they_were = |node: &Resumed| node.from.as_ref().unwrap().state.clone().unwrap();
     let panel = verdict_after_going_back(as_they_were);
     assert!(panel.contains("✓ safe"), "{panel}");
-    let mut tape = trace::tape::Tape::new(&members(), usize::MAX);
-    for Told { node, boot, piece } in six_seconds().0 {
+    let mut tape = trace::tape::Tape::new(&members(3), usize::MAX);
+    for Told { node, boot, piece } in told(6).0 {
         tape.take(node, boot, piece).unwrap();
     }
     while tape.turn(&mut Vec::new()).is_some() {}
@@ -448,4 +465,45 @@ fn what_was_acknowledged_before_the_step_is_held_against_the_new_epoch() {
     };
     let panel = verdict_after_going_back(with_less);
     assert!(panel.contains("✗ Recovered Whole"), "{panel}");
+}
+
+/// An undo brings back who ran, who stood still and which links were cut, and not only what the disks hold.
+#[test]
+fn an_undo_leaves_the_cluster_as_it_stood() {
+    let (told, _) = told(6);
+    let boot = |id: u8| told.iter().rev().find(|told| told.node == NodeId(id)).unwrap().boot;
+    let boots = [1, 2, 3].map(boot);
+    let mut desk = recorder(told.clone(), |_| true);
+    let cut = LinkSettings {
+        cut: true,
+        ..LinkSettings::default()
+    };
+    let peer = NodeId(2);
+    for (id, input) in [
+        (1, NodeInput::SetLink { peer, settings: cut }),
+        (2, NodeInput::SetPaused(true)),
+    ] {
+        let steps = vec![Step::Take(Instant(6_010_000), input), Step::Flush];
+        desk.piece(NodeId(id), boots[usize::from(id) - 1], Piece::Steps(steps));
+    }
+    desk.piece(NodeId(3), boots[2], Piece::Ended { at: Instant(6_010_000) });
+    while desk.work(1 << 16) {}
+    prepares(&mut desk, 4_000_000);
+    desk.prepared(Ok(Vec::new()));
+    stopped(&mut desk);
+    desk.committed(Ok(()));
+    desk.take_out();
+    says(&mut desk, "undo");
+    stopped(&mut desk);
+    desk.committed(Ok(()));
+    let said = desk.take_out();
+    let (_, nodes) = resumed(&said).unwrap();
+    let stood: Vec<_> = nodes
+        .iter()
+        .map(|node| (node.runs, node.paused, node.cut.clone()))
+        .collect();
+    assert_eq!(
+        stood,
+        [(true, false, vec![peer]), (true, true, vec![]), (false, false, vec![])]
+    );
 }

@@ -16,6 +16,7 @@ use raft_core::{COMPACT_AFTER_ENTRIES, Config, Instant, NodeId, Rules, Timing};
 use trace::lockstep::{FromLockstep, LIVE, Resumed, RunId};
 
 use super::{Desk, RUNS_MAX};
+use crate::beside::{BESIDE_PREFIX, Beside};
 use crate::run::Run;
 
 /// What the desk asks its host to do with files. Each but [`Order::Tidy`] is answered.
@@ -64,15 +65,6 @@ pub enum Order {
     },
 }
 
-/// A cluster that was begun beside the page's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Beside {
-    /// Its name: that of its directory.
-    pub name: String,
-    /// What a person calls it.
-    pub title: String,
-}
-
 /// What a person is asked before it is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Question {
@@ -98,6 +90,8 @@ pub(super) struct Back {
     taken_back: Option<(RunId, Vec<(NodeId, u32)>)>,
     /// The run whose epoch stood before the last step, to which an undo returns.
     stood: Option<RunId>,
+    /// Who ran before the last step, who stood still, and which links were cut: to this an undo returns, as far as it is known.
+    stood_as: Vec<Resumed>,
     /// Whether the clock still shows the time before the last step.
     clock_is_old: bool,
     /// The disks of members that had never run on this page when it first went back, each in the epoch of its log.
@@ -205,11 +199,9 @@ impl Desk {
             logs.push((member, log));
             let state = node.as_ref().filter(|_| runs).map(Node::save);
             nodes.push(Resumed {
-                id: member,
                 runs,
                 paused: node.as_ref().is_some_and(|node| runs && node.is_paused()),
-                cut: node.as_ref().map(Node::cut_off).unwrap_or_default(),
-                from: Some(Resume { file: None, state }),
+                ..resumed(member, node.as_ref(), Some(Resume { file: None, state }))
             });
         }
         let from = Some((id, name.clone()));
@@ -311,6 +303,10 @@ impl Desk {
         // Before it, the record was written once more.
         if step.from.is_some() {
             step.to = self.back.standing.went_back();
+            let tape = self.runs.get(&LIVE).map(|live| &live.chronicle.tape);
+            let node = |id: NodeId| tape.and_then(|tape| tape.node(id));
+            let stood = self.members.iter().map(|&id| resumed(id, node(id), None));
+            self.back.stood_as = stood.collect();
         }
         let (from, to) = (self.back.standing, step.to);
         self.back.taken_back = Some((LIVE, boots));
@@ -427,18 +423,20 @@ impl Desk {
         if let Err(why) = self.may_step() {
             return self.say(why);
         }
-        let nodes = self.members.iter().map(|&id| Resumed {
-            id,
-            runs: true,
-            paused: false,
-            cut: Vec::new(),
-            from: None,
-        });
+        let mut nodes = self.back.stood_as.clone();
+        if nodes.is_empty() {
+            // The step was made before the page was opened.
+            let all = self.members.iter().map(|&id| Resumed {
+                runs: true,
+                ..resumed(id, None, None)
+            });
+            nodes = all.collect();
+        }
         self.back.step = Some(Step {
             to,
             at: self.now,
             from: None,
-            nodes: nodes.collect(),
+            nodes,
         });
         self.out.push(FromLockstep::Stop { to: self.now });
     }
@@ -502,8 +500,16 @@ impl Desk {
     }
 }
 
-/// What the name of a cluster that was begun beside begins with.
-pub(crate) const BESIDE_PREFIX: &str = "beside-";
+/// How a member goes on that is as this node, or does not run.
+fn resumed(id: NodeId, node: Option<&Node>, from: Option<Resume>) -> Resumed {
+    Resumed {
+        id,
+        runs: node.is_some(),
+        paused: node.is_some_and(Node::is_paused),
+        cut: node.map(Node::cut_off).unwrap_or_default(),
+        from,
+    }
+}
 
 /// The log of a member that does not run, moved from one epoch into another: one file in place of its two.
 ///

@@ -25,7 +25,7 @@ pub(super) struct Coming {
 
 impl Desk {
     /// Whether more may come of the instant that is shown.
-    fn is_coming(&self) -> bool {
+    pub(super) fn is_coming(&self) -> bool {
         let Some(at) = self.at.filter(|at| self.coming.given_up != Some(*at)) else {
             return false;
         };
@@ -43,23 +43,15 @@ impl Desk {
 
     /// Whether the message is about the instant that is shown, and is to wait for it: then it is kept until then.
     pub(super) fn waits(&mut self, message: &ToLockstep) -> bool {
-        let is_about_it = match message {
+        let is_about_it = || match message {
             ToLockstep::Act(_) => true,
             ToLockstep::Do(said) => match Request::read(said) {
-                Some(request) => matches!(
-                    request,
-                    Request::Make(_)
-                        | Request::GoLive { .. }
-                        | Request::Note(_)
-                        | Request::Grab(..)
-                        | Request::Operate(_)
-                        | Request::Fire(_)
-                ),
+                Some(request) => request.is_about_the_instant(),
                 None => said == "past",
             },
             _ => false,
         };
-        let waits = is_about_it && self.is_coming();
+        let waits = self.is_coming() && is_about_it();
         if waits {
             self.coming.asked.push(message.clone());
         }

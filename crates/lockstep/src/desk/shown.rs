@@ -173,7 +173,10 @@ impl Desk {
         let moment = knows.chronicle.tape.moment(at);
         let before = self.before.as_ref().filter(|(of, _)| *of == id);
         let nodes = view::nodes(&moment, before.map(|(_, nodes)| nodes.as_slice()));
-        self.before = Some((id, nodes.clone()));
+        // An instant of which more comes is shown again: it is not the one before.
+        if !self.is_coming() {
+            self.before = Some((id, nodes.clone()));
+        }
         self.comparison = self.compared.and_then(|other| self.comparison(other, at, &nodes));
         let shown = Shown {
             run: id,

@@ -140,8 +140,8 @@ impl Model {
         self.slow_disks.set(at, self.nodes.len(), id, None);
     }
 
-    /// A node's disk has been emptied: nothing is known of it any more.
-    pub fn wiped(&mut self, id: NodeId) {
+    /// What a node holds is another than it last said: nothing is known of it any more.
+    pub fn forget(&mut self, id: NodeId) {
         if let Some(node) = self.node_mut(id) {
             *node = Node {
                 boot: node.boot,

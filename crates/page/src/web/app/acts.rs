@@ -273,7 +273,7 @@ impl App {
             };
             if wiped.is_ok() {
                 let now = app.now();
-                app.model.borrow_mut().wiped(id);
+                app.model.borrow_mut().forget(id);
                 app.tell_recorder(&ToLockstep::Wiped { node: id, at: now });
                 announce::say(&format!("the disk of {id} is empty"));
             }

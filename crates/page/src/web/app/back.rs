@@ -79,6 +79,9 @@ impl App {
                 if paused {
                     self.fleet.borrow_mut().set_paused(id, true);
                 }
+            } else {
+                // What it said last was taken back.
+                self.model.borrow_mut().forget(id);
             }
         }
         self.serve_clients();
