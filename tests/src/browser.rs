@@ -1,80 +1,196 @@
-//! A Chromium with a fresh profile, and the driver that speaks for it.
+//! A browser with a fresh profile, and the driver that speaks for it.
 
 use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use thirtyfour::{CapabilitiesHelper, ChromiumLikeCapabilities, DesiredCapabilities, WebDriver};
+use serde_json::{Value, json};
+use thirtyfour::{Capabilities, WebDriver};
+use xtask::engines::Engine;
 
+use crate::eventually;
 use crate::site::UNTRUSTED_HOST;
 
 /// How long a script in the page may take: a cluster without a majority keeps an operation waiting.
 const SCRIPT_SECONDS_MAX: u64 = 90;
 
-/// A running chromedriver. It ends the browsers that it has started when it ends.
+/// How big a window is at first.
+const WINDOW: (u32, u32) = (1440, 900);
+
+/// A running driver. It ends the browsers that it has started when it ends.
 #[derive(Debug)]
 pub(crate) struct Driver {
+    engine: Engine,
     process: Child,
+    /// What the browser draws on, where it needs one.
+    screen: Option<Screen>,
     address: String,
 }
 
 impl Driver {
-    pub(crate) fn start() -> Driver {
-        let mut process = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is on the PATH; `cargo xtask test` installs it on Debian");
-        let output = BufReader::new(process.stdout.take().expect("a pipe"));
-        let port: u16 = output
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| {
-                line.split("successfully on port ")
-                    .nth(1)?
-                    .trim_end_matches('.')
-                    .parse()
-                    .ok()
-            })
-            .expect("chromedriver says its port");
+    pub(crate) fn start(engine: Engine) -> Driver {
+        let screen = (engine == Engine::WebKit).then(Screen::start);
+        let mut command = Command::new(engine.driver());
+        if let Some(screen) = &screen {
+            // It asks for a window of its own size, and for the accessibility bus, which nobody has started.
+            command
+                .env("DISPLAY", &screen.name)
+                .env("GDK_BACKEND", "x11")
+                .env("NO_AT_BRIDGE", "1")
+                .env_remove("WAYLAND_DISPLAY");
+        }
+        let (port, process) = match engine {
+            Engine::Chromium => says_its_port(command.arg("--port=0"), "successfully on port "),
+            Engine::Firefox => says_its_port(command.args(["--port", "0"]), "Listening on 127.0.0.1:"),
+            Engine::WebKit => {
+                let port = free_port();
+                let process = command.arg(format!("--port={port}")).stdout(Stdio::null()).spawn();
+                (
+                    port,
+                    process.unwrap_or_else(|error| panic!("{error}: {}", missing(engine))),
+                )
+            }
+        };
+        eventually(10.0, "the driver listens", || {
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()
+        });
         Driver {
+            engine,
             process,
+            screen,
             address: format!("http://127.0.0.1:{port}"),
         }
     }
 
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
+    }
+
     pub(crate) async fn browser(&self) -> WebDriver {
-        let mut capabilities = DesiredCapabilities::chrome();
-        let untrusted = format!("--host-resolver-rules=MAP {UNTRUSTED_HOST} 127.0.0.1");
-        for argument in [
-            "--headless=new",
-            // Chromium refuses its sandbox to root, and root is who runs it in a container.
-            "--no-sandbox",
-            "--disable-dev-shm-usage",
-            "--window-size=1440,900",
-            &untrusted,
-        ] {
-            capabilities.add_arg(argument).expect("arguments are text");
-        }
-        let log = serde_json::json!({ "browser": "ALL" });
-        capabilities
-            .set("goog:loggingPrefs", log)
-            .expect("a capability is JSON");
-        let browser = WebDriver::new(&self.address, capabilities)
+        let browser = WebDriver::new(&self.address, capabilities(self.engine))
             .await
-            .expect("chromedriver starts a Chromium");
+            .unwrap_or_else(|error| panic!("{} starts no browser: {error}", self.engine.driver()));
         browser
             .set_script_timeout(Duration::from_secs(SCRIPT_SECONDS_MAX))
             .await
             .expect("a timeout can be set");
+        if self.engine != Engine::Chromium {
+            let (width, height) = WINDOW;
+            browser
+                .set_window_rect(0, 0, width, height)
+                .await
+                .expect("a window has a size");
+        }
         browser
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        end(&mut self.process);
+        if let Some(screen) = &mut self.screen {
+            end(&mut screen.process);
+        }
     }
+}
+
+/// A screen that nobody looks at.
+#[derive(Debug)]
+struct Screen {
+    process: Child,
+    name: String,
+}
+
+impl Screen {
+    fn start() -> Screen {
+        let (width, height) = WINDOW;
+        let mut process = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0"])
+            .arg(format!("{width}x{height}x24"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{error}: {}", missing(Engine::WebKit)));
+        let mut number = String::new();
+        BufReader::new(process.stdout.take().expect("a pipe"))
+            .read_line(&mut number)
+            .expect("Xvfb says which screen it is");
+        Screen {
+            process,
+            name: format!(":{}", number.trim()),
+        }
+    }
+}
+
+fn capabilities(engine: Engine) -> Capabilities {
+    let asked = match engine {
+        Engine::Chromium => json!({
+            "browserName": "chrome",
+            "goog:chromeOptions": { "args": [
+                "--headless=new",
+                // Chromium refuses its sandbox to root, and root is who runs it in a container.
+                "--no-sandbox",
+                "--disable-dev-shm-usage",
+                format!("--window-size={},{}", WINDOW.0, WINDOW.1),
+                format!("--host-resolver-rules=MAP {UNTRUSTED_HOST} 127.0.0.1"),
+            ] },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        }),
+        Engine::Firefox => json!({
+            "browserName": "firefox",
+            "moz:firefoxOptions": {
+                "binary": engine.browser(),
+                "args": ["-headless"],
+                "prefs": { "network.dns.localDomains": UNTRUSTED_HOST },
+            },
+        }),
+        Engine::WebKit => json!({
+            "browserName": "MiniBrowser",
+            "webkitgtk:browserOptions": { "binary": engine.browser(), "args": ["--automation"] },
+        }),
+    };
+    let Value::Object(asked) = asked else {
+        unreachable!("an object")
+    };
+    asked.into()
+}
+
+/// Starts a driver that finds a free port by itself, and reads which.
+fn says_its_port(command: &mut Command, before_port: &str) -> (u16, Child) {
+    let mut process = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{error}: {} is on no PATH", command.get_program().display()));
+    let output = BufReader::new(process.stdout.take().expect("a pipe"));
+    let mut lines = output.lines().map_while(Result::ok);
+    let port = lines.find_map(|line| {
+        line.split(before_port)
+            .nth(1)?
+            .trim()
+            .trim_end_matches('.')
+            .parse()
+            .ok()
+    });
+    // What it says later is read, too: a full pipe would hold it up.
+    std::thread::spawn(move || lines.for_each(drop));
+    (port.expect("the driver says its port"), process)
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    listener.local_addr().expect("it has an address").port()
+}
+
+fn missing(engine: Engine) -> String {
+    format!(
+        "`cargo xtask test --only {}` installs what is missing on Debian",
+        engine.name()
+    )
+}
+
+fn end(process: &mut Child) {
+    let _ = process.kill();
+    let _ = process.wait();
 }

@@ -1,5 +1,6 @@
-//! A page of the built site in a Chromium of its own, with the few things that tests do with it, each waiting until it
-//! is done. `cargo xtask test --only browser` builds the site and runs the tests.
+//! A page of the built site in a browser of its own, with the few things that tests do with it, each waiting until it
+//! is done. `cargo xtask test --only browser` builds the site and runs the tests in
+//! Chromium; `FTQUEUE_ENGINE=firefox` or `webkit` chooses another engine.
 
 mod browser;
 mod page;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use thirtyfour::{By, WebDriver, WebElement};
 use tokio::runtime::Runtime;
+use xtask::engines::Engine;
 
 use crate::browser::Driver;
 use crate::eventually;
@@ -104,7 +105,7 @@ impl Page {
             .enable_all()
             .build()
             .expect("a runtime");
-        let driver = Driver::start();
+        let driver = Driver::start(Engine::of_environment());
         let browser = runtime.block_on(driver.browser());
         let page = Page {
             runtime,
@@ -143,6 +144,11 @@ impl Page {
     /// Where the page is, without a query.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The browser's engine.
+    pub fn engine(&self) -> Engine {
+        self.driver.engine()
     }
 
     /// For the log of a test that failed.
@@ -384,8 +390,14 @@ impl Page {
         self.wait_until_open();
     }
 
-    /// Makes the window so wide and high, however small that is.
+    /// Makes the window so wide and high, however small that is. Only Chromium makes one that is narrower than its own bars.
     pub fn resize(&self, width: u32, height: u32) {
+        if self.engine() != Engine::Chromium {
+            self.runtime
+                .block_on(self.browser.set_window_rect(0, 0, width, height))
+                .expect("a window can be resized");
+            return;
+        }
         let metrics = serde_json::json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.command("Emulation.setDeviceMetricsOverride", metrics);
     }
@@ -413,6 +425,7 @@ impl Page {
     }
 
     fn command(&self, name: &str, parameters: Value) -> Value {
+        assert_eq!(self.engine(), Engine::Chromium, "{name} is a command of Chromium's");
         self.runtime
             .block_on(self.browser.cdp().send_raw(name, parameters))
             .expect("Chromium knows the command")

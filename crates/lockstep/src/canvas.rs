@@ -19,18 +19,35 @@ pub(crate) struct Canvas {
     dashed: bool,
 }
 
-impl Canvas {
-    /// Readies a canvas: as many dots as the screen has for it, wiped.
-    pub(crate) fn ready(canvas: &OffscreenCanvas, (width, height, ratio): (f64, f64, f64)) -> Option<Canvas> {
+/// A canvas with its context. The context is asked for once: of a canvas that a page has handed over, Firefox gives it no second time.
+pub(crate) struct Sheet {
+    canvas: OffscreenCanvas,
+    context: Context,
+}
+
+impl Sheet {
+    /// `None` where the browser draws on no such canvas.
+    pub(crate) fn new(canvas: OffscreenCanvas) -> Option<Sheet> {
+        let context = canvas.get_context("2d").ok()??.dyn_into().ok()?;
+        Some(Sheet { canvas, context })
+    }
+
+    /// What was drawn on it.
+    pub(crate) fn canvas(&self) -> &OffscreenCanvas {
+        &self.canvas
+    }
+
+    /// Readies it: as many dots as the screen has for it, wiped. `None` if there is no room.
+    pub(crate) fn ready(&self, (width, height, ratio): (f64, f64, f64)) -> Option<Canvas> {
         let dots = ((width * ratio) as u32, (height * ratio) as u32);
         if dots.0 == 0 || dots.1 == 0 {
             return None;
         }
-        if (canvas.width(), canvas.height()) != dots {
-            canvas.set_width(dots.0);
-            canvas.set_height(dots.1);
+        if (self.canvas.width(), self.canvas.height()) != dots {
+            self.canvas.set_width(dots.0);
+            self.canvas.set_height(dots.1);
         }
-        let context: Context = canvas.get_context("2d").ok()??.dyn_into().ok()?;
+        let context = self.context.clone();
         let _ = context.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0);
         context.clear_rect(0.0, 0.0, width, height);
         context.set_font(FONT);
@@ -44,7 +61,9 @@ impl Canvas {
             dashed: false,
         })
     }
+}
 
+impl Canvas {
     fn stroke_with(&mut self, pen: Pen<'_>) {
         if self.stroke != pen.colour {
             self.stroke = pen.colour.to_owned();

@@ -17,7 +17,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, MessagePort, OffscreenCanvas};
 
 use crate::BUILD;
-use crate::canvas::Canvas;
+use crate::canvas::Sheet;
 use crate::clusters;
 use crate::desk::{Desk, Order};
 
@@ -27,6 +27,8 @@ const REST_MS: i32 = 8;
 const GATHER_MS: i32 = 12;
 /// How long at least lies between two pictures of a run that goes on by itself.
 const FRAME_MS: i32 = 60;
+/// How long a frame of the screen is waited for.
+const NO_FRAME_MS: i32 = 250;
 /// How many times as long as a picture took nothing is painted after it.
 const PAINT_REST: f64 = 12.0;
 /// How many steps it takes between two looks at the clock.
@@ -51,7 +53,8 @@ pub fn start_lockstep() {
         obeying: Cell::new(false),
         working: Cell::new(false),
         framed: Cell::new(false),
-        canvas: RefCell::new(None),
+        frames: Cell::new(0),
+        sheet: RefCell::new(None),
         ports: RefCell::new(Vec::new()),
         ending: RefCell::default(),
         held: RefCell::default(),
@@ -76,7 +79,10 @@ struct Host {
     obeying: Cell<bool>,
     working: Cell<bool>,
     framed: Cell<bool>,
-    canvas: RefCell<Option<OffscreenCanvas>>,
+    /// How many frames were asked for.
+    frames: Cell<u32>,
+    /// What the timeline is painted on.
+    sheet: RefCell<Option<Sheet>>,
     ports: RefCell<Vec<Port>>,
     /// Lives that are over, and whose last words are waited for.
     ending: RefCell<Vec<(NodeId, u32)>>,
@@ -103,7 +109,13 @@ impl Host {
                 link,
             } => {
                 let canvas = Reflect::get(data, &"canvas".into()).ok();
-                *self.canvas.borrow_mut() = canvas.and_then(|canvas| canvas.dyn_into().ok());
+                let sheet = canvas.and_then(|canvas| Sheet::new(canvas.dyn_into().ok()?));
+                if sheet.is_none() {
+                    self.say(&FromLockstep::Notice(
+                        "This browser draws no pictures in a Worker, so the timeline is empty. All else works, and its SVG can be saved.".to_owned(),
+                    ));
+                }
+                *self.sheet.borrow_mut() = sheet;
                 self.begin(members, Clock::new(clock), link);
                 self.find(home);
             }
@@ -291,37 +303,46 @@ impl Host {
         self.frame();
     }
 
-    /// Shows what has changed, before the next frame.
+    /// Shows what has changed, before the next frame of the screen; where there is none, since the page is hidden, after a moment: who asked
+    /// for something is answered all the same.
     fn frame(self: &Rc<Self>) {
         if self.framed.replace(true) {
             return;
         }
+        let this = self.frames.get() + 1;
+        self.frames.set(this);
         let host = Rc::clone(self);
-        let draw = Closure::once_into_js(move || {
-            host.framed.set(false);
-            let wall_ms = host.wall_ms();
-            let looks = host.desk.borrow().as_ref().is_some_and(Desk::wants_look);
-            host.with(|desk| desk.frame(wall_ms));
-            if looks {
-                host.note("look", wall_ms);
-            }
-            host.paint();
-        });
+        let draw = Closure::once_into_js(move || host.show(this));
         let _ = self.scope.request_animation_frame(draw.unchecked_ref());
+        let host = Rc::clone(self);
+        self.after(NO_FRAME_MS, move || host.show(this));
+    }
+
+    fn show(self: &Rc<Self>, frame: u32) {
+        if frame != self.frames.get() || !self.framed.replace(false) {
+            return;
+        }
+        let wall_ms = self.wall_ms();
+        let looks = self.desk.borrow().as_ref().is_some_and(Desk::wants_look);
+        self.with(|desk| desk.frame(wall_ms));
+        if looks {
+            self.note("look", wall_ms);
+        }
+        self.paint();
     }
 
     /// Paints the timeline, if it is not as it was painted.
     fn paint(self: &Rc<Self>) {
-        let canvas = self.canvas.borrow();
+        let sheet = self.sheet.borrow();
         let mut desk = self.desk.borrow_mut();
-        let (Some(canvas), Some(desk)) = (canvas.as_ref(), desk.as_mut()) else {
+        let (Some(sheet), Some(desk)) = (sheet.as_ref(), desk.as_mut()) else {
             return;
         };
         if !desk.wants_paint() {
             return;
         }
         let started = self.wall_ms();
-        if let Some(mut surface) = Canvas::ready(canvas, desk.size()) {
+        if let Some(mut surface) = sheet.ready(desk.size()) {
             desk.paint(&mut surface);
         }
         let took_ms = self.wall_ms() - started;
@@ -361,9 +382,10 @@ impl Host {
             let desk = desk.as_ref().ok_or(JsValue::NULL)?;
             let (width, height, ratio) = desk.picture_size();
             let canvas = OffscreenCanvas::new((width * ratio) as u32, (height * ratio) as u32)?;
-            let mut surface = Canvas::ready(&canvas, (width, height, ratio)).ok_or(JsValue::NULL)?;
+            let sheet = Sheet::new(canvas).ok_or(JsValue::NULL)?;
+            let mut surface = sheet.ready((width, height, ratio)).ok_or(JsValue::NULL)?;
             desk.paint_picture(&mut surface);
-            canvas.convert_to_blob()?
+            sheet.canvas().convert_to_blob()?
         };
         let blob: web_sys::Blob = JsFuture::from(blob).await?.unchecked_into();
         let buffer = JsFuture::from(blob.array_buffer()).await?;

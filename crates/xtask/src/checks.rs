@@ -1,12 +1,13 @@
 //! Everything that is checked, in the order in which it is run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;
 
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::build::Profile;
+use crate::engines::{ENGINE_VARIABLE, Engine};
 use crate::site::{self, Audience};
 use crate::stage::{Stages, Tally, run_tests};
 use crate::tools::{self, WASM_TARGET};
@@ -24,8 +25,24 @@ pub enum Group {
     Simulation,
     /// The node's tests, in a Worker of a real browser.
     Wasm,
-    /// The page, driven from outside in a real browser; before that the site is built and weighed.
+    /// The page, driven from outside in Chromium; before that the site is built and weighed.
     Browser,
+    /// What of the page may differ in Firefox, driven there.
+    Firefox,
+    /// A visit from end to end in WebKitGTK.
+    WebKit,
+}
+
+impl Group {
+    /// The browser that it needs.
+    pub fn engine(self) -> Option<Engine> {
+        match self {
+            Group::Lint | Group::Native | Group::Simulation => None,
+            Group::Wasm | Group::Browser => Some(Engine::Chromium),
+            Group::Firefox => Some(Engine::Firefox),
+            Group::WebKit => Some(Engine::WebKit),
+        }
+    }
 }
 
 /// How long the tests in a Worker may take; the runner's own limit is 20 s, which a busy machine exceeds.
@@ -43,6 +60,33 @@ const FUZZ_MINUTES_MAX: &str = "5";
 /// The package of the tests that drive the page.
 const BROWSER_TESTS: &str = "tests";
 
+/// Of them, those that are about what may differ in Firefox: storage, Workers, messages, canvas, service worker, clocks, focus.
+const IN_FIREFOX: &[&str] = &[
+    "back::a_tab_that_closes_in_the_middle_leaves_one_epoch_or_the_other",
+    "back::two_pushes_at_once_after_going_back_are_two",
+    "elections::hidden_tab",
+    "elections::kill_leaders",
+    "engines::a_visit",
+    "engines::the_timeline_is_painted_at_any_size",
+    "opening::a_run_of_seven_that_is_dropped_on_a_page_of_three_opens",
+    "site::a_sub_path_and_then_no_network",
+    "site::a_worker_that_dies_by_itself_is_shown_and_restarts",
+    "site::two_tabs_have_a_cluster_each",
+    "site::without_private_files_the_logs_are_in_memory_and_the_page_says_so",
+    "storage::a_damaged_log_is_refused_with_the_place_and_can_be_wiped",
+    "storage::a_flush_that_fails_stops_one_node_until_it_is_restarted",
+    "storage::over_plain_http_logs_are_in_memory_and_one_crash_loses_nothing",
+    "storage::reload",
+    "storage::restart_all",
+    "storage::two_crashes_lose_nothing",
+    "time::a_link_opens_on_the_same_instant_elsewhere",
+    "time::any_instant_is_made_again",
+    "time::the_timeline_is_a_slider",
+];
+
+/// And those that are run in WebKitGTK.
+const IN_WEBKIT: &[&str] = &["engines::a_visit"];
+
 /// Where those tests find the built site.
 const SITE_VARIABLE: &str = "FTQUEUE_SITE";
 
@@ -53,21 +97,26 @@ const README_SCREENSHOT: &str = "docs/screenshot.png";
 /// Runs the groups, each whole, whatever comes of those before it.
 pub fn run_groups(workspace: &Workspace, groups: &[Group], stages: &mut Stages) {
     let wants = |group: Group| groups.contains(&group);
+    let wants_engine = |engine: Engine| groups.iter().any(|group| group.engine() == Some(engine));
     std::thread::scope(|scope| {
-        // What is missing is fetched and built while the compiler is busy with the first stages.
-        let (send_browser, browser) = mpsc::channel();
-        let (send_tools, wasm_tools) = mpsc::channel();
+        // What is missing is fetched and built while the compiler is busy with the first stages, one after the other, in the order in
+        // which it is needed.
+        let provided = |wanted: bool, provide: &'static (dyn Fn(&Workspace) -> Result<Vec<PathBuf>> + Sync)| {
+            let (send, receive) = mpsc::channel();
+            (Provided(receive), (wanted, provide, send))
+        };
+        let (chromium, first) = provided(wants_engine(Engine::Chromium), &|workspace| {
+            Engine::Chromium.ensure(workspace)
+        });
+        let (wasm_tools, second) = provided(wants(Group::Wasm), &tools::ensure_wasm_tools);
+        let (firefox, third) = provided(wants(Group::Firefox), &|workspace| Engine::Firefox.ensure(workspace));
+        let (webkit, fourth) = provided(wants(Group::WebKit), &|workspace| Engine::WebKit.ensure(workspace));
         scope.spawn(move || {
-            let _ = send_browser.send(if wants(Group::Wasm) || wants(Group::Browser) {
-                tools::ensure_browser()
-            } else {
-                Ok(())
-            });
-            let _ = send_tools.send(if wants(Group::Wasm) {
-                tools::ensure_wasm_tools(workspace)
-            } else {
-                Ok(Vec::new())
-            });
+            for (wanted, provide, send) in [first, second, third, fourth] {
+                if wanted {
+                    let _ = send.send(provide(workspace));
+                }
+            }
         });
         if wants(Group::Lint) {
             lint(workspace, stages);
@@ -78,28 +127,44 @@ pub fn run_groups(workspace: &Workspace, groups: &[Group], stages: &mut Stages) 
         if wants(Group::Simulation) {
             stages.run("simulation", |_| simulate(workspace));
         }
-        if wants(Group::Browser) {
+        let has_chromium = chromium.folders().map(|_| ());
+        let has_chromium = || has_chromium.as_ref().map_err(|why| anyhow!("{why:#}")).copied();
+        if [Group::Browser, Group::Firefox, Group::WebKit].into_iter().any(wants) {
             stages.run("site and its weight", |_| weigh_site(workspace));
         }
-        let browser = browser
-            .recv()
-            .unwrap_or_else(|_| Err(anyhow!("looking for a browser panicked")))
-            .map_err(|error| format!("{error:#}"));
-        let browser = || browser.clone().map_err(anyhow::Error::msg);
         if wants(Group::Wasm) {
             stages.run("tests in a Worker", |tally| {
-                browser()?;
-                let folders = wasm_tools.recv().context("building the tools panicked")??;
-                worker_tests(workspace, &folders, tally)
+                has_chromium()?;
+                worker_tests(workspace, &wasm_tools.folders()?, tally)
             });
         }
         if wants(Group::Browser) {
-            stages.run("tests of the page", |tally| {
-                browser()?;
-                page_tests(workspace, tally)
+            stages.run("page in Chromium", |tally| {
+                has_chromium()?;
+                page_tests(workspace, Engine::Chromium, &[], &[], tally)
+            });
+        }
+        if wants(Group::Firefox) {
+            stages.run("page in Firefox", |tally| {
+                page_tests(workspace, Engine::Firefox, &firefox.folders()?, IN_FIREFOX, tally)
+            });
+        }
+        if wants(Group::WebKit) {
+            stages.run("page in WebKitGTK", |tally| {
+                page_tests(workspace, Engine::WebKit, &webkit.folders()?, IN_WEBKIT, tally)
             });
         }
     });
+}
+
+/// What is found or built beside the first stages: the folders that have to be put in front of the PATH.
+struct Provided(mpsc::Receiver<Result<Vec<PathBuf>>>);
+
+impl Provided {
+    fn folders(&self) -> Result<Vec<PathBuf>> {
+        let provided = self.0.recv();
+        provided.unwrap_or_else(|_| Err(anyhow!("nobody has looked for it, or looking for it panicked")))
+    }
 }
 
 /// Puts the picture that the tests of the page made where the README shows it.
@@ -205,12 +270,12 @@ fn weigh_site(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn worker_tests(workspace: &Workspace, tools: &[std::path::PathBuf], tally: &mut Tally) -> Result<()> {
+fn worker_tests(workspace: &Workspace, tools: &[PathBuf], tally: &mut Tally) -> Result<()> {
     run_tests(&mut wasm_pack_test(workspace, tools, &[])?, "wasm-pack test", tally)
 }
 
 /// The tests of the Worker, in a browser.
-pub(crate) fn wasm_pack_test(workspace: &Workspace, tools: &[std::path::PathBuf], options: &[&str]) -> Result<Command> {
+pub(crate) fn wasm_pack_test(workspace: &Workspace, tools: &[PathBuf], options: &[&str]) -> Result<Command> {
     let path = tools::path_with(tools)?;
     // Found by hand, because a program is looked up in the PATH of the parent on some systems.
     let program = tools
@@ -230,18 +295,40 @@ pub(crate) fn wasm_pack_test(workspace: &Workspace, tools: &[std::path::PathBuf]
     Ok(command)
 }
 
-fn page_tests(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
+/// Runs these tests of the page, all of them if none is named, in a browser.
+fn page_tests(
+    workspace: &Workspace,
+    engine: Engine,
+    folders: &[PathBuf],
+    names: &[&str],
+    tally: &mut Tally,
+) -> Result<()> {
     let site = site::folder(workspace, Audience::Visitors);
     if !site.join("index.html").is_file() {
         bail!("the site was not built, so there is nothing to test; see the stage before");
     }
     let mut command = workspace.cargo(&["test", "--package", BROWSER_TESTS, "--no-fail-fast"]);
+    if !names.is_empty() {
+        command.args(["--test", "page", "--", "--exact"]).args(names);
+    }
     command
         .env(SITE_VARIABLE, site)
-        .env(SCREENSHOT_VARIABLE, screenshot(workspace));
-    run_tests(&mut command, "the tests of the page", tally)
+        .env(ENGINE_VARIABLE, engine.name())
+        .env("PATH", tools::path_with(folders)?);
+    if engine == Engine::Chromium {
+        command.env(SCREENSHOT_VARIABLE, screenshot(workspace));
+    }
+    run_tests(&mut command, "the tests of the page", tally)?;
+    if !names.is_empty() && tally.passed != names.len() {
+        bail!(
+            "{} tests are named, {} ran: one of the names is no test's",
+            names.len(),
+            tally.passed
+        );
+    }
+    Ok(())
 }
 
-fn screenshot(workspace: &Workspace) -> std::path::PathBuf {
+fn screenshot(workspace: &Workspace) -> PathBuf {
     workspace.target.join("site").join("screenshot.png")
 }

@@ -8,6 +8,7 @@ pub mod browser;
 pub mod build;
 pub mod checks;
 pub mod deep;
+pub mod engines;
 pub mod kept;
 pub mod server;
 pub mod site;

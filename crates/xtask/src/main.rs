@@ -12,6 +12,7 @@ use xtask::browser;
 use xtask::build::Profile;
 use xtask::checks::{self, Group};
 use xtask::deep;
+use xtask::engines::Engine;
 use xtask::kept;
 use xtask::server::Server;
 use xtask::site::{self, Audience};
@@ -150,12 +151,42 @@ enum TestGroup {
     Simulation,
     /// The node's tests, in a Worker of a real browser
     Wasm,
-    /// The site's weight, and the page driven in a real browser
+    /// The site's weight, and the page driven in Chromium
     Browser,
+    /// What of the page may differ in Firefox, driven there
+    Firefox,
+    /// A visit from end to end in WebKitGTK
+    #[value(name = "webkit")]
+    WebKit,
 }
 
 /// What `cargo xtask test` runs, unless it is asked for less.
-const TESTS: &[Group] = &[Group::Native, Group::Simulation, Group::Wasm, Group::Browser];
+const TESTS: &[Group] = &[
+    Group::Native,
+    Group::Simulation,
+    Group::Wasm,
+    Group::Browser,
+    Group::Firefox,
+    Group::WebKit,
+];
+
+/// Those of them that can be run on this machine; says which are left out. Chromium is asked for, not left out.
+fn tests_here() -> Vec<Group> {
+    let can_be_run = |group: &Group| match group.engine() {
+        Some(engine @ (Engine::Firefox | Engine::WebKit)) => {
+            let can_be_had = engine.can_be_had();
+            if !can_be_had {
+                eprintln!(
+                    "{name} is not on this machine, so nothing is tested in it; `cargo xtask test --only {name}` says what to install",
+                    name = engine.name()
+                );
+            }
+            can_be_had
+        }
+        _ => true,
+    };
+    TESTS.iter().copied().filter(can_be_run).collect()
+}
 
 fn main() -> ExitCode {
     let outcome = run_task(Arguments::parse().task);
@@ -176,7 +207,7 @@ fn run_task(task: Task) -> Result<ExitCode> {
         Task::Mutants(task) => deep::mutants(&Workspace::find()?, &task.options).map(|()| ExitCode::SUCCESS),
         Task::Speed => speed::speed(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Bench => bench::bench(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
-        Task::Ci => check(&[&[Group::Lint], TESTS].concat(), false),
+        Task::Ci => check(&[vec![Group::Lint], tests_here()].concat(), false),
     }
 }
 
@@ -251,7 +282,7 @@ fn build(task: &Build) -> Result<ExitCode> {
 
 fn test(task: &Test) -> Result<ExitCode> {
     let asked: Vec<Group> = task.only.iter().map(|group| Group::from(*group)).collect();
-    let groups = if asked.is_empty() { TESTS.to_vec() } else { asked };
+    let groups = if asked.is_empty() { tests_here() } else { asked };
     check(&groups, task.keep_screenshot)
 }
 
@@ -300,6 +331,8 @@ impl From<TestGroup> for Group {
             TestGroup::Simulation => Group::Simulation,
             TestGroup::Wasm => Group::Wasm,
             TestGroup::Browser => Group::Browser,
+            TestGroup::Firefox => Group::Firefox,
+            TestGroup::WebKit => Group::WebKit,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace::{Workspace, run};
+use crate::workspace::Workspace;
 
 /// What the page and the node are compiled for.
 pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
@@ -16,17 +16,9 @@ pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const WASM_BINDGEN_VERSION: &str = "0.2.130";
 const WASM_PACK_VERSION: &str = "0.15.1";
 
+const GECKODRIVER_VERSION: &str = "0.37.1";
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
 const CARGO_MUTANTS_VERSION: &str = "27.1.0";
-
-const BROWSERS: [&str; 5] = [
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chrome",
-];
-const BROWSER_DRIVER: &str = "chromedriver";
 
 /// Adds the WebAssembly target to the toolchain, if it is not there.
 pub fn ensure_wasm_target(workspace: &Workspace) -> Result<()> {
@@ -51,48 +43,19 @@ pub fn ensure_wasm_target(workspace: &Workspace) -> Result<()> {
     )
 }
 
-/// Sees to it that a Chromium and its driver can be started.
-pub fn ensure_browser() -> Result<()> {
-    if has_browser() {
-        return Ok(());
-    }
-    if !can_install_packages() {
-        bail!("no Chromium with its driver is on the PATH; {}", how_to_get_a_browser());
-    }
-    eprintln!("installing chromium and chromium-driver");
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        run(&mut command, "installing Chromium")
-    };
-    apt(&["update", "--quiet"])?;
-    apt(&[
-        "install",
-        "--quiet",
-        "--yes",
-        "--no-install-recommends",
-        "chromium",
-        "chromium-driver",
-    ])?;
-    if !has_browser() {
-        bail!(
-            "the packages chromium and chromium-driver are installed, yet not on the PATH; {}",
-            how_to_get_a_browser()
-        );
-    }
-    Ok(())
-}
-
 /// Sees to it that `wasm-pack test` can run without fetching anything. Returns the folders that have to be put in
 /// front of the PATH. The programs are built into the target folder, so that nobody's own ones are replaced.
 pub fn ensure_wasm_tools(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let tools = Tools::of(workspace);
     tools.ensure("wasm-pack", "wasm-pack", WASM_PACK_VERSION)?;
     tools.ensure("wasm-bindgen-test-runner", "wasm-bindgen-cli", WASM_BINDGEN_VERSION)?;
+    Ok(vec![tools.folder.join("bin")])
+}
+
+/// Sees to it that there is a geckodriver. Returns the folders that have to be put in front of the PATH.
+pub fn ensure_geckodriver(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+    let tools = Tools::of(workspace);
+    tools.ensure("geckodriver", "geckodriver", GECKODRIVER_VERSION)?;
     Ok(vec![tools.folder.join("bin")])
 }
 
@@ -184,30 +147,8 @@ fn says_version(program: &Path, version: &str) -> bool {
     })
 }
 
-fn has_browser() -> bool {
-    BROWSERS.iter().any(|name| find(name).is_some()) && find(BROWSER_DRIVER).is_some()
-}
-
-/// Whether this is Debian or one of its kind, and we are root.
-fn can_install_packages() -> bool {
-    let is_root = Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout.trim_ascii() == b"0");
-    Path::new("/etc/debian_version").exists() && find("apt-get").is_some() && is_root
-}
-
-fn how_to_get_a_browser() -> &'static str {
-    if Path::new("/etc/debian_version").exists() {
-        "run `sudo apt-get install chromium chromium-driver`"
-    } else if cfg!(target_os = "macos") {
-        "run `brew install --cask google-chrome chromedriver`"
-    } else {
-        "install Chrome or Chromium, and the chromedriver of the same version"
-    }
-}
-
-fn find(program: &str) -> Option<PathBuf> {
+/// The program of this name, if the PATH has it.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)
         .map(|folder| folder.join(program).with_extension(env::consts::EXE_EXTENSION))

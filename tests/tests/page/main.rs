@@ -1,9 +1,10 @@
-//! The page in a real Chromium, from outside. Every test has a browser with a fresh profile and a cluster of its own.
+//! The page in a real browser, from outside. Every test has a browser with a fresh profile and a cluster of its own.
 
 mod back;
 mod bench;
 mod controls;
 mod elections;
+mod engines;
 mod input;
 mod looks;
 mod opening;

@@ -1,0 +1,85 @@
+//! What is tried in every engine: a visit from end to end, and that there is a picture.
+
+use serde_json::Value;
+use tests::{Page, drive, eventually};
+
+use crate::time::{back_to_now, look, now_us, past, presses};
+
+/// Open, elect, push, crash, restart, go back, branch, link.
+#[test]
+fn a_visit() {
+    let mut link = String::new();
+    let mut shown = Value::Null;
+    drive("?nodes=3", |page| {
+        let leader = page.leader_within(20.0);
+        page.value_of("create_queue 7");
+        page.value_of("push 1 42");
+        page.crash(leader);
+        page.other_leader_within(20.0, leader);
+        page.value_of("push 1 43");
+        page.restart(leader);
+        eventually(20.0, "the restarted one catches up", || {
+            let status = page.status();
+            (status.node(leader).commit_index == status.commit_index).then_some(())
+        });
+        recorder_has_drawn(page);
+        let at = now_us(page) - 300_000;
+        look(page, at);
+        // A click on a node of the past begins a branch.
+        page.eval("document.querySelector('[data-node]').click()");
+        let branch = eventually(20.0, "a branch", || {
+            Some(past(page)).filter(|shown| shown["run"].as_u64() > Some(0))
+        });
+        shown = look(page, branch["end_us"].as_u64().unwrap() - 100_000);
+        presses(page, "make link");
+        link = eventually(20.0, "the link", || {
+            let hash = page.eval("return location.hash").as_str()?.to_owned();
+            (hash.len() > 100).then_some(hash)
+        });
+        presses(page, "show 0");
+        back_to_now(page);
+        page.value_of("push 1 44");
+        assert_eq!(page.pop_all(1), [42, 43, 44]);
+        let verdict = page.text(".verdict");
+        assert!(verdict.contains("safe"), "{verdict}");
+    });
+    drive(&link, |page| {
+        let again = eventually(30.0, "the instant of the link", || {
+            Some(past(page)).filter(|past| past["at_us"] == shown["at_us"])
+        });
+        assert_eq!(again["hash"], shown["hash"]);
+    });
+}
+
+/// Firefox gives the context of a canvas that was handed over once: whoever asks for it with every picture paints one, and that is wiped when
+/// the size changes.
+#[test]
+fn the_timeline_is_painted_at_any_size() {
+    drive("?nodes=3", |page| {
+        page.leader_within(20.0);
+        recorder_has_drawn(page);
+        for (width, height) in [(1280, 800), (1024, 768), (1440, 900)] {
+            page.resize(width, height);
+            recorder_has_drawn(page);
+        }
+    });
+}
+
+/// Waits until the timeline is no blank.
+fn recorder_has_drawn(page: &Page) {
+    eventually(20.0, "a picture of the timeline", || {
+        let painted = page.eval(
+            "const timeline = document.querySelector('.timeline-view canvas');
+             if (!timeline || !timeline.width) return 0;
+             const copy = document.createElement('canvas');
+             [copy.width, copy.height] = [timeline.width, timeline.height];
+             const context = copy.getContext('2d');
+             context.drawImage(timeline, 0, 0);
+             const dots = context.getImageData(0, 0, copy.width, copy.height).data;
+             let painted = 0;
+             for (let place = 3; place < dots.length; place += 4) if (dots[place]) painted += 1;
+             return painted / (dots.length / 4);",
+        );
+        painted.as_f64().filter(|part| *part > 0.01)
+    });
+}
