@@ -69,7 +69,6 @@ const IN_FIREFOX: &[&str] = &[
     "engines::a_visit",
     "engines::the_timeline_is_painted_at_any_size",
     "opening::a_run_of_seven_that_is_dropped_on_a_page_of_three_opens",
-    "site::a_sub_path_and_then_no_network",
     "site::a_worker_that_dies_by_itself_is_shown_and_restarts",
     "site::two_tabs_have_a_cluster_each",
     "site::without_private_files_the_logs_are_in_memory_and_the_page_says_so",

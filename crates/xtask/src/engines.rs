@@ -112,11 +112,6 @@ impl Engine {
         }
     }
 
-    /// Whether it is here or could be installed, so that a run of everything includes it.
-    pub fn can_be_had(self) -> bool {
-        self.is_here() || can_install_packages()
-    }
-
     fn is_here(self) -> bool {
         let has_driver = match self {
             // Built by cargo where it is missing.
