@@ -146,8 +146,7 @@ impl Page {
         &self.address
     }
 
-    /// The browser's engine.
-    pub fn engine(&self) -> Engine {
+    fn engine(&self) -> Engine {
         self.driver.engine()
     }
 

@@ -53,7 +53,7 @@ pub fn start_lockstep() {
         obeying: Cell::new(false),
         working: Cell::new(false),
         framed: Cell::new(false),
-        frames: Cell::new(0),
+        no_frame: Cell::new(None),
         sheet: RefCell::new(None),
         ports: RefCell::new(Vec::new()),
         ending: RefCell::default(),
@@ -78,9 +78,9 @@ struct Host {
     orders: RefCell<VecDeque<Order>>,
     obeying: Cell<bool>,
     working: Cell<bool>,
+    /// Whether a frame of the screen is waited for, and the timer for the case that none comes.
     framed: Cell<bool>,
-    /// How many frames were asked for.
-    frames: Cell<u32>,
+    no_frame: Cell<Option<i32>>,
     /// What the timeline is painted on.
     sheet: RefCell<Option<Sheet>>,
     ports: RefCell<Vec<Port>>,
@@ -303,32 +303,38 @@ impl Host {
         self.frame();
     }
 
-    /// Shows what has changed, before the next frame of the screen; where there is none, since the page is hidden, after a moment: who asked
-    /// for something is answered all the same.
+    /// Shows what has changed and paints it, before the next frame of the screen. While the page is hidden there is none: after a moment what
+    /// has changed is told all the same, so that who asked is answered, and nothing is painted.
     fn frame(self: &Rc<Self>) {
-        if self.framed.replace(true) {
-            return;
+        if !self.framed.replace(true) {
+            let host = Rc::clone(self);
+            let draw = Closure::once_into_js(move || {
+                host.framed.set(false);
+                if let Some(timer) = host.no_frame.take() {
+                    host.scope.clear_timeout_with_handle(timer);
+                }
+                host.show();
+                host.paint();
+            });
+            let _ = self.scope.request_animation_frame(draw.unchecked_ref());
         }
-        let this = self.frames.get() + 1;
-        self.frames.set(this);
-        let host = Rc::clone(self);
-        let draw = Closure::once_into_js(move || host.show(this));
-        let _ = self.scope.request_animation_frame(draw.unchecked_ref());
-        let host = Rc::clone(self);
-        self.after(NO_FRAME_MS, move || host.show(this));
+        if self.no_frame.get().is_none() {
+            let host = Rc::clone(self);
+            let timer = self.after(NO_FRAME_MS, move || {
+                host.no_frame.set(None);
+                host.show();
+            });
+            self.no_frame.set(Some(timer));
+        }
     }
 
-    fn show(self: &Rc<Self>, frame: u32) {
-        if frame != self.frames.get() || !self.framed.replace(false) {
-            return;
-        }
+    fn show(self: &Rc<Self>) {
         let wall_ms = self.wall_ms();
         let looks = self.desk.borrow().as_ref().is_some_and(Desk::wants_look);
         self.with(|desk| desk.frame(wall_ms));
         if looks {
             self.note("look", wall_ms);
         }
-        self.paint();
     }
 
     /// Paints the timeline, if it is not as it was painted.
@@ -415,11 +421,12 @@ impl Host {
         let _ = self.scope.post_message(&parcel);
     }
 
-    fn after(&self, ms: i32, act: impl FnOnce() + 'static) {
+    /// Does it once, after so many wall milliseconds. Gives the timer's handle.
+    fn after(&self, ms: i32, act: impl FnOnce() + 'static) -> i32 {
         let act = Closure::once_into_js(act);
-        let _ = self
-            .scope
-            .set_timeout_with_callback_and_timeout_and_arguments_0(act.unchecked_ref(), ms);
+        self.scope
+            .set_timeout_with_callback_and_timeout_and_arguments_0(act.unchecked_ref(), ms)
+            .expect("a timer with a function can always be set")
     }
 
     fn wall_ms(&self) -> f64 {

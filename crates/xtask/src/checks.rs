@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc;
+use std::sync::LazyLock;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::build::Profile;
 use crate::engines::{ENGINE_VARIABLE, Engine};
@@ -68,6 +68,7 @@ const IN_FIREFOX: &[&str] = &[
     "elections::kill_leaders",
     "engines::a_visit",
     "engines::the_timeline_is_painted_at_any_size",
+    "engines::who_asks_a_hidden_page_is_answered",
     "opening::a_run_of_seven_that_is_dropped_on_a_page_of_three_opens",
     "site::a_worker_that_dies_by_itself_is_shown_and_restarts",
     "site::two_tabs_have_a_cluster_each",
@@ -97,24 +98,25 @@ const README_SCREENSHOT: &str = "docs/screenshot.png";
 pub fn run_groups(workspace: &Workspace, groups: &[Group], stages: &mut Stages) {
     let wants = |group: Group| groups.contains(&group);
     let wants_engine = |engine: Engine| groups.iter().any(|group| group.engine() == Some(engine));
+    let engine = |engine: Engine| move || provided(engine.ensure(workspace));
+    let chromium = LazyLock::new(engine(Engine::Chromium));
+    let wasm_tools = LazyLock::new(|| provided(tools::ensure_wasm_tools(workspace)));
+    let firefox = LazyLock::new(engine(Engine::Firefox));
+    let webkit = LazyLock::new(engine(Engine::WebKit));
     std::thread::scope(|scope| {
-        // What is missing is fetched and built while the compiler is busy with the first stages, one after the other, in the order in
-        // which it is needed.
-        let provided = |wanted: bool, provide: &'static (dyn Fn(&Workspace) -> Result<Vec<PathBuf>> + Sync)| {
-            let (send, receive) = mpsc::channel();
-            (Provided(receive), (wanted, provide, send))
-        };
-        let (chromium, first) = provided(wants_engine(Engine::Chromium), &|workspace| {
-            Engine::Chromium.ensure(workspace)
-        });
-        let (wasm_tools, second) = provided(wants(Group::Wasm), &tools::ensure_wasm_tools);
-        let (firefox, third) = provided(wants(Group::Firefox), &|workspace| Engine::Firefox.ensure(workspace));
-        let (webkit, fourth) = provided(wants(Group::WebKit), &|workspace| Engine::WebKit.ensure(workspace));
-        scope.spawn(move || {
-            for (wanted, provide, send) in [first, second, third, fourth] {
-                if wanted {
-                    let _ = send.send(provide(workspace));
-                }
+        // What is missing is fetched and built while the compiler is busy with the first stages, in the order in which it is needed.
+        scope.spawn(|| {
+            if wants_engine(Engine::Chromium) {
+                LazyLock::force(&chromium);
+            }
+            if wants(Group::Wasm) {
+                LazyLock::force(&wasm_tools);
+            }
+            if wants_engine(Engine::Firefox) {
+                LazyLock::force(&firefox);
+            }
+            if wants_engine(Engine::WebKit) {
+                LazyLock::force(&webkit);
             }
         });
         if wants(Group::Lint) {
@@ -126,44 +128,43 @@ pub fn run_groups(workspace: &Workspace, groups: &[Group], stages: &mut Stages) 
         if wants(Group::Simulation) {
             stages.run("simulation", |_| simulate(workspace));
         }
-        let has_chromium = chromium.folders().map(|_| ());
-        let has_chromium = || has_chromium.as_ref().map_err(|why| anyhow!("{why:#}")).copied();
         if [Group::Browser, Group::Firefox, Group::WebKit].into_iter().any(wants) {
             stages.run("site and its weight", |_| weigh_site(workspace));
         }
         if wants(Group::Wasm) {
             stages.run("tests in a Worker", |tally| {
-                has_chromium()?;
-                worker_tests(workspace, &wasm_tools.folders()?, tally)
+                folders(&chromium)?;
+                worker_tests(workspace, &folders(&wasm_tools)?, tally)
             });
         }
         if wants(Group::Browser) {
             stages.run("page in Chromium", |tally| {
-                has_chromium()?;
-                page_tests(workspace, Engine::Chromium, &[], &[], tally)
+                page_tests(workspace, Engine::Chromium, &folders(&chromium)?, &[], tally)
             });
         }
         if wants(Group::Firefox) {
             stages.run("page in Firefox", |tally| {
-                page_tests(workspace, Engine::Firefox, &firefox.folders()?, IN_FIREFOX, tally)
+                page_tests(workspace, Engine::Firefox, &folders(&firefox)?, IN_FIREFOX, tally)
             });
         }
         if wants(Group::WebKit) {
             stages.run("page in WebKitGTK", |tally| {
-                page_tests(workspace, Engine::WebKit, &webkit.folders()?, IN_WEBKIT, tally)
+                page_tests(workspace, Engine::WebKit, &folders(&webkit)?, IN_WEBKIT, tally)
             });
         }
     });
 }
 
-/// What is found or built beside the first stages: the folders that have to be put in front of the PATH.
-struct Provided(mpsc::Receiver<Result<Vec<PathBuf>>>);
+/// What was found, installed or built: the folders that have to be put in front of the PATH, or why not.
+type Provided = Result<Vec<PathBuf>, String>;
 
-impl Provided {
-    fn folders(&self) -> Result<Vec<PathBuf>> {
-        let provided = self.0.recv();
-        provided.unwrap_or_else(|_| Err(anyhow!("nobody has looked for it, or looking for it panicked")))
-    }
+fn provided(outcome: Result<Vec<PathBuf>>) -> Provided {
+    outcome.map_err(|error| format!("{error:#}"))
+}
+
+/// Waits for what is being provided, and gives its folders.
+fn folders(provided: &Provided) -> Result<Vec<PathBuf>> {
+    provided.clone().map_err(anyhow::Error::msg)
 }
 
 /// Puts the picture that the tests of the page made where the README shows it.

@@ -26,13 +26,6 @@ pub const ENGINE_VARIABLE: &str = "FTQUEUE_ENGINE";
 /// The three.
 pub const ENGINES: [Engine; 3] = [Engine::Chromium, Engine::Firefox, Engine::WebKit];
 
-/// Where Debian puts MiniBrowser, which is in nobody's PATH.
-const MINI_BROWSERS: [&str; 3] = [
-    "/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser",
-    "/usr/lib/aarch64-linux-gnu/webkit2gtk-4.1/MiniBrowser",
-    "/usr/libexec/webkit2gtk-4.1/MiniBrowser",
-];
-
 impl Engine {
     /// As a person writes it, and as [`ENGINE_VARIABLE`] has it.
     pub fn name(self) -> &'static str {
@@ -66,13 +59,14 @@ impl Engine {
                 "chrome",
             ],
             Engine::Firefox => &["firefox-esr", "firefox"],
-            Engine::WebKit => &["MiniBrowser"],
+            // Debian puts it where no PATH leads.
+            Engine::WebKit => &[
+                "MiniBrowser",
+                "/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser",
+                "/usr/lib/aarch64-linux-gnu/webkit2gtk-4.1/MiniBrowser",
+            ],
         };
-        let installed = names.iter().find_map(|name| find(name));
-        installed.or_else(|| {
-            let hidden = MINI_BROWSERS.iter().map(PathBuf::from).find(|path| path.is_file());
-            hidden.filter(|_| self == Engine::WebKit)
-        })
+        names.iter().find_map(|name| find(name))
     }
 
     /// The program that speaks for the browser.

@@ -147,7 +147,7 @@ fn says_version(program: &Path, version: &str) -> bool {
     })
 }
 
-/// The program of this name, if the PATH has it.
+/// The program of this name in the PATH, or at this absolute path, if there is one.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)

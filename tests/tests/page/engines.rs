@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tests::{Page, drive, eventually};
 
-use crate::time::{back_to_now, look, now_us, past, presses};
+use crate::time::{back_to_now, look, makes_link, now_us, past, presses, shows_instant_of};
 
 /// Open, elect, push, crash, restart, go back, branch, link.
 #[test]
@@ -31,11 +31,7 @@ fn a_visit() {
             Some(past(page)).filter(|shown| shown["run"].as_u64() > Some(0))
         });
         shown = look(page, branch["end_us"].as_u64().unwrap() - 100_000);
-        presses(page, "make link");
-        link = eventually(20.0, "the link", || {
-            let hash = page.eval("return location.hash").as_str()?.to_owned();
-            (hash.len() > 100).then_some(hash)
-        });
+        link = makes_link(page);
         presses(page, "show 0");
         back_to_now(page);
         page.value_of("push 1 44");
@@ -44,10 +40,7 @@ fn a_visit() {
         assert!(verdict.contains("safe"), "{verdict}");
     });
     drive(&link, |page| {
-        let again = eventually(30.0, "the instant of the link", || {
-            Some(past(page)).filter(|past| past["at_us"] == shown["at_us"])
-        });
-        assert_eq!(again["hash"], shown["hash"]);
+        assert_eq!(shows_instant_of(page, &shown)["hash"], shown["hash"]);
     });
 }
 
@@ -62,6 +55,37 @@ fn the_timeline_is_painted_at_any_size() {
             page.resize(width, height);
             recorder_has_drawn(page);
         }
+    });
+}
+
+/// A hidden page has no frames of the screen, and who asks its recorder is answered all the same; what is shown then is painted as soon as
+/// it is seen again.
+#[test]
+fn who_asks_a_hidden_page_is_answered() {
+    drive("?nodes=3", |page| {
+        page.leader_within(20.0);
+        recorder_has_drawn(page);
+        let at_us = now_us(page) - 300_000;
+        page.eval(&format!(
+            "document.addEventListener('visibilitychange', async () => {{
+               if (!document.hidden) return;
+               await ftqueue.look({});
+               const past = await ftqueue.past();
+               localStorage.setItem('answered', JSON.stringify({{ at_us: past.at_us, hidden: document.hidden }}));
+             }}, {{ once: true }});",
+            at_us as f64 / 1000.0
+        ));
+        let mut answered = Value::Null;
+        // Another document of the same site sees what the hidden page puts into its storage.
+        page.in_another_tab(&format!("{}style.css", page.address()), || {
+            answered = eventually(20.0, "an answer of the hidden page", || {
+                let answered = page.eval("return JSON.parse(localStorage.getItem('answered'))");
+                Some(answered).filter(|answered| !answered.is_null())
+            });
+        });
+        assert_eq!(answered["at_us"], at_us, "{answered}");
+        assert_eq!(answered["hidden"], true, "not only when the page was seen again");
+        recorder_has_drawn(page);
     });
 }
 

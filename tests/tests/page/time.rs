@@ -362,6 +362,22 @@ fn an_election_goes_otherwise_with_one_message_dropped() {
     });
 }
 
+/// Makes a link to what is shown, and gives the part of the address that holds it.
+pub(crate) fn makes_link(page: &Page) -> String {
+    presses(page, "make link");
+    eventually(10.0, "the link", || {
+        let hash = page.eval("return location.hash").as_str()?.to_owned();
+        (hash.len() > 100).then_some(hash)
+    })
+}
+
+/// Waits until a page that was opened by a link shows the instant at which it was made.
+pub(crate) fn shows_instant_of(page: &Page, shown: &Value) -> Value {
+    eventually(20.0, "the instant of the link", || {
+        Some(past(page)).filter(|past| past["at_us"] == shown["at_us"])
+    })
+}
+
 /// A link holds the run, the branch, the instant: opened elsewhere, it shows the same, to the last byte of every node.
 #[test]
 fn a_link_opens_on_the_same_instant_elsewhere() {
@@ -381,16 +397,10 @@ fn a_link_opens_on_the_same_instant_elsewhere() {
         });
         shown = look(page, branch["end_us"].as_u64().unwrap() - 300_000);
         assert_ne!(leader_of(&shown), Some(u64::from(leader)), "in the branch it crashed");
-        presses(page, "make link");
-        link = eventually(10.0, "the link", || {
-            let hash = page.eval("return location.hash").as_str()?.to_owned();
-            (hash.len() > 100).then_some(hash)
-        });
+        link = makes_link(page);
     });
     drive(&format!("?nodes=5{link}"), |page| {
-        let again = eventually(20.0, "the instant of the link", || {
-            Some(past(page)).filter(|past| past["at_us"] == shown["at_us"])
-        });
+        let again = shows_instant_of(page, &shown);
         assert_eq!(again["hash"], shown["hash"]);
         assert_eq!(leader_of(&again), leader_of(&shown));
         assert_eq!(again["nodes"].as_array().unwrap().len(), 3);
