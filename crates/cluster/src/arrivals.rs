@@ -154,6 +154,11 @@ impl Arrivals {
         })
     }
 
+    /// The peers from whom the direction is cut.
+    pub(crate) fn cut(&self) -> impl Iterator<Item = NodeId> {
+        self.cut.iter().copied()
+    }
+
     /// Whether the direction from `peer` is cut from now on.
     pub(crate) fn set_cut(&mut self, peer: NodeId, cut: bool) {
         if cut {

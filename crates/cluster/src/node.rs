@@ -16,6 +16,7 @@ mod outputs;
 use std::collections::VecDeque;
 
 use ftqueue::{Command, FtQueue, Output};
+use netem::LinkSettings;
 use raft_core::{Config, Duration, HardState, Input, Instant, LogIndex, NodeId, PersistId, Raft, View};
 use serde::{Deserialize, Serialize};
 
@@ -393,13 +394,22 @@ impl Node {
         self.paused
     }
 
+    /// How its direction of the link to each peer behaves.
+    pub fn links(&self) -> impl Iterator<Item = (NodeId, LinkSettings)> {
+        self.links.settings()
+    }
+
     /// The peers to whom its direction of the link is cut.
     pub fn cut_off(&self) -> Vec<NodeId> {
-        self.links
-            .settings()
+        self.links()
             .filter(|(_, link)| link.cut)
             .map(|(peer, _)| peer)
             .collect()
+    }
+
+    /// The peers from whom the direction of the link to it is cut.
+    pub fn deaf_to(&self) -> impl Iterator<Item = NodeId> {
+        self.arrivals.cut()
     }
 
     /// The flush that it waits for last, if it waits for one.

@@ -20,7 +20,7 @@ pub(crate) fn nodes(moment: &Moment, before: Option<&[ShownNode]>) -> Vec<ShownN
                     entries: Vec::new(),
                 },
                 queues: Default::default(),
-                cut: Vec::new(),
+                cut: moment.cut_from(*id, None),
                 arriving: Vec::new(),
                 changed: Vec::new(),
             },

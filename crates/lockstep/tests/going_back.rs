@@ -507,3 +507,59 @@ fn an_undo_leaves_the_cluster_as_it_stood() {
         [(true, false, vec![peer]), (true, true, vec![]), (false, false, vec![])]
     );
 }
+
+/// A link of a member that is down is cut: its own node was told nothing, and who would hear it knows. That link is cut in the view of the
+/// instant, after the step, and after its undo.
+#[test]
+fn a_link_that_was_cut_while_its_sender_was_down_stays_cut() {
+    let (told, _) = told(6);
+    let boot = |id: u8| told.iter().rev().find(|told| told.node == NodeId(id)).unwrap().boot;
+    let boots = [1, 2, 3].map(boot);
+    let mut desk = recorder(told.clone(), |_| true);
+    let (hears, down) = (NodeId(2), NodeId(3));
+    desk.piece(down, boots[2], Piece::Ended { at: Instant(6_010_000) });
+    let settings = LinkSettings {
+        cut: true,
+        ..LinkSettings::default()
+    };
+    let (us, later) = (Instant(6_020_000), Instant(6_040_000));
+    for (id, inputs) in [
+        (1, vec![(later, NodeInput::Tick)]),
+        (
+            2,
+            vec![
+                (us, NodeInput::SetLink { peer: down, settings }),
+                (us, NodeInput::SetInbound { peer: down, cut: true }),
+                (later, NodeInput::Tick),
+            ],
+        ),
+    ] {
+        let steps = inputs
+            .into_iter()
+            .flat_map(|(at, input)| [Step::Take(at, input), Step::Flush]);
+        desk.piece(NodeId(id), boots[usize::from(id) - 1], Piece::Steps(steps.collect()));
+    }
+    while desk.work(1 << 16) {}
+    desk.hear(ToLockstep::Look(Some(Instant(6_030_000))));
+    let said = frame(&mut desk);
+    let shown = said.iter().rev().find_map(|message| match message {
+        FromLockstep::Shown(shown) => shown.as_ref(),
+        _ => None,
+    });
+    let cuts: Vec<_> = shown.unwrap().nodes.iter().map(|node| node.cut.clone()).collect();
+    assert_eq!(cuts, [vec![], vec![down], vec![hears]]);
+    prepares(&mut desk, 6_030_000);
+    for step in ["go back", "undo it"] {
+        if step == "undo it" {
+            says(&mut desk, "undo");
+        } else {
+            desk.prepared(Ok(Vec::new()));
+        }
+        stopped(&mut desk);
+        desk.committed(Ok(()));
+        let said = desk.take_out();
+        let (_, nodes) = resumed(&said).unwrap();
+        let cuts: Vec<_> = nodes.iter().map(|node| node.cut.clone()).collect();
+        assert_eq!(cuts, [vec![], vec![down], vec![hears]], "{step}");
+    }
+}

@@ -123,8 +123,18 @@ impl Future {
             faults_begun: 0,
             events: 0,
         };
-        for (id, node) in moment.nodes {
-            let last = tape.last_of(id, moment.at);
+        let last_of = |(id, node): &(NodeId, Option<Node>)| {
+            let mut last = tape.last_of(*id, moment.at).filter(|_| node.is_none())?;
+            let cut = moment.cut_from(*id, Some(&last));
+            let links: Vec<_> = last.links().collect();
+            for (peer, link) in links {
+                let cut = cut.contains(&peer);
+                set_link(&mut last, moment.at, peer, LinkSettings { cut, ..link });
+            }
+            Some(last)
+        };
+        let lasts: Vec<Option<Node>> = moment.nodes.iter().map(last_of).collect();
+        for ((id, node), last) in moment.nodes.into_iter().zip(lasts) {
             future.seat(id, node, last, links);
         }
         for (from, to, bytes) in tape.between_doors(moment.at) {
@@ -222,6 +232,15 @@ impl Future {
                 let text = settings.cut.then(|| format!("{from} → {to} cut"));
                 self.fault(format!("link {} {}", from.0, to.0), text);
                 self.tell(from, NodeInput::SetLink { peer: to, settings });
+                // Who boots a member that is down gives it the links as they are by then.
+                let now = self.now;
+                let seat = self
+                    .seats
+                    .iter_mut()
+                    .find(|seat| seat.id == from && seat.node.is_none());
+                if let Some(last) = seat.and_then(|seat| seat.last.as_mut()) {
+                    set_link(last, now, to, settings);
+                }
                 let cut = settings.cut;
                 self.tell(to, NodeInput::SetInbound { peer: from, cut });
             }
@@ -490,3 +509,7 @@ impl Future {
 
 /// Faults of a future are numbered from here, above those of the run that it leaves.
 const FAULTS_FROM: usize = 1 << 24;
+
+fn set_link(node: &mut Node, now: Instant, peer: NodeId, settings: LinkSettings) {
+    node.take(now, NodeInput::SetLink { peer, settings }, &mut NodeOutbox::default());
+}

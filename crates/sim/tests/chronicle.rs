@@ -187,6 +187,35 @@ fn a_run_goes_on_from_any_instant() {
     }
 }
 
+/// Links that are cut, or mended, while a member is down are so when it is booted.
+#[test]
+fn a_member_that_was_down_boots_with_the_links_as_they_are() {
+    let run = run(&scenario(0, 12, false), TAPE_BYTES_MAX);
+    let at = Instant(9_000_000);
+    let links = netem::LinkSettings::default();
+    let mut future = Future::new(&run.tape, at, 1, Some(links));
+    let members: Vec<NodeId> = run.tape.members().collect();
+    let (from, to, other) = (members[0], members[1], members[2]);
+    let cut = |to: NodeId, cut: bool| {
+        let settings = netem::LinkSettings { cut, ..links };
+        Act::SetLink { from, to, settings }
+    };
+    future.act(&cut(other, true));
+    future.act(&Act::Crash(from));
+    future.act(&cut(to, true));
+    future.act(&cut(other, false));
+    future.act(&Act::Start(from));
+    future.run_until(at + Duration::from_millis(500));
+    let mut chronicle = Chronicle::new(&members, TAPE_BYTES_MAX);
+    told(&mut future, &mut chronicle, &mut Vec::new());
+    let moment = chronicle.tape.moment(chronicle.tape.reached());
+    let node = moment
+        .nodes
+        .iter()
+        .find_map(|(id, node)| node.as_ref().filter(|_| *id == from));
+    assert_eq!(node.unwrap().cut_off(), [to]);
+}
+
 /// The checkers see in what they are told what they see in the world: a run with a rule off breaks a promise here, too.
 #[test]
 fn a_broken_promise_is_seen() {

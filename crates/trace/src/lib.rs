@@ -5,6 +5,7 @@
 
 mod act;
 mod client;
+mod cuts;
 pub mod export;
 mod happening;
 pub mod lockstep;
@@ -12,4 +13,5 @@ pub mod tape;
 
 pub use act::Act;
 pub use client::Asked;
+pub use cuts::cut_from;
 pub use happening::{CallNumber, Happening, What};

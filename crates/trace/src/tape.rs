@@ -20,6 +20,8 @@ pub use cluster::record::{Durability, Origin, Piece, Told};
 use raft_core::{Duration, Instant, NodeId};
 use std::fmt;
 
+use crate::cut_from;
+
 use self::life::Life;
 use self::store::Store;
 
@@ -117,6 +119,14 @@ pub struct Moment {
     pub at: Instant,
     /// Each member's node, if it ran.
     pub nodes: Vec<(NodeId, Option<Node>)>,
+}
+
+impl Moment {
+    /// To whom the direction of the link from a member is cut; `last` is what it was when it ran last (see [`cut_from`]).
+    pub fn cut_from(&self, id: NodeId, last: Option<&Node>) -> Vec<NodeId> {
+        let runs = |id| self.nodes.iter().find(|(of, _)| *of == id)?.1.as_ref();
+        cut_from(id, self.nodes.iter().map(|(id, _)| *id), runs, last)
+    }
 }
 
 impl Tape {

@@ -13,6 +13,7 @@ use cluster::host::Resume;
 use cluster::node::{Node, NodeConfig, NodeOutbox};
 use cluster::standing::Standing;
 use raft_core::{COMPACT_AFTER_ENTRIES, Config, Instant, NodeId, Rules, Timing};
+use trace::cut_from;
 use trace::lockstep::{FromLockstep, LIVE, Resumed, RunId};
 
 use super::{Desk, RUNS_MAX};
@@ -184,11 +185,19 @@ impl Desk {
         };
         let Some(knows) = self.run_at(id, at) else { return };
         let moment = knows.chronicle.tape.moment(at);
+        let last = |(member, node): &(NodeId, Option<Node>)| match node {
+            Some(_) => None,
+            None => self.member_at(id, *member, at),
+        };
+        let lasts: Vec<Option<Node>> = moment.nodes.iter().map(last).collect();
+        let cuts: Vec<Vec<NodeId>> = (moment.nodes.iter().zip(&lasts))
+            .map(|((member, _), last)| moment.cut_from(*member, last.as_ref()))
+            .collect();
         let mut logs = Vec::new();
         let mut nodes = Vec::new();
-        for (member, node) in moment.nodes {
+        for (((member, node), last), cut) in moment.nodes.into_iter().zip(lasts).zip(cuts) {
             let runs = node.is_some();
-            let mut node = node.or_else(|| self.member_at(id, member, at));
+            let mut node = node.or(last);
             let log = match &mut node {
                 Some(node) => {
                     node.begin_epoch(to.present);
@@ -199,9 +208,11 @@ impl Desk {
             logs.push((member, log));
             let state = node.as_ref().filter(|_| runs).map(Node::save);
             nodes.push(Resumed {
+                id: member,
                 runs,
                 paused: node.as_ref().is_some_and(|node| runs && node.is_paused()),
-                ..resumed(member, node.as_ref(), Some(Resume { file: None, state }))
+                cut,
+                from: Some(Resume { file: None, state }),
             });
         }
         let from = Some((id, name.clone()));
@@ -299,14 +310,14 @@ impl Desk {
 
     /// The Workers are ended: the step can be made.
     pub(super) fn stopped(&mut self, boots: Vec<(NodeId, u32)>) {
+        let Some(step) = &self.back.step else { return };
+        if step.from.is_some() {
+            self.back.stood_as = self.stands_as();
+        }
         let Some(step) = &mut self.back.step else { return };
         // Before it, the record was written once more.
         if step.from.is_some() {
             step.to = self.back.standing.went_back();
-            let tape = self.runs.get(&LIVE).map(|live| &live.chronicle.tape);
-            let node = |id: NodeId| tape.and_then(|tape| tape.node(id));
-            let stood = self.members.iter().map(|&id| resumed(id, node(id), None));
-            self.back.stood_as = stood.collect();
         }
         let (from, to) = (self.back.standing, step.to);
         self.back.taken_back = Some((LIVE, boots));
@@ -314,6 +325,27 @@ impl Desk {
             Some(home) => self.back.orders.push(Order::Commit { home, from, to }),
             None => self.committed(Ok(())),
         }
+    }
+
+    /// Who runs, who stands still, and which links are cut, as far as the live run knows.
+    fn stands_as(&self) -> Vec<Resumed> {
+        let tape = self.runs.get(&LIVE).map(|live| &live.chronicle.tape);
+        let runs = |id: NodeId| tape.and_then(|tape| tape.node(id));
+        let stands = |&id: &NodeId| {
+            let node = runs(id);
+            let last = node
+                .is_none()
+                .then(|| self.member_at(LIVE, id, Instant::NEVER))
+                .flatten();
+            Resumed {
+                id,
+                runs: node.is_some(),
+                paused: node.is_some_and(Node::is_paused),
+                cut: cut_from(id, self.members.iter().copied(), runs, last.as_ref()),
+                from: None,
+            }
+        };
+        self.members.iter().map(stands).collect()
     }
 
     /// The record names the new epoch; or it names the old one still, and why.
@@ -427,8 +459,11 @@ impl Desk {
         if nodes.is_empty() {
             // The step was made before the page was opened.
             let all = self.members.iter().map(|&id| Resumed {
+                id,
                 runs: true,
-                ..resumed(id, None, None)
+                paused: false,
+                cut: Vec::new(),
+                from: None,
             });
             nodes = all.collect();
         }
@@ -497,17 +532,6 @@ impl Desk {
     pub(super) fn is_beside(&self) -> Option<&str> {
         let name = self.back.home.as_deref()?.rsplit('/').next()?;
         name.starts_with(BESIDE_PREFIX).then_some(name)
-    }
-}
-
-/// How a member goes on that is as this node, or does not run.
-fn resumed(id: NodeId, node: Option<&Node>, from: Option<Resume>) -> Resumed {
-    Resumed {
-        id,
-        runs: node.is_some(),
-        paused: node.is_some_and(Node::is_paused),
-        cut: node.map(Node::cut_off).unwrap_or_default(),
-        from,
     }
 }
 
