@@ -3,7 +3,7 @@
 mod perfetto;
 
 use std::cell::RefCell;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 
 use sim::{Outcome, Scenario, What, watch};
 use trace::export::tracks::Tracks;
@@ -38,15 +38,16 @@ pub(crate) fn export(asked: &Export) -> Result<End, String> {
         );
     }
     let Some(path) = &asked.out else {
-        let outcome = write_to(asked.to, &scenario, BufWriter::new(io::stdout().lock()), &signals);
-        return ended(outcome.map_err(|error| out::said(Err(error))), &signals);
+        let (outcome, written) = write_to(asked.to, &scenario, BufWriter::new(io::stdout().lock()), &signals);
+        out::said(written.map(|_| ()))?;
+        return Ok(ended(&outcome, &signals));
     };
     if same_file::is_same_file(&asked.file, path).unwrap_or(false) {
         return Err(format!("{} is the run itself: give --out another file", path.display()));
     }
     let mut file = Output::begin(path)?;
-    let written = write_to(asked.to, &scenario, BufWriter::new(&mut file), &signals);
-    let (outcome, count) = written.map_err(|error| format!("{} was not written: {error}", path.display()))?;
+    let (outcome, written) = write_to(asked.to, &scenario, BufWriter::new(&mut file), &signals);
+    let count = written.map_err(|error| format!("{} was not written: {error}", path.display()))?;
     if signals.came() {
         out::warn(&format!("{} was not written", path.display()));
     } else {
@@ -57,7 +58,7 @@ pub(crate) fn export(asked: &Export) -> Result<End, String> {
             path.display()
         ));
     }
-    ended(Ok((outcome, count)), &signals)
+    Ok(ended(&outcome, &signals))
 }
 
 fn goes_back(scenario: &Scenario) -> bool {
@@ -67,30 +68,31 @@ fn goes_back(scenario: &Scenario) -> bool {
         .any(|fault| matches!(fault.what, What::GoBack { .. }))
 }
 
-/// How it ends, where something was written, or why it was not. A reader that has read enough is none.
-fn ended(written: Result<(Outcome, u64), Result<(), String>>, signals: &Signals) -> Result<End, String> {
-    let (outcome, _) = match written {
-        Ok(written) => written,
-        Err(why) => return why.map(|()| End::Clean),
-    };
-    Ok(match signals.exit_code() {
+/// How it ends.
+fn ended(outcome: &Outcome, signals: &Signals) -> End {
+    match signals.exit_code() {
         Some(code) => End::Interrupted(code),
         None if outcome.violation.is_some() => End::Violation,
         None => End::Clean,
-    })
+    }
 }
 
-/// Carries a run out and writes what happens. It ends early where nothing more can be written, or a signal comes.
-fn write_to(to: To, scenario: &Scenario, out: impl Write, signals: &Signals) -> io::Result<(Outcome, u64)> {
+/// Carries a run out and writes what happens: what came of it, and how many happenings were written. It ends early where nothing more can be
+/// written, or a signal comes; not where a reader has read enough, for what comes of the run is told all the same.
+fn write_to(to: To, scenario: &Scenario, out: impl Write, signals: &Signals) -> (Outcome, io::Result<u64>) {
     let mut exporter = to.exporter(out);
     let written = RefCell::new(Ok(()));
     let mut count = 0_u64;
     let mut line = Line::new();
+    let has_failed = |written: &io::Result<()>| {
+        let error = written.as_ref().err();
+        error.is_some_and(|error| error.kind() != ErrorKind::BrokenPipe)
+    };
     let outcome = watch(
         scenario,
         |progress| {
             line.say(|| format!("{} of virtual time", progress.now));
-            written.borrow().is_ok() && !signals.came()
+            !has_failed(&written.borrow()) && !signals.came()
         },
         |happening| {
             let mut written = written.borrow_mut();
@@ -101,6 +103,6 @@ fn write_to(to: To, scenario: &Scenario, out: impl Write, signals: &Signals) -> 
         },
     );
     line.clear();
-    written.into_inner().and_then(|()| exporter.finish())?;
-    Ok((outcome, count))
+    let written = written.into_inner().and_then(|()| exporter.finish());
+    (outcome, written.map(|()| count))
 }

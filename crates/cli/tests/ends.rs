@@ -367,7 +367,7 @@ fn the_range_of_seeds_ends_where_numbers_do() {
 
 /// Every verb, with something to say.
 fn verbs(kept: &str) -> Vec<Vec<&str>> {
-    vec![
+    let mut verbs = vec![
         vec!["--help"],
         vec!["--version"],
         vec!["fuzz", "--help"],
@@ -379,13 +379,21 @@ fn verbs(kept: &str) -> Vec<Vec<&str>> {
         vec!["replay", kept, "--until", "violation", "--json"],
         vec!["replay", kept, "--at", "1"],
         vec!["replay", kept, "--at", "1", "--json"],
+        vec!["ablations", "--rule", "vote_once"],
+        vec!["ablations", "--rule", "vote_once", "--json"],
+    ];
+    verbs.extend(exports(kept));
+    verbs
+}
+
+/// Every export of a run.
+fn exports(kept: &str) -> Vec<Vec<&str>> {
+    vec![
         vec!["export", kept, "--to", "jsonl"],
         vec!["export", kept, "--to", "shiviz"],
         vec!["export", kept, "--to", "chrome"],
         vec!["export", kept, "--to", "perfetto"],
         vec!["export", kept, "--to", "history"],
-        vec!["ablations", "--rule", "vote_once"],
-        vec!["ablations", "--rule", "vote_once", "--json"],
     ]
 }
 
@@ -411,6 +419,24 @@ fn who_reads_may_stop_to() {
         child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert!(matches!(code, Some(0 | 1)), "{arguments:?}: {code:?}: {said}");
         assert!(!said.contains("panic"), "{arguments:?}: {said}");
+    }
+    // It says all the same whether a promise was broken.
+    let broken = folder.join("broken.ftq");
+    output(&[
+        "sim",
+        "--seed",
+        "0",
+        "--nodes",
+        "5",
+        "--ablate",
+        "full_majority",
+        "--trace",
+        text(&broken),
+    ]);
+    for arguments in exports(text(&broken)) {
+        let mut child = start(&arguments);
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{arguments:?}");
     }
     // And in the middle of it.
     let mut child = start(&["export", text(&kept), "--to", "jsonl"]);

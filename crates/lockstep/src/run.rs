@@ -314,15 +314,20 @@ impl Run {
 
     /// The first instant that can be looked at.
     pub(crate) fn first(&self) -> Instant {
-        let left = self.leaves.map_or(Instant(0), |(_, at)| at);
-        self.chronicle.tape.kept_from().max(left)
+        self.chronicle.tape.kept_from().max(self.left())
+    }
+
+    /// Where it leaves another run, if it does.
+    fn left(&self) -> Instant {
+        self.leaves.map_or(Instant(0), |(_, at)| at)
     }
 
     /// The last.
     pub(crate) fn end(&self) -> Instant {
         // A promise may be broken while no node does anything.
         let broken = self.judged_elsewhere.iter().flat_map(|judged| &judged.violations);
-        let reached = broken.fold(self.chronicle.tape.reached(), |end, (at, _)| end.max(*at));
+        let reached = self.chronicle.tape.reached().max(self.left());
+        let reached = broken.fold(reached, |end, (at, _)| end.max(*at));
         self.branch.as_ref().map_or(reached, |branch| branch.future.now())
     }
 

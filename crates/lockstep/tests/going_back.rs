@@ -14,10 +14,10 @@ use netem::LinkSettings;
 use raft_core::{Instant, LogIndex, NodeId, Payload};
 use sim::file;
 use trace::Asked;
-use trace::lockstep::{FromLockstep, Resumed, ToLockstep};
+use trace::lockstep::{FromLockstep, LIVE, Resumed, Shown, ToLockstep};
 use trace::tape::{TAPE_BYTES_MAX, Tape, Told};
 
-use quiet::{frame, frame_at, hears, members, scenario, told};
+use quiet::{frame, frame_at, hears, members, scenario, shown, told};
 
 const HOME: &str = "ftqueue/cluster-0-n3";
 
@@ -542,10 +542,7 @@ fn a_link_that_was_cut_while_its_sender_was_down_stays_cut() {
     while desk.work(1 << 16) {}
     desk.hear(ToLockstep::Look(Some(Instant(6_030_000))));
     let said = frame(&mut desk);
-    let shown = said.iter().rev().find_map(|message| match message {
-        FromLockstep::Shown(shown) => shown.as_ref(),
-        _ => None,
-    });
+    let shown = shown(&said);
     let cuts: Vec<_> = shown.unwrap().nodes.iter().map(|node| node.cut.clone()).collect();
     assert_eq!(cuts, [vec![], vec![down], vec![hears]]);
     prepares(&mut desk, 6_030_000);
@@ -562,4 +559,97 @@ fn a_link_that_was_cut_while_its_sender_was_down_stays_cut() {
         let cuts: Vec<_> = nodes.iter().map(|node| node.cut.clone()).collect();
         assert_eq!(cuts, [vec![], vec![down], vec![hears]], "{step}");
     }
+}
+
+/// What a frame says is shown.
+fn shows(desk: &mut Desk, us: u64) -> Shown {
+    desk.hear(ToLockstep::Look(Some(Instant(us))));
+    shown(&frame(desk)).unwrap_or_else(|| panic!("{us} µs is not shown"))
+}
+
+/// Makes a file of what is shown, and gives what another page shows of it.
+fn opened_elsewhere(desk: &mut Desk) -> Shown {
+    let bytes = says(desk, "make file").into_iter().find_map(|message| match message {
+        FromLockstep::Made { bytes, .. } => Some(bytes),
+        _ => None,
+    });
+    let mut other = quiet::recorder(0);
+    other.hear(ToLockstep::OpenFile {
+        name: "run.ftqr".to_owned(),
+        bytes: bytes.unwrap(),
+    });
+    let said = frame(&mut other);
+    let notice = said.iter().find(|message| matches!(message, FromLockstep::Notice(_)));
+    assert_eq!(notice, None);
+    shown(&said).unwrap()
+}
+
+/// What was before a step back is before it still, and after its undo is before it again: shown in the live run, in its files, and counted
+/// where it is taken back.
+#[test]
+fn what_was_before_a_step_and_its_undo_is_there() {
+    let (told, _) = told(6);
+    let mut desk = recorder(told, |_| true);
+    let push = Operation::Write(Write::Push {
+        qid: ftqueue::QueueId(1),
+        item: 1,
+    });
+    let pushed = |desk: &mut Desk, us: u64| {
+        let at = Instant(us);
+        desk.hear(ToLockstep::Asked(vec![
+            (at, 0, Asked::Invoked(push)),
+            (at, 0, Asked::Returned(Ok(Answer::Pushed))),
+        ]));
+    };
+    for us in [2_000_000, 5_000_000, 5_500_000] {
+        pushed(&mut desk, us);
+    }
+    let before = shows(&mut desk, 3_000_000);
+    prepares(&mut desk, 4_000_000);
+    desk.prepared(Ok(Vec::new()));
+    stopped(&mut desk);
+    desk.committed(Ok(()));
+    let said = desk.take_out();
+    let (_, nodes) = resumed(&said).unwrap();
+    for node in nodes {
+        let state = node.from.as_ref().unwrap().state.clone().unwrap();
+        let at = Instant(4_000_000);
+        let origin = Origin::State(state);
+        desk.piece(node.id, 2, Piece::Began { origin, at });
+        let steps = vec![Step::Take(Instant(4_500_000), NodeInput::Tick), Step::Flush];
+        desk.piece(node.id, 2, Piece::Steps(steps));
+    }
+    while desk.work(1 << 16) {}
+    pushed(&mut desk, 4_100_000);
+    let after = shows(&mut desk, 4_200_000);
+    assert_eq!(opened_elsewhere(&mut desk).hash, after.hash);
+    assert_eq!(shows(&mut desk, 3_000_000).hash, before.hash);
+    assert_eq!(opened_elsewhere(&mut desk).hash, before.hash);
+    shows(&mut desk, 1_000_000);
+    let text = format!("{:?}", says(&mut desk, "go-live"));
+    assert!(text.contains("2 operations acknowledged since"), "{text}");
+    says(&mut desk, "unask");
+    says(&mut desk, "undo now");
+    let boots = members(3).into_iter().map(|id| (id, 2)).collect();
+    desk.hear(ToLockstep::Stopped { boots });
+    desk.committed(Ok(()));
+    let goes_on_at = desk.take_out().iter().find_map(|message| match message {
+        FromLockstep::Resume { at, .. } => Some(*at),
+        _ => None,
+    });
+    assert!(goes_on_at.unwrap() >= Instant(6_000_000), "time does not go back there");
+    let again = shows(&mut desk, 3_000_000);
+    assert_eq!((again.run, again.hash), (LIVE, before.hash));
+    assert_eq!(opened_elsewhere(&mut desk).hash, before.hash);
+    let text = format!("{:?}", says(&mut desk, "go-live"));
+    assert!(text.contains("2 operations acknowledged since"), "{text}");
+    // What the Workers do goes on from there.
+    says(&mut desk, "unask");
+    let stood = says(&mut desk, "now")
+        .iter()
+        .map(|it| format!("{it:?}"))
+        .collect::<String>();
+    assert!(stood.contains("Live, before"), "{stood}");
+    says(&mut desk, "delete 1");
+    assert_eq!(shows(&mut desk, 3_000_000).hash, before.hash);
 }

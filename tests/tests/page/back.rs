@@ -169,6 +169,62 @@ fn a_member_that_was_down_is_of_the_same_time() {
     });
 }
 
+/// A step to an instant at which nobody ran waits for nobody: time goes on, and who is started then elects.
+#[test]
+fn a_step_to_where_all_were_down_leaves_a_cluster_that_can_be_started() {
+    drive("?nodes=3", |page| {
+        page.leader_within(10.0);
+        page.value_of("create_queue 7");
+        recorder_runs(page);
+        for id in 1..=3 {
+            page.crash(id);
+        }
+        let crashed = now_us(page);
+        let then = eventually(10.0, "a moment", || {
+            Some(now_us(page)).filter(|now| *now > crashed + 500_000)
+        });
+        for id in 1..=3 {
+            page.restart(id);
+        }
+        page.leader_within(10.0);
+        page.value_of("push 1 42");
+        let before = epoch(page);
+        asks_to_go_back(page, then);
+        eventually(20.0, "another epoch", || (epoch(page) > before).then_some(()));
+        assert_eq!(page.status().up().count(), 0);
+        for id in 1..=3 {
+            page.restart(id);
+        }
+        page.leader_within(10.0);
+        assert_eq!(page.value_of("qsize 1"), 0, "the push was taken back");
+    });
+}
+
+/// What was before a step back that was undone is shown in the live run as it was, and it can be gone back to.
+#[test]
+fn what_was_before_an_undone_step_can_be_gone_back_to() {
+    drive("?nodes=3", |page| {
+        page.leader_within(10.0);
+        page.value_of("create_queue 7");
+        assert_eq!(pushes(page, 0..=3), [true; 4]);
+        recorder_runs(page);
+        let then = instant(page);
+        let was = look(page, then);
+        back_to_now(page);
+        assert_eq!(pushes(page, 4..=5), [true; 2]);
+        goes_back(page, then);
+        let epoch_before = epoch(page);
+        presses(page, "undo");
+        eventually(20.0, "the epoch before", || (epoch(page) < epoch_before).then_some(()));
+        page.leader_within(20.0);
+        page.value_of("push 1 6");
+        assert_eq!(look(page, then)["hash"], was["hash"]);
+        back_to_now(page);
+        goes_back(page, then);
+        assert_eq!(page.pop_all(1), [0, 1, 2, 3]);
+    });
+}
+
 /// The tab is closed in the middle: before the record nothing has happened, after it all has.
 #[test]
 fn a_tab_that_closes_in_the_middle_leaves_one_epoch_or_the_other() {

@@ -153,10 +153,14 @@ fn a_link_of_one_node_opens_on_a_page_of_nine_after_a_chat_had_it() {
     let link = String::from_utf8(made(1, "link")).unwrap();
     let (half, rest) = link.split_at(link.len() / 2);
     let link = format!("{half}%20{rest}).").replace('_', "%5F");
-    drive(&format!("?nodes=9#run={link}"), |page| {
+    // With a blank in front of it, too.
+    drive(&format!("?nodes=9#%20run={link}"), |page| {
         page.leader_within(10.0);
         is_shown(page, 1, 9);
         assert_eq!(page.text(".notices"), "");
+        page.go(&format!("?record=no#run={link}"));
+        let said = page.text(".notices");
+        assert!(said.contains("is not opened: with record=no"), "{said}");
     });
 }
 

@@ -13,8 +13,8 @@ use cluster::host::Resume;
 use cluster::node::{Node, NodeConfig, NodeOutbox};
 use cluster::standing::Standing;
 use raft_core::{COMPACT_AFTER_ENTRIES, Config, Instant, NodeId, Rules, Timing};
-use trace::cut_from;
 use trace::lockstep::{FromLockstep, LIVE, Resumed, RunId};
+use trace::{Asked, cut_from};
 
 use super::{Desk, RUNS_MAX};
 use crate::beside::{BESIDE_PREFIX, Beside};
@@ -91,6 +91,8 @@ pub(super) struct Back {
     taken_back: Option<(RunId, Vec<(NodeId, u32)>)>,
     /// The run whose epoch stood before the last step, to which an undo returns.
     stood: Option<RunId>,
+    /// What was asked before the last step, and comes back with an undo.
+    asked_before: Vec<(Instant, u16, Asked)>,
     /// Who ran before the last step, who stood still, and which links were cut: to this an undo returns, as far as it is known.
     stood_as: Vec<Resumed>,
     /// Whether the clock still shows the time before the last step.
@@ -380,8 +382,18 @@ impl Desk {
                 .collect();
             let members: Vec<&Node> = members.iter().collect();
             live.chronicle.goes_on_from(&knows.chronicle, at, &members);
+            // What was answered later is taken back.
+            let parting = self.parting(*id, at);
+            self.back.asked_before.clone_from(&self.asked);
+            self.asked.retain(|(when, ..)| *when <= parting);
         } else if let Some(stands) = self.back.stood.take().and_then(|id| self.runs.get(&id)) {
+            // What was before the step is before it again.
+            live.leaves = Some((stands.id, at));
+            live.record = stands.record.clone();
             live.chronicle.goes_on_after(&stands.chronicle);
+            self.asked = std::mem::take(&mut self.back.asked_before);
+        } else {
+            self.asked.clear();
         }
         let before = RunId(self.next_run);
         self.next_run += 1;
@@ -408,7 +420,6 @@ impl Desk {
         }
         self.runs.insert(LIVE, live);
         (self.shown, self.at, self.compared) = (LIVE, None, None);
-        self.asked.clear();
         self.faults.clear();
         self.checks.clear();
         self.judged = 0;
@@ -467,13 +478,16 @@ impl Desk {
             });
             nodes = all.collect();
         }
+        // Time does not go back in the history that stands again.
+        let stood = self.back.stood.and_then(|id| self.runs.get(&id));
+        let at = stood.map_or(self.now, |stood| stood.end().max(self.now));
         self.back.step = Some(Step {
             to,
-            at: self.now,
+            at,
             from: None,
             nodes,
         });
-        self.out.push(FromLockstep::Stop { to: self.now });
+        self.out.push(FromLockstep::Stop { to: at });
     }
 
     /// Another cluster is there, under this name; or why not.

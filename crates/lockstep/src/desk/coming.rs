@@ -29,8 +29,9 @@ impl Desk {
         let Some(at) = self.at.filter(|at| self.coming.given_up != Some(*at)) else {
             return false;
         };
-        let live = self.runs.get(&LIVE).filter(|live| self.shown == live.id);
-        live.is_some_and(|live| live.chronicle.tape.covered() < at)
+        // What was before a step back is on the tape of the run that was left.
+        let knows = self.run_at(self.shown, at);
+        knows.is_some_and(|knows| knows.id == LIVE && knows.chronicle.tape.covered() < at)
     }
 
     /// Shows an instant, as the page asked, and answers once that is done.

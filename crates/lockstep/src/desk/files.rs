@@ -141,12 +141,21 @@ impl Desk {
     /// What reopens the run that is shown, and all it hangs from, between two instants.
     pub(super) fn kept(&self, from: Instant, until: Instant) -> Option<Kept> {
         let (shown, at) = self.place()?;
+        // A live run that left another is a root of its own: its nodes' states are on its tape. What was before is on the other's.
+        let shown = if shown.branch.is_some() {
+            shown
+        } else {
+            self.run_at(shown.id, at)?
+        };
         let mut chain = vec![shown];
-        while let Some(parent) = chain.last()?.leaves.and_then(|(parent, _)| self.runs.get(&parent)) {
-            chain.push(parent);
+        while let Some((parent, left)) = chain
+            .last()
+            .filter(|run| run.branch.is_some())
+            .and_then(|run| run.leaves)
+        {
+            chain.push(self.run_at(parent, left)?);
         }
         let root = chain.pop()?;
-        // A live run that left another is a root of its own: its nodes' states are on its tape.
         let place = |id: RunId, chain: &[&Run]| -> u32 {
             let among = chain.iter().rev().position(|run| run.id == id);
             among.map_or(0, |place| place as u32 + 1)
@@ -164,7 +173,8 @@ impl Desk {
                 notes: run.notes.iter().map(|(at, note)| (*at, note.clone())).collect(),
             })
         });
-        let inside = |at: Instant| (from..=until).contains(&at);
+        let begins = root.leaves.map_or(from, |(_, left)| left.max(from));
+        let inside = |at: Instant| (begins..=until).contains(&at);
         let is_live = root.id == LIVE;
         let scenario = root
             .scenario

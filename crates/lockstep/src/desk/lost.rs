@@ -7,7 +7,7 @@ use cluster::node::Node;
 use ftqueue::{Command, Operation, Sequence, SessionId};
 use raft_core::{Instant, Payload};
 use trace::Asked;
-use trace::lockstep::RunId;
+use trace::lockstep::{LIVE, RunId};
 
 use super::Desk;
 
@@ -33,7 +33,8 @@ impl Desk {
 
     /// A person wants to undo the last step: says what that takes back, if it takes anything.
     pub(super) fn ask_undo(&mut self) {
-        let lost = self.written_since(Instant(0), |_| None);
+        let stepped = self.runs.get(&LIVE).and_then(|live| live.leaves);
+        let lost = self.written_since(stepped.map_or(Instant(0), |(_, at)| at), |_| None);
         if lost == Lost::default() {
             return self.undo();
         }

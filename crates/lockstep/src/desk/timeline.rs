@@ -204,7 +204,9 @@ impl Desk {
         let Some(knows) = self.run_at(run.id, asked) else {
             return;
         };
-        if let Some(next) = knows.chronicle.tape.neighbour(at, later) {
+        // Behind all that happened there, the run itself goes on.
+        let goes_on = run.leaves.map(|(_, left)| left).filter(|left| later && at < *left);
+        if let Some(next) = knows.chronicle.tape.neighbour(at, later).or(goes_on) {
             self.look(Some(next.min(run.end())));
         }
     }

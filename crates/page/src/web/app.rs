@@ -274,9 +274,15 @@ impl App {
         let mut awaited = self.awaited.borrow_mut();
         let was_awaited = awaited.contains(&id);
         awaited.retain(|node| *node != id);
-        let is_last = was_awaited && awaited.is_empty();
         drop(awaited);
-        if is_last && !self.stopped.get_untracked() {
+        if was_awaited {
+            self.run_unless_awaiting();
+        }
+    }
+
+    /// Lets time run, unless a person has stopped it or a node is awaited. Where none is to be started, none is waited for.
+    pub(super) fn run_unless_awaiting(&self) {
+        if self.awaited.borrow().is_empty() && !self.stopped.get_untracked() {
             self.run();
         }
     }

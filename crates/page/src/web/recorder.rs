@@ -58,6 +58,11 @@ impl App {
     /// Nothing is recorded: asked for in the address, by who wants to know what recording costs.
     pub(super) fn refuse_recorder(&self) {
         self.recorder.borrow_mut().failed = true;
+        if link().is_some() {
+            self.notify(
+                "The run in this address is not opened: with record=no there is no recorder. Take that out of the address to see it.".to_owned(),
+            );
+        }
     }
 
     /// Whether what nodes do is recorded.
@@ -244,6 +249,6 @@ const LINK: &str = "run=";
 /// The run that the page's address holds, if it holds one. What chats did to it, the recorder mends.
 fn link() -> Option<String> {
     let hash = wall::window().location().hash().ok()?;
-    let link = hash.strip_prefix('#')?;
+    let link = hash.strip_prefix('#')?.trim_start_matches("%20");
     Some(link.strip_prefix(LINK).or(link.strip_prefix("run%3D"))?.to_owned())
 }

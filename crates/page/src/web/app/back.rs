@@ -84,6 +84,7 @@ impl App {
                 self.model.borrow_mut().forget(id);
             }
         }
+        self.run_unless_awaiting();
         self.serve_clients();
         self.touch();
     }
