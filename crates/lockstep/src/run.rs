@@ -10,7 +10,7 @@ use sim::future::Future;
 use sim::{Outcome, Scenario};
 use trace::lockstep::RunId;
 use trace::tape::{Piece, TAPE_BYTES_MAX, Told};
-use trace::{Act, Asked, Happening, What};
+use trace::{Act, Asked, Faults, Happening, What};
 
 /// How many events of a scenario are carried out: an hour of most.
 const EVENTS_MAX: u64 = 6_000_000;
@@ -45,8 +45,7 @@ pub(crate) struct Run {
     pub(crate) judged_elsewhere: Option<JudgedElsewhere>,
     /// What it was made from, if `ftq` made it.
     pub(crate) scenario: Option<Scenario>,
-    faults: BTreeMap<String, usize>,
-    faults_begun: usize,
+    faults: Faults,
 }
 
 /// What the world in which a run takes place says of its promises.
@@ -109,8 +108,7 @@ impl Run {
             notes: BTreeMap::new(),
             judged_elsewhere: None,
             scenario: None,
-            faults: BTreeMap::new(),
-            faults_begun: 0,
+            faults: Faults::from(1),
         }
     }
 
@@ -186,12 +184,26 @@ impl Run {
         run.is_own = parent.is_own;
         run.record = parent.record.until(at);
         run.record.forget_before(Instant(at.0.saturating_sub(REMEMBERED_US)));
+        let mut future = Future::new(tape, at, seed, parent.links());
+        future.knows_of(parent.faults(), run.record.open_faults());
         run.branch = Some(Branch {
             seed,
             acts: Vec::new(),
-            future: Future::new(tape, at, seed, parent.links()),
+            future,
         });
         run
+    }
+
+    /// What happened in another run until then happened before what happens in this one: it goes on from there.
+    pub(crate) fn goes_on_from(&mut self, before: &Run, at: Instant) {
+        self.record = before.record.until(at);
+        self.faults = before.faults().going_on(self.record.open_faults(), 0);
+    }
+
+    fn faults(&self) -> &Faults {
+        self.branch
+            .as_ref()
+            .map_or(&self.faults, |branch| branch.future.faults())
     }
 
     /// Takes what was told, whole.
@@ -272,19 +284,7 @@ impl Run {
 
     /// A fault of this name begins, in these words, or is over.
     pub(crate) fn fault(&mut self, at: Instant, key: String, text: Option<String>) {
-        let mut happened = Vec::new();
-        if let Some(fault) = self.faults.remove(&key) {
-            happened.push(What::FaultEnded { fault });
-        }
-        if let Some(text) = text {
-            self.faults_begun += 1;
-            self.faults.insert(key, self.faults_begun);
-            happened.push(What::FaultBegan {
-                fault: self.faults_begun,
-                text,
-            });
-        }
-        for what in happened {
+        for what in self.faults.tell(key, text) {
             self.keep_margin(Happening { at, what });
         }
     }

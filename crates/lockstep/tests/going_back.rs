@@ -12,10 +12,11 @@ use ftqueue::{Answer, Command, Operation, Sequence, SessionId, Write};
 use lockstep::{Desk, Order};
 use netem::LinkSettings;
 use raft_core::{Instant, LogIndex, NodeId, Payload};
+use serde_json::Value;
 use sim::file;
-use trace::Asked;
 use trace::lockstep::{FromLockstep, LIVE, Resumed, Shown, ToLockstep};
 use trace::tape::{TAPE_BYTES_MAX, Tape, Told};
+use trace::{Act, Asked};
 
 use quiet::{frame, frame_at, hears, members, scenario, shown, told};
 
@@ -652,4 +653,69 @@ fn what_was_before_a_step_and_its_undo_is_there() {
     assert!(stood.contains("Live, before"), "{stood}");
     says(&mut desk, "delete 1");
     assert_eq!(shows(&mut desk, 3_000_000).hash, before.hash);
+}
+
+/// A fault that was not over at the instant of a step, or when the run was left that an undo brings back, is over when it ends: on the
+/// timeline and in exports, under its own number. So it is in a branch.
+#[test]
+fn a_fault_that_goes_on_after_a_step_ends() {
+    let (told, _) = told(6);
+    let mut desk = recorder(told, |_| true);
+    let crash = |desk: &mut Desk, node: u8, us: u64, begins: bool| {
+        desk.hear(ToLockstep::Fault {
+            at: Instant(us),
+            key: format!("crash {node}"),
+            text: begins.then(|| format!("Node {node} crashed")),
+        });
+    };
+    let faults = |desk: &mut Desk| -> Vec<(u64, String, u64)> {
+        let made = says(desk, "make jsonl").into_iter().find_map(|message| match message {
+            FromLockstep::Made { bytes, .. } => String::from_utf8(bytes).ok(),
+            _ => None,
+        });
+        let lines = made.unwrap();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let fault = |line: Value| {
+            let kind = line["kind"].as_str()?.strip_prefix("fault_")?.to_owned();
+            Some((line["at_us"].as_u64()?, kind, line["fault"].as_u64()?))
+        };
+        lines.filter_map(fault).collect()
+    };
+    let event = |at: u64, kind: &str, fault: u64| (at, kind.to_owned(), fault);
+    crash(&mut desk, 3, 3_000_000, true);
+    crash(&mut desk, 3, 5_000_000, false);
+    let began = event(3_000_000, "began", 1);
+    // In a branch, the node is crashed once more, and started.
+    look(&mut desk, 4_000_000);
+    desk.hear(ToLockstep::Act(Act::Crash(NodeId(3))));
+    desk.hear(ToLockstep::Act(Act::Start(NodeId(3))));
+    frame(&mut desk);
+    let told = faults(&mut desk);
+    assert_eq!(told[0], began);
+    assert_eq!((told[1].1.as_str(), told[1].2), ("ended", 1), "{told:?}");
+    assert_eq!((told.len(), told[2].2), (4, told[3].2), "{told:?}");
+    says(&mut desk, "show 0");
+    prepares(&mut desk, 4_000_000);
+    desk.prepared(Ok(Vec::new()));
+    // The page ends all Workers.
+    crash(&mut desk, 1, 6_000_000, true);
+    stopped(&mut desk);
+    desk.committed(Ok(()));
+    crash(&mut desk, 3, 4_100_000, false);
+    crash(&mut desk, 2, 4_200_000, true);
+    let told = faults(&mut desk);
+    let ended = event(4_100_000, "ended", 1);
+    assert_eq!(told[..2], [began.clone(), ended], "{told:?}");
+    assert!(told.len() == 3 && told[2].2 > 1, "{told:?}");
+    says(&mut desk, "undo");
+    stopped(&mut desk);
+    desk.committed(Ok(()));
+    crash(&mut desk, 1, 20_000_000, false);
+    let again = [
+        began,
+        event(5_000_000, "ended", 1),
+        event(6_000_000, "began", 2),
+        event(20_000_000, "ended", 2),
+    ];
+    assert_eq!(faults(&mut desk), again);
 }

@@ -177,6 +177,12 @@ impl Record {
         self.first = self.first.map(|first| first.max(at));
     }
 
+    /// The numbers of the faults that are not over.
+    pub fn open_faults(&self) -> impl Iterator<Item = usize> {
+        let open = self.faults.iter().filter(|fault| fault.until.is_none());
+        open.map(|fault| fault.number)
+    }
+
     /// The same run up to `at`: what was on its way then still is, and what lasted still does.
     pub fn until(&self, at: Instant) -> Record {
         let mut same = self.clone();

@@ -4,15 +4,13 @@
 //! seed, so the same acts at the same instants give the same future. It is told like a run of Workers: in
 //! [`Piece`]s.
 
-use std::collections::BTreeMap;
-
 use cluster::host::{Reply, Request, RequestId};
 use cluster::node::{Node, NodeInput, NodeOutbox, WriteId};
 use cluster::record::Durability;
 use netem::LinkSettings;
 use raft_core::{Duration, Instant, NodeId, Term};
 use trace::tape::{Origin, Piece, Tape, Told};
-use trace::{Act, Happening, What};
+use trace::{Act, Faults, Happening, What};
 
 use crate::agenda::Agenda;
 use crate::check::History;
@@ -42,8 +40,7 @@ pub struct Future {
     outbox: NodeOutbox,
     pieces: Vec<Told>,
     happenings: Vec<Happening>,
-    faults: BTreeMap<String, usize>,
-    faults_begun: usize,
+    faults: Faults,
     events: u64,
 }
 
@@ -119,8 +116,7 @@ impl Future {
             outbox: NodeOutbox::default(),
             pieces: Vec::new(),
             happenings: Vec::new(),
-            faults: BTreeMap::new(),
-            faults_begun: 0,
+            faults: Faults::from(FAULTS_FROM),
             events: 0,
         };
         let last_of = |(id, node): &(NodeId, Option<Node>)| {
@@ -192,6 +188,16 @@ impl Future {
         for peer in peers.into_iter().filter(|peer| *peer != id) {
             self.input(place, NodeInput::SetLink { peer, settings });
         }
+    }
+
+    /// The faults of the run that it leaves are known, and which of them are not over there: what ends one of them in the future ends it.
+    pub fn knows_of(&mut self, faults: &Faults, open: impl IntoIterator<Item = usize>) {
+        self.faults = faults.going_on(open, FAULTS_FROM);
+    }
+
+    /// Its faults, with those of the run that it leaves.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// The present instant.
@@ -467,16 +473,9 @@ impl Future {
         }
     }
 
-    /// A fault of this name begins, in these words, or is over.
-    fn fault(&mut self, key: String, text: Option<String>) {
-        if let Some(fault) = self.faults.remove(&key) {
-            self.see(What::FaultEnded { fault });
-        }
-        if let Some(text) = text {
-            let fault = FAULTS_FROM + self.faults_begun;
-            self.faults_begun += 1;
-            self.faults.insert(key, fault);
-            self.see(What::FaultBegan { fault, text });
+    fn fault(&mut self, about: String, text: Option<String>) {
+        for what in self.faults.tell(about, text) {
+            self.see(what);
         }
     }
 

@@ -58,7 +58,8 @@ pub enum What {
     FaultBegan {
         /// Counts the faults of the run.
         fault: usize,
-        /// What it is.
+        /// What it is. Where a line of JSON says all in words, it is a part of those.
+        #[serde(skip_serializing)]
         text: String,
     },
     /// A fault is over.
@@ -94,7 +95,8 @@ pub enum What {
     },
     /// A promise was broken.
     Violated {
-        /// Which, and how.
+        /// Which, and how. In a line of JSON, as above.
+        #[serde(skip_serializing)]
         text: String,
     },
 }

@@ -372,7 +372,6 @@ impl Desk {
     /// What the Workers did so far is kept as a run of its own, and the live run begins anew.
     fn begin_live_anew(&mut self, from: Option<(RunId, String)>, at: Instant) {
         let knows = from.as_ref().and_then(|(id, _)| self.run_at(*id, at));
-        let record = knows.map(|run| run.record.until(at));
         let mut live = Run::live(&self.members, LIVE);
         if let (Some(knows), Some((id, _))) = (knows, &from) {
             let moment = knows.chronicle.tape.moment(at);
@@ -382,6 +381,7 @@ impl Desk {
                 .collect();
             let members: Vec<&Node> = members.iter().collect();
             live.chronicle.goes_on_from(&knows.chronicle, at, &members);
+            live.goes_on_from(knows, at);
             // What was answered later is taken back.
             let parting = self.parting(*id, at);
             self.back.asked_before.clone_from(&self.asked);
@@ -389,7 +389,7 @@ impl Desk {
         } else if let Some(stands) = self.back.stood.take().and_then(|id| self.runs.get(&id)) {
             // What was before the step is before it again.
             live.leaves = Some((stands.id, at));
-            live.record = stands.record.clone();
+            live.goes_on_from(stands, at);
             live.chronicle.goes_on_after(&stands.chronicle);
             self.asked = std::mem::take(&mut self.back.asked_before);
         } else {
@@ -414,9 +414,6 @@ impl Desk {
         if let Some((id, name)) = from {
             live.leaves = Some((if id == LIVE { before } else { id }, at));
             live.name = format!("Live, from {name}");
-        }
-        if let Some(record) = record {
-            live.record = record;
         }
         self.runs.insert(LIVE, live);
         (self.shown, self.at, self.compared) = (LIVE, None, None);

@@ -22,6 +22,8 @@ impl Reader for JsonLines {
             assert!(number < 1 << 53, "a number is rounded: {line}");
         }
         assert!(!in_text && line.starts_with('{') && line.ends_with('}'), "{line}");
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(object.to_string().len(), line.len(), "a key stands there twice: {line}");
     }
 
     fn end(&self, counts: &Counts) {
