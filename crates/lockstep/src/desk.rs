@@ -16,8 +16,9 @@ use std::collections::{BTreeMap, VecDeque};
 use cluster::clock::Clock;
 use cluster::host::{MessageId, Recorded, ToNode};
 use raft_core::{Instant, NodeId};
+use sim::chronicle::Chronicle;
 use trace::lockstep::{FromLockstep, LIVE, RunId, Shown, ShownNode, ToLockstep};
-use trace::tape::Piece;
+use trace::tape::{BeginError, Piece};
 use trace::{Act, Asked};
 
 use crate::made;
@@ -136,17 +137,21 @@ impl Desk {
 
     /// A node's host has posted this.
     pub fn piece(&mut self, node: NodeId, boot: u32, piece: Piece) {
-        let Some(run) = self.run_of(node, boot) else { return };
-        if let Err(why) = run.chronicle.take(node, boot, piece) {
-            self.say(format!("What {node} does cannot be recorded: {why}"));
-        }
+        self.take(node, boot, |chronicle| chronicle.take(node, boot, piece));
     }
 
     /// The same, as bytes.
     pub fn piece_bytes(&mut self, node: NodeId, boot: u32, bytes: &[u8]) {
+        self.take(node, boot, |chronicle| chronicle.read(node, boot, bytes));
+    }
+
+    fn take(&mut self, node: NodeId, boot: u32, take: impl FnOnce(&mut Chronicle) -> Result<(), BeginError>) {
         let Some(run) = self.run_of(node, boot) else { return };
-        if let Err(why) = run.chronicle.read(node, boot, bytes) {
+        let (id, taken) = (run.id, take(&mut run.chronicle));
+        if let Err(why) = taken {
             self.say(format!("What {node} does cannot be recorded: {why}"));
+        } else if id == LIVE && self.back.was_last_to_start(node) {
+            self.open();
         }
     }
 

@@ -11,7 +11,7 @@ use cluster::wal::{self, Identity};
 use ftqueue::{Answer, Command, Operation, Sequence, SessionId, Write};
 use lockstep::{Desk, Order};
 use netem::LinkSettings;
-use raft_core::{Instant, LogIndex, NodeId, Payload};
+use raft_core::{Duration, Instant, LogIndex, NodeId, Payload};
 use serde_json::Value;
 use sim::file;
 use trace::lockstep::{FromLockstep, LIVE, Resumed, Shown, ToLockstep};
@@ -612,15 +612,7 @@ fn what_was_before_a_step_and_its_undo_is_there() {
     desk.committed(Ok(()));
     let said = desk.take_out();
     let (_, nodes) = resumed(&said).unwrap();
-    for node in nodes {
-        let state = node.from.as_ref().unwrap().state.clone().unwrap();
-        let at = Instant(4_000_000);
-        let origin = Origin::State(state);
-        desk.piece(node.id, 2, Piece::Began { origin, at });
-        let steps = vec![Step::Take(Instant(4_500_000), NodeInput::Tick), Step::Flush];
-        desk.piece(node.id, 2, Piece::Steps(steps));
-    }
-    while desk.work(1 << 16) {}
+    goes_on(&mut desk, nodes, 2, Instant(4_000_000));
     pushed(&mut desk, 4_100_000);
     let after = shows(&mut desk, 4_200_000);
     assert_eq!(opened_elsewhere(&mut desk).hash, after.hash);
@@ -718,4 +710,63 @@ fn a_fault_that_goes_on_after_a_step_ends() {
         event(20_000_000, "ended", 2),
     ];
     assert_eq!(faults(&mut desk), again);
+}
+
+/// A member that stays down after a step or its undo is not waited for: what the others do is on the timeline at once.
+#[test]
+fn who_stays_down_after_a_step_is_not_waited_for() {
+    let (told, _) = told(6);
+    let mut desk = recorder(told, |_| true);
+    desk.hear(ToLockstep::Ended {
+        node: NodeId(3),
+        boot: 1,
+        at: Instant(6_000_000),
+    });
+    while desk.work(1 << 16) {}
+    prepares(&mut desk, 6_000_000);
+    desk.prepared(Ok(Vec::new()));
+    for (node, at) in [(1, 6_010_000), (2, 6_020_000)] {
+        desk.hear(ToLockstep::Ended {
+            node: NodeId(node),
+            boot: 1,
+            at: Instant(at),
+        });
+    }
+    while desk.work(1 << 16) {}
+    stopped(&mut desk);
+    desk.committed(Ok(()));
+    let said = desk.take_out();
+    let (_, nodes) = resumed(&said).unwrap();
+    let nodes = nodes.to_vec();
+    let leads = |desk: &mut Desk, us: u64| {
+        shows(desk, us);
+        let said = says(desk, "after");
+        let spoken = said.iter().rev().find_map(|message| match message {
+            FromLockstep::Spoken { text, .. } => Some(text.contains("leads term")),
+            _ => None,
+        });
+        spoken.unwrap()
+    };
+    goes_on(&mut desk, &nodes, 2, Instant(6_000_000));
+    assert!(leads(&mut desk, 6_200_000), "after the step");
+    says(&mut desk, "undo");
+    let boots = members(3).into_iter().map(|id| (id, 2)).collect();
+    desk.hear(ToLockstep::Stopped { boots });
+    desk.committed(Ok(()));
+    goes_on(&mut desk, &nodes, 3, Instant(20_000_000));
+    assert!(leads(&mut desk, 20_200_000), "after the undo");
+}
+
+/// Those that run begin, in this boot, as they are told to, and half a second passes.
+fn goes_on(desk: &mut Desk, nodes: &[Resumed], boot: u32, at: Instant) {
+    for node in nodes.iter().filter(|node| node.runs) {
+        let origin = Origin::State(node.from.as_ref().unwrap().state.clone().unwrap());
+        desk.piece(node.id, boot, Piece::Began { origin, at });
+        let steps = vec![
+            Step::Take(at + Duration::from_millis(500), NodeInput::Tick),
+            Step::Flush,
+        ];
+        desk.piece(node.id, boot, Piece::Steps(steps));
+    }
+    while desk.work(1 << 16) {}
 }

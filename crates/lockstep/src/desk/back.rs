@@ -95,6 +95,8 @@ pub(super) struct Back {
     asked_before: Vec<(Instant, u16, Asked)>,
     /// Who ran before the last step, who stood still, and which links were cut: to this an undo returns, as far as it is known.
     stood_as: Vec<Resumed>,
+    /// Who is started after the last step, and has not been heard of yet.
+    starting: Vec<NodeId>,
     /// Whether the clock still shows the time before the last step.
     clock_is_old: bool,
     /// The disks of members that had never run on this page when it first went back, each in the epoch of its log.
@@ -109,6 +111,16 @@ struct Step {
     /// From where it goes, and what the run is called then; none to undo the last step.
     from: Option<(RunId, String)>,
     nodes: Vec<Resumed>,
+}
+
+impl Back {
+    /// A node has been heard of. Says whether all that are started after a step have been: the others stay down, and the run begins without
+    /// them.
+    pub(super) fn was_last_to_start(&mut self, node: NodeId) -> bool {
+        let awaited = self.starting.len();
+        self.starting.retain(|id| *id != node);
+        awaited > 0 && self.starting.is_empty()
+    }
 }
 
 impl Desk {
@@ -361,6 +373,11 @@ impl Desk {
         }
         self.back.standing = step.to;
         self.begin_live_anew(step.from, step.at);
+        let starting = step.nodes.iter().filter(|node| node.runs).map(|node| node.id);
+        self.back.starting = starting.collect();
+        if self.back.starting.is_empty() {
+            self.open();
+        }
         self.out.push(FromLockstep::Resume {
             at: step.at,
             epoch: step.to.present,
