@@ -337,7 +337,13 @@ impl Desk {
     fn place(&self) -> Option<(&Run, Instant)> {
         let run = self.runs.get(&self.shown)?;
         let at = self.at.unwrap_or(Instant::NEVER).min(run.end());
-        Some((run, at))
+        Some((run, at.max(self.first_known(run))))
+    }
+
+    /// The first instant that is known of a run: of what it leaves, if that was not let go.
+    fn first_known(&self, run: &Run) -> Instant {
+        let parent = run.leaves.and_then(|(parent, _)| self.runs.get(&parent));
+        parent.map_or_else(|| run.first(), |parent| self.first_known(parent))
     }
 
     /// The run that knows an instant: the one itself, or that which it leaves.

@@ -643,8 +643,10 @@ fn what_was_before_a_step_and_its_undo_is_there() {
         .map(|it| format!("{it:?}"))
         .collect::<String>();
     assert!(stood.contains("Live, before"), "{stood}");
+    // Without it, the first instant that is known is shown, and no empty cluster.
     says(&mut desk, "delete 1");
-    assert_eq!(shows(&mut desk, 3_000_000).hash, before.hash);
+    let first = shows(&mut desk, 3_000_000);
+    assert_eq!((first.run, Some(first.at)), (LIVE, goes_on_at));
 }
 
 /// A fault that was not over at the instant of a step, or when the run was left that an undo brings back, is over when it ends: on the

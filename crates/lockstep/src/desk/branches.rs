@@ -117,16 +117,14 @@ impl Desk {
         if run == LIVE {
             return self.say("The live run cannot be deleted: it is what the Workers do.".to_owned());
         }
-        let mut stands = self.runs.get(&LIVE).and_then(|live| live.leaves);
-        while let Some((parent, _)) = stands {
-            if parent == run {
-                return self.say("This run cannot be deleted: what the Workers do goes on from it.".to_owned());
-            }
-            stands = self.runs.get(&parent).and_then(|parent| parent.leaves);
+        // What the Workers do goes on without what was before.
+        let mut stand = vec![LIVE];
+        while let Some((parent, _)) = stand.last().and_then(|id| self.runs.get(id)?.leaves) {
+            stand.push(parent);
         }
         let leaves = |known: &Run| known.leaves.filter(|(parent, _)| *parent == run).map(|_| known.id);
         let hanging: Vec<RunId> = self.runs.values().filter_map(leaves).collect();
-        for branch in hanging {
+        for branch in hanging.into_iter().filter(|id| !stand.contains(id)) {
             self.delete(branch);
         }
         let parent = self.runs.remove(&run).and_then(|run| run.leaves);
