@@ -4,13 +4,16 @@
 use cluster::host::{QueueSummary, RequestId, Status, Storage, ToNode};
 use js_sys::{Array, Error, Object, Promise, Reflect};
 use leptos::prelude::GetUntracked;
-use raft_core::{Instant, LogIndex, NodeId};
-use trace::lockstep::ToLockstep;
+use raft_core::{Duration, Instant, LogIndex, NodeId};
+use trace::lockstep::{LIVE, ToLockstep};
 use wasm_bindgen::prelude::*;
 
 use super::app::{App, ResultOutcome, app};
 use super::{timepanel, wall};
 use crate::model::{Node, Power};
+
+/// How far ahead of the present an instant may be looked at: what comes so soon is waited for.
+const AHEAD_MAX: Duration = Duration::from_millis(5_000);
 
 /// Makes `window.ftqueue`.
 pub(super) fn install() {
@@ -178,8 +181,18 @@ fn submit(text: JsValue) -> Promise {
     let Some(text) = text.as_string() else {
         return rejected("submit takes a command as text, as in submit(\"push 1 42\")");
     };
+    let app = app();
+    // What is asked in the past is asked in a branch, where nobody acknowledges it to who asks here.
+    let shown = app.past.borrow().as_ref().map(|past| {
+        let name = &past.shown.name;
+        format!("not done in the present: {name} is shown at {}, so it was asked in a branch there; ftqueue.look() shows the present", past.shown.at)
+    });
     Promise::new(&mut |resolve, _| {
-        app().enter(&text, move |returned| {
+        let shown = shown.clone();
+        app.enter(&text, move |mut returned| {
+            if let Some(why) = shown.filter(|_| returned.ok) {
+                (returned.ok, returned.text) = (false, why);
+            }
             let _ = resolve.call1(&JsValue::NULL, &outcome(&returned));
         });
     })
@@ -234,10 +247,39 @@ fn restart(number: JsValue) -> Promise {
     }
 }
 
+/// An instant as a script gives it: a number, or a text that is one; the present, if none is given.
+fn instant(at_ms: &JsValue) -> Result<Option<Instant>, String> {
+    if at_ms.is_undefined() || at_ms.is_null() {
+        return Ok(None);
+    }
+    let typed = at_ms.as_string();
+    let ms = match &typed {
+        // Nothing but spaces would be 0 to JavaScript.
+        Some(text) if text.trim().is_empty() => f64::NAN,
+        Some(_) => at_ms.unchecked_into_f64(),
+        None => at_ms.as_f64().unwrap_or(f64::NAN),
+    };
+    if !ms.is_finite() {
+        return Err(
+            "look takes an instant in milliseconds of virtual time, as in look(1250), or nothing for the present"
+                .to_owned(),
+        );
+    }
+    Ok(Some(Instant((ms * 1000.0).max(0.0).round() as u64)))
+}
+
 /// Shows an instant, in virtual milliseconds; the present, without one. Done when it is shown.
 fn look(at_ms: JsValue) -> Promise {
-    let at = at_ms.as_f64().map(|ms| Instant((ms * 1000.0).max(0.0).round() as u64));
+    let at = match instant(&at_ms) {
+        Ok(at) => at,
+        Err(why) => return rejected(&why),
+    };
     let app = app();
+    let is_live = app.past.borrow().as_ref().is_none_or(|past| past.shown.run == LIVE);
+    let now = app.now();
+    if let Some(at) = at.filter(|at| is_live && at.since(now) > AHEAD_MAX) {
+        return rejected(&format!("{at} has not come yet: it is {now}"));
+    }
     app.start_recorder();
     app.tell_recorder(&ToLockstep::Look(at));
     timepanel::answer("look")
