@@ -212,7 +212,7 @@ impl Timeline {
             (
                 "m",
                 "Next message",
-                "Next message (M; with Shift the one before)",
+                "Next message (M, but on a node; with Shift the one before)",
                 "→ message",
             ),
             (
@@ -313,8 +313,8 @@ impl Timeline {
             "d" => self.pan(PAN_PART * width, now),
             "pageup" => self.pan(-0.9 * width, now),
             "pagedown" => self.pan(0.9 * width, now),
-            "w" | "+" | "arrowup" => self.zoom(1.0 / ZOOM_STEP, width / 2.0, now),
-            "s" | "-" | "arrowdown" => self.zoom(ZOOM_STEP, width / 2.0, now),
+            "w" | "arrowup" => self.zoom(1.0 / ZOOM_STEP, width / 2.0, now),
+            "s" | "arrowdown" => self.zoom(ZOOM_STEP, width / 2.0, now),
             "f" => {
                 self.scaled = true;
                 self.scene.viewport.fit(record.first(), now);

@@ -68,41 +68,6 @@ fn a_click_crashes_and_another_restarts() {
 }
 
 #[test]
-fn keys_do_what_the_mouse_does() {
-    drive("", |page| {
-        page.leader_within(5.0);
-        page.press("2");
-        eventually(2.0, "2 crashes Node 2", || {
-            (page.status().node(2).role == "crashed").then_some(())
-        });
-        page.press("2");
-        eventually(5.0, "2 starts Node 2", || {
-            (page.status().node(2).role != "crashed").then_some(())
-        });
-        page.press("p");
-        eventually(2.0, "P pauses the node that has the focus", || {
-            page.status().node(2).paused.then_some(())
-        });
-        page.press("p");
-        page.press("i");
-        eventually(2.0, "I isolates it", || page.status().node(2).isolated.then_some(()));
-        page.press("i");
-        eventually(2.0, "and lets it rejoin", || {
-            (!page.status().node(2).isolated).then_some(())
-        });
-        page.press("/");
-        assert_eq!(
-            page.eval("return document.activeElement.getAttribute('aria-label')"),
-            "Command"
-        );
-        page.eval("document.activeElement.blur()");
-        page.press("?");
-        let help = page.text("dialog[open]");
-        assert!(help.contains("Keys"), "{help}");
-    });
-}
-
-#[test]
 fn who_rejoins_does_not_reach_those_who_are_isolated() {
     drive("?nodes=3", |page| {
         page.leader_within(5.0);

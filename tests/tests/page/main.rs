@@ -6,6 +6,7 @@ mod controls;
 mod elections;
 mod engines;
 mod input;
+mod keys;
 mod looks;
 mod opening;
 mod site;

@@ -1,6 +1,7 @@
 //! What the page knows of the cluster: what the nodes have reported, filed for the ring, the logs and the timeline.
 
 mod flights;
+pub mod keys;
 #[cfg(test)]
 mod tests;
 

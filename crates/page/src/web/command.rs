@@ -11,9 +11,9 @@ use leptos::prelude::*;
 
 use super::app::{App, ResultLine, app};
 use super::load::Load;
-use super::settings;
 use super::view::{self, act, flag, text};
 use super::wall::wall_ms;
+use super::{keys, settings};
 
 /// Where the history of commands is kept for the next visit.
 const HISTORY_KEY: &str = "ftqueue-history";
@@ -51,8 +51,13 @@ pub(super) fn Commands() -> impl IntoView {
         focus();
     };
     let on_key = move |event: web_sys::KeyboardEvent| {
+        // Enter and Escape that end a composition are the input method's.
+        if keys::composes(&event) {
+            return;
+        }
         let history = history.get_value();
         match event.key().as_str() {
+            "Enter" if event.repeat() => event.prevent_default(),
             "Enter" => run(),
             "ArrowUp" => {
                 event.prevent_default();

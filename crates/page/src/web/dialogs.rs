@@ -101,6 +101,7 @@ fn HelpDialog() -> impl IntoView {
                     </section>
                 }).collect_view()}
             </div>
+            <p class="hint">"Letters, digits and signs act while the cluster or the timeline has the focus: click into it. One switch in the settings turns them all off, " <code>"/"</code> " and " <code>"?"</code> ", too."</p>
             <p class="hint">"Scripts and the browser's console have " <code>"window.ftqueue"</code> ": status(), submit(\"push 1 42\"), crash(3), restart(3), trace()."</p>
             <div class="dialog-buttons"><button autofocus on:click=act(|| close("help-dialog"))>"Close"</button></div>
         </dialog>
@@ -131,10 +132,20 @@ fn SettingsDialog() -> impl IntoView {
             <Number name="Delay" unit="ms" step="any" read=|s| s.delay_ms write=|s, v| s.delay_ms = v />
             <Number name="Jitter" unit="ms" step="any" read=|s| s.jitter_ms write=|s, v| s.jitter_ms = v />
             <Number name="Loss" unit="%" step="any" read=|s| s.loss_percent write=|s, v| s.loss_percent = v />
+            <h3>"Keys"</h3>
+            <label class="row"><span>"Single-letter keys"</span>
+                <input type="checkbox" aria-label="Single-letter keys" prop:checked=flag(move |_| settings.get().single_keys)
+                    on:change=view::on(|event| {
+                        let on = event_target_checked(&event);
+                        app().change_settings(|settings| settings.single_keys = on);
+                    }) />
+            </label>
+            <p class="hint">"Off, no letter, digit or sign does anything, whatever a button's hint says; arrows, Enter, Space and Escape stay."</p>
             <p class="notice settings-warning" role="status" hidden=flag(move |_| warning().is_none())>{text(move |_| warning().unwrap_or_default())}</p>
             <div class="dialog-buttons">
                 <button on:click=act(|| app().change_settings(|settings| {
-                    *settings = Settings { nodes: settings.nodes, start_all: settings.start_all, ..Settings::default() };
+                    let Settings { nodes, start_all, single_keys, .. } = *settings;
+                    *settings = Settings { nodes, start_all, single_keys, ..Settings::default() };
                 }))>"Defaults"</button>
                 <button autofocus on:click=act(|| close("settings-dialog"))>"Close"</button>
             </div>

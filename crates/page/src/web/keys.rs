@@ -1,29 +1,44 @@
-//! Keys that work wherever the focus is, unless it is where text is typed.
+//! Keys: where the focus is, and what is done. What a key is for is in [`crate::model::keys`].
 
 use raft_core::NodeId;
+use trace::lockstep::Gesture;
 use wasm_bindgen::prelude::*;
 use web_sys::{Element, HtmlElement, KeyboardEvent};
 
 use super::app::app;
-use super::{dialogs, wall};
+use super::{dialogs, timeline, wall};
+use crate::model::keys::{Action, Focus, Press, action};
 
 /// Every key with what it does, for the help dialog.
 pub(super) const KEYS: &[(&str, &[(&str, &str)])] = &[
     (
-        "Anywhere",
+        "Anywhere but in a text",
         &[
-            ("1 – 9", "crash or restart that node"),
-            ("Shift + 1 – 9", "focus that node"),
-            ("Space", "stop time, or let it run"),
-            (".", "a single step of time"),
-            ("− +", "slower, faster"),
-            ("0", "real time"),
             ("/", "to the command line"),
-            ("L", "open the load generator"),
-            ("E", "settings"),
-            ("T", "light, dark, as the system has it"),
             ("?", "this list"),
             ("Esc", "close what is open"),
+        ],
+    ),
+    (
+        "In the cluster and on the timeline",
+        &[
+            ("1 – 9", "crash or restart that node"),
+            ("Space", "stop time, or let it run"),
+            ("G", "go on by a single step of time"),
+            ("− +", "slower, faster"),
+            ("0", "real time"),
+            (", .", "the event before, the event after"),
+            (
+                "E C X M V",
+                "next election, commit, crash, message, violation; with Shift before",
+            ),
+            ("N", "what was searched for, again"),
+            ("A D", "back and on in time"),
+            ("W S", "closer, wider"),
+            ("F", "the whole run"),
+            ("L", "the load generator"),
+            ("O", "settings"),
+            ("T", "light, dark, as the system has it"),
         ],
     ),
     (
@@ -50,19 +65,13 @@ pub(super) const KEYS: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
-        "On the timeline",
+        "On the timeline's picture",
         &[
             ("drag, ← →", "the instant that is shown"),
-            ("A D", "back and on in time"),
-            ("W S, wheel", "closer, wider"),
-            ("F", "the whole run"),
-            (", .", "the event before, the event after"),
-            (
-                "E C X M V",
-                "next election, commit, crash, message, violation; with Shift before",
-            ),
-            ("N", "what was searched for, again"),
+            ("wheel, ↑ ↓", "closer, wider"),
+            ("Page ↑ ↓", "a screen back, a screen on"),
             ("Home, End", "the beginning, the present"),
+            ("Esc", "let go of what is chosen; then to the present"),
         ],
     ),
 ];
@@ -81,87 +90,139 @@ pub(super) fn install() {
     listener.forget();
 }
 
+/// Whether an input method is composing, or has just ended it: then a key is its own. Some browsers tell so by 229 only.
+pub(super) fn composes(event: &KeyboardEvent) -> bool {
+    event.is_composing() || event.key() == "Process" || event.key_code() == 229
+}
+
 /// Does what a key is for. Says whether it was for anything.
 fn pressed(event: &KeyboardEvent) -> bool {
-    if event.ctrl_key() || event.meta_key() || event.alt_key() || dialogs::is_open() {
+    if dialogs::is_open() {
         return false;
     }
     let focused = wall::document().active_element();
-    if focused.as_ref().is_some_and(takes_text) {
-        return false;
-    }
-    if let Some(node) = focused.as_ref().and_then(focused_node)
-        && pressed_on_node(node, &event.key())
-    {
+    let key = event.key();
+    if key == "Escape" && !composes(event) && focused.as_ref().is_some_and(close_around) {
         return true;
     }
-    if let Some(digit) = event
-        .code()
-        .strip_prefix("Digit")
-        .and_then(|digit| digit.parse::<u8>().ok())
-        && digit > 0
-    {
-        return pressed_digit(NodeId(digit), event.shift_key());
-    }
-    // A button that has the focus is pressed by the space bar.
-    let on_control = focused
-        .as_ref()
-        .is_some_and(|element| element.matches("button, a, summary, [role=slider]").unwrap_or(false));
-    match event.key().as_str() {
-        " " if !on_control => {
-            let stopped = leptos::prelude::GetUntracked::get_untracked(&app().stopped);
-            app().set_stopped(!stopped);
-        }
-        "." => app().step_time(),
-        "-" | "−" => change_speed(1.0 / SPEED_STEP),
-        "+" | "=" => change_speed(SPEED_STEP),
-        "0" => app().set_rate(1.0),
-        "/" => focus("[aria-label=Command]"),
-        "l" => open_load(),
-        "e" => dialogs::open_settings(),
-        "t" => click("#theme-button"),
-        "?" => dialogs::open_help(),
-        _ => return false,
-    }
-    true
+    let settings = leptos::prelude::GetUntracked::get_untracked(&app().settings);
+    let found = action(Press {
+        key: &key,
+        shift: event.shift_key(),
+        modified: event.ctrl_key() || event.meta_key() || event.alt_key(),
+        repeat: event.repeat(),
+        composing: composes(event),
+        focus: focused.as_ref().map_or(Focus::Elsewhere, focus_on),
+        on_control: focused
+            .as_ref()
+            .is_some_and(|element| is(element, "button, a, summary, input")),
+        single: settings.single_keys,
+    });
+    found.is_some_and(done)
 }
 
-fn pressed_on_node(id: NodeId, key: &str) -> bool {
+/// Does it. Says whether it could be done.
+fn done(action: Action) -> bool {
     let app = app();
-    match key {
-        "p" if app.runs(id) => {
+    match action {
+        Action::Toggle(id) => return toggle(id),
+        Action::Pause(id) => {
+            if !app.runs(id) {
+                return false;
+            }
             let paused = app.is_paused(id);
             app.set_paused(id, !paused);
         }
-        "i" => {
+        Action::Isolate(id) => {
             let isolated = app.is_isolated(id);
             app.set_isolated(id, !isolated);
         }
-        "m" => super::view::open_menu(&format!("menu-{}", id.0)),
-        "ArrowRight" | "ArrowDown" => focus_neighbour(id, 1),
-        "ArrowLeft" | "ArrowUp" => focus_neighbour(id, -1),
-        _ => return false,
+        Action::Menu(id) => super::view::open_menu(&format!("menu-{}", id.0)),
+        Action::Neighbour(id, by) => focus_neighbour(id, by),
+        Action::Time => {
+            let stopped = leptos::prelude::GetUntracked::get_untracked(&app.stopped);
+            app.set_stopped(!stopped);
+        }
+        Action::Step => app.step_time(),
+        Action::Faster => change_speed(SPEED_STEP),
+        Action::Slower => change_speed(1.0 / SPEED_STEP),
+        Action::RealTime => app.set_rate(1.0),
+        Action::CommandLine => focus("[aria-label=Command]"),
+        Action::Load => open_load(),
+        Action::Settings => dialogs::open_settings(),
+        Action::Theme => click("#theme-button"),
+        Action::Help => dialogs::open_help(),
+        Action::Timeline(key) => timeline::tell(Gesture::Key(key)),
+        Action::Done => {}
     }
     true
 }
 
-fn pressed_digit(id: NodeId, only_focus: bool) -> bool {
+/// Where the focus is. In a menu letters and digits are nobody's.
+fn focus_on(element: &Element) -> Focus {
+    let within = |selector: &str| element.closest(selector).is_ok_and(|found| found.is_some());
+    if is(
+        element,
+        "input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable]",
+    ) {
+        Focus::Text
+    } else if within("[role=menu]") {
+        Focus::Elsewhere
+    } else if let Some(id) = focused_node(element) {
+        Focus::Node(id)
+    } else if is(element, "[role=slider]") {
+        Focus::Slider
+    } else if within(".cluster") {
+        Focus::Cluster
+    } else if within(".timeline") {
+        Focus::Timeline
+    } else {
+        Focus::Elsewhere
+    }
+}
+
+/// Closes the list in which the focus is, if it is in one that is open.
+fn close_around(element: &Element) -> bool {
+    let Ok(Some(details)) = element.closest("details[open]") else {
+        return false;
+    };
+    let _ = details.remove_attribute("open");
+    if let Ok(Some(summary)) = details.query_selector("summary") {
+        let _ = summary.unchecked_into::<HtmlElement>().focus();
+    }
+    true
+}
+
+/// Crashes a node or starts it. In the cluster the focus goes with it; on the timeline it stays there.
+fn toggle(id: NodeId) -> bool {
     let known = app().members_shown().contains(&id);
     if known {
-        focus(&format!("[data-node=\"{}\"]", id.0));
-        if !only_focus {
-            app().toggle(id);
+        if wall::document()
+            .query_selector(".cluster:focus-within")
+            .is_ok_and(|found| found.is_some())
+        {
+            focus(&format!("[data-node=\"{}\"]", id.0));
         }
+        app().toggle(id);
     }
     known
 }
 
-fn focus_neighbour(id: NodeId, by: i32) {
+fn focus_neighbour(id: Option<NodeId>, by: i32) {
     let members = app().members_shown();
     let count = members.len() as i32;
-    let place = members.iter().position(|&member| member == id).unwrap_or(0) as i32;
-    let next = members[(place + by).rem_euclid(count) as usize];
-    focus(&format!("[data-node=\"{}\"]", next.0));
+    let place = id.and_then(|id| members.iter().position(|&member| member == id));
+    let next = match place {
+        Some(place) => place as i32 + by,
+        // From none, it goes to the first, or to the last.
+        None => by.min(0),
+    };
+    if count > 0 {
+        focus(&format!(
+            "[data-node=\"{}\"]",
+            members[next.rem_euclid(count) as usize].0
+        ));
+    }
 }
 
 fn change_speed(factor: f64) {
@@ -178,10 +239,8 @@ fn open_load() {
     }
 }
 
-fn takes_text(element: &Element) -> bool {
-    element
-        .matches("input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable]")
-        .unwrap_or(false)
+fn is(element: &Element, selector: &str) -> bool {
+    element.matches(selector).unwrap_or(false)
 }
 
 fn focused_node(element: &Element) -> Option<NodeId> {

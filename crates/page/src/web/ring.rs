@@ -61,7 +61,7 @@ pub(super) fn Ring() -> impl IntoView {
     });
     let shown = app().shown_members;
     view! {
-        <section class="panel cluster" aria-label="Cluster">
+        <section class="panel cluster" aria-label="Cluster" tabindex="-1">
             <h2>"Cluster" <span>"click a node to crash it; a link to cut it"</span></h2>
             <div class="ring-space"><div class="ring-stage" style:--node=text(move |_| (2.0 * node_radius(shown.get())).to_string())>
                 <canvas node_ref=canvas aria-hidden="true"></canvas>

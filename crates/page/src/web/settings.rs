@@ -33,6 +33,8 @@ pub(super) struct Settings {
     pub(super) loss_percent: f64,
     /// Virtual seconds in a wall second.
     pub(super) rate: f64,
+    /// Whether keys that type a single character do anything.
+    pub(super) single_keys: bool,
 }
 
 impl Default for Settings {
@@ -48,6 +50,7 @@ impl Default for Settings {
             jitter_ms: link.jitter_us as f64 / 1000.0,
             loss_percent: 0.0,
             rate: 1.0,
+            single_keys: true,
         }
     }
 }
@@ -69,7 +72,7 @@ impl Settings {
     /// address.
     pub(super) fn store(&self, key: &str) {
         let text = format!(
-            "nodes={}&start={}&election_min={}&election_max={}&heartbeat={}&snapshot={}&delay={}&jitter={}&loss={}&speed={}",
+            "nodes={}&start={}&election_min={}&election_max={}&heartbeat={}&snapshot={}&delay={}&jitter={}&loss={}&speed={}&keys={}",
             self.nodes,
             if self.start_all { "all" } else { "none" },
             self.election_ms.0,
@@ -80,6 +83,7 @@ impl Settings {
             self.jitter_ms,
             self.loss_percent,
             self.rate,
+            if self.single_keys { "on" } else { "off" },
         );
         if let Some(storage) = storage() {
             let _ = storage.set_item(key, &text);
@@ -113,6 +117,11 @@ impl Settings {
             jitter_ms: number("jitter", self.jitter_ms),
             loss_percent: number("loss", self.loss_percent),
             rate: number("speed", self.rate),
+            single_keys: match fields.get("keys").as_deref() {
+                Some("off") => false,
+                Some("on") => true,
+                _ => self.single_keys,
+            },
         }
     }
 

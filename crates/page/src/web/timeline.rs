@@ -1,5 +1,5 @@
 //! The timeline: a picture that the lockstep host draws, and everything that a person does to it, which goes there. Here is what only a page can
-//! do: a slider with a spoken value, keys, fingers, colours.
+//! do: a slider with a spoken value, fingers, colours.
 
 use std::cell::{Cell, RefCell};
 
@@ -9,40 +9,11 @@ use raft_core::Instant;
 use trace::lockstep::{COLOURS, Gesture, Tip, ToLockstep};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
-use web_sys::{Event, HtmlCanvasElement, KeyboardEvent, OffscreenCanvas, PointerEvent, WheelEvent};
+use web_sys::{Event, HtmlCanvasElement, OffscreenCanvas, PointerEvent, WheelEvent};
 
 use super::app::app;
 use super::markup::Markup;
 use super::{canvas, timepanel, view, wall};
-
-/// The keys that the timeline takes.
-const KEYS: &[&str] = &[
-    "ArrowLeft",
-    "ArrowRight",
-    "ArrowUp",
-    "ArrowDown",
-    "PageUp",
-    "PageDown",
-    "Home",
-    "End",
-    "Escape",
-    "Enter",
-    "a",
-    "d",
-    "w",
-    "s",
-    "f",
-    "e",
-    "c",
-    "x",
-    "m",
-    "v",
-    "n",
-    ",",
-    ".",
-    "+",
-    "-",
-];
 
 thread_local! {
     static HANDLE: Cell<Option<Handle>> = const { Cell::new(None) };
@@ -87,8 +58,7 @@ pub(super) fn Timeline() -> impl IntoView {
             aria-valuemax="0"
             aria-valuenow="0"
             aria-valuetext="0 seconds"
-            aria-keyshortcuts="A D W S F E C X V Comma Period Home End"
-            on:keydown=view::on(pressed)
+            aria-keyshortcuts="A D W S F E C X M V N Comma Period Home End"
         >
             <canvas
                 node_ref=handle.canvas
@@ -108,24 +78,9 @@ pub(super) fn Timeline() -> impl IntoView {
     }
 }
 
-fn tell(gesture: Gesture) {
+/// Tells the host what a person did to it.
+pub(super) fn tell(gesture: Gesture) {
     app().tell_recorder(&ToLockstep::Timeline(gesture));
-}
-
-fn pressed(event: KeyboardEvent) {
-    let key = event.key();
-    // With Shift, a jump goes the other way.
-    let name = if key.len() == 1 {
-        key.to_ascii_lowercase()
-    } else {
-        key.clone()
-    };
-    if event.ctrl_key() || event.alt_key() || event.meta_key() || !KEYS.contains(&name.as_str()) {
-        return;
-    }
-    event.prevent_default();
-    event.stop_propagation();
-    tell(Gesture::Key(key));
 }
 
 fn turned(event: WheelEvent) {

@@ -8,7 +8,7 @@ use leptos::html::Div;
 use leptos::prelude::*;
 use trace::lockstep::{FILE_BYTES_MAX, ToLockstep};
 use wasm_bindgen::prelude::*;
-use web_sys::{DragEvent, Element, Event, HtmlElement, HtmlInputElement, HtmlSelectElement, MouseEvent};
+use web_sys::{DragEvent, Element, Event, FocusOptions, HtmlElement, HtmlInputElement, HtmlSelectElement, MouseEvent};
 
 use super::app::app;
 use super::{view, wall};
@@ -51,20 +51,51 @@ pub(super) fn replace(panel: &Element, html: &str) {
     let active = wall::document()
         .active_element()
         .filter(|active| panel.contains(Some(active)));
-    if active.as_ref().is_some_and(|active| active.has_attribute("data-say")) {
+    let is_typing = |active: &Element| active.matches("[data-say]:not([type=checkbox])").unwrap_or(false);
+    if active.as_ref().is_some_and(is_typing) {
         return;
     }
-    let does = active.and_then(|active| active.get_attribute("data-do"));
+    let again = active.as_ref().and_then(|active| {
+        let known = |name: &str| Some(format!("[{name}=\"{}\"]", active.get_attribute(name)?));
+        known("data-do").or_else(|| known("data-say"))
+    });
     let was_open = panel.query_selector("details[open]").ok().flatten().is_some();
     panel.set_inner_html(html);
     if was_open && let Ok(Some(details)) = panel.query_selector("details") {
         let _ = details.set_attribute("open", "");
     }
-    if let Some(does) = does
-        && let Ok(Some(again)) = panel.query_selector(&format!("[data-do=\"{does}\"]"))
-    {
-        let _ = again.unchecked_into::<HtmlElement>().focus();
+    match again.and_then(|again| panel.query_selector(&again).ok().flatten()) {
+        Some(again) => drop(again.unchecked_into::<HtmlElement>().focus()),
+        // What had the focus is gone: the panel keeps it, and its keys go on working.
+        None if active.is_some() => focus_panel(panel),
+        None => {}
     }
+}
+
+/// Gives the focus to the panel in which this is; nothing is scrolled.
+fn focus_panel(place: &Element) {
+    if let Ok(Some(section)) = place.closest("section") {
+        focus(section);
+    }
+}
+
+fn focus(section: Element) {
+    let options = FocusOptions::new();
+    options.set_prevent_scroll(true);
+    let _ = section.unchecked_into::<HtmlElement>().focus_with_options(&options);
+}
+
+/// Leaves a field, so that it may be shown anew. Its panel has the focus then, unless the person has gone on to something else.
+fn leave(input: &HtmlElement) {
+    let section = input.closest("section").ok().flatten();
+    let _ = input.blur();
+    wall::after(0, move || {
+        let document = wall::document();
+        let is_nowhere = document.active_element().as_deref() == document.body().as_deref().map(|body| &**body);
+        if let Some(section) = section.filter(|_| is_nowhere) {
+            focus(section);
+        }
+    });
 }
 
 /// A promise of what the host answers to what was asked under this name.
@@ -126,7 +157,10 @@ pub(super) fn typed(event: &Event) {
         } else {
             input.value()
         };
-        let _ = input.blur();
+        // Where something is ticked, the focus stays.
+        if input.type_() != "checkbox" {
+            leave(&input);
+        }
         app().tell_recorder(&ToLockstep::Do(format!("{says} {value}")));
     }
 }

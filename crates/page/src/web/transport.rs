@@ -20,7 +20,7 @@ pub(super) fn Transport() -> impl IntoView {
             title="Stop time, or let it run (Space)" on:click=run>
             {text(move |_| if stopped.get() { "▶" } else { "❚❚" }.to_owned())}
         </button>
-        <button aria-label="Step" title=format!("Let {} ms of time pass, then stop (.)", STEP.0 / 1_000)
+        <button aria-label="Step" title=format!("Let {} ms of time pass, then stop (G)", STEP.0 / 1_000)
             on:click=act(|| app().step_time())>"▶|"</button>
         <output class="num time" aria-label="Virtual time">{text(|app| {
             let now_ms = app.now().0 / 1_000;

@@ -168,7 +168,7 @@ fn Page() -> impl IntoView {
                 <section class="panel commands" aria-label="Commands"><Commands /></section>
             </div>
         </main>
-        <section class="panel timeline" aria-label="What happened">
+        <section class="panel timeline" aria-label="What happened" tabindex="-1">
             <div class="bar"><Transport /><TimePanel /></div>
             <div class="timeline-body">
                 <Timeline />
