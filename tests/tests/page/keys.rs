@@ -136,7 +136,7 @@ fn enter_and_escape_that_end_a_composition_are_the_input_methods() {
             goes_down(page, &format!("key: '{key}', keyCode: 229"));
             assert_eq!(line(), "create_queue 7", "{key}");
         }
-        assert_eq!(page.text("[aria-label=Results]"), "");
+        assert!(page.text("[aria-label=Results]").starts_with("Nothing yet"));
         goes_down(page, "key: 'Enter'");
         eventually(10.0, "an answer", || {
             page.text("[aria-label=Results]").contains("queue 1").then_some(())
@@ -185,17 +185,15 @@ fn a_tooltips_key_works_where_the_tooltip_is() {
         page.click("[data-do='key c']");
         let committed = eventually(5.0, "a commit", || Some(past(page)).filter(|past| !past.is_null()));
         goes_down(page, "key: 'E', shiftKey: true");
-        let elected = eventually(5.0, "the election before", || {
-            Some(past(page)).filter(|past| past["at_us"].as_u64() < committed["at_us"].as_u64())
+        eventually(5.0, "the election before", || {
+            (past(page)["at_us"].as_u64() < committed["at_us"].as_u64()).then_some(())
         });
         assert_eq!(page.text("dialog[open]"), "", "E is not for the settings");
         // The button that has the focus goes away with the past; the panel keeps the focus, and its keys work on.
         page.click("[data-do=now]");
         eventually(5.0, "the present", || past(page).is_null().then_some(()));
         page.press("e");
-        eventually(5.0, "an election", || {
-            (past(page)["at_us"].as_u64() >= elected["at_us"].as_u64()).then_some(())
-        });
+        eventually(5.0, "an election", || (!past(page).is_null()).then_some(()));
         page.click(".filters summary");
         page.press("\u{e00c}"); // Escape
         assert_eq!(page.eval("return document.querySelector('.filters').open"), false);
