@@ -125,6 +125,13 @@ impl Page {
         self.wait_until_open();
     }
 
+    /// Goes to another page of the site.
+    pub fn visit(&self, file: &str) {
+        self.runtime
+            .block_on(self.browser.goto(format!("{}{file}", self.address)))
+            .expect("the page is served");
+    }
+
     /// Loads it again, as a person does.
     pub fn reload(&self) {
         self.runtime

@@ -47,9 +47,17 @@ impl Site {
         Site::with_script("lockstep-worker.js", name, script)
     }
 
+    /// A copy with more files, each of a name.
+    pub fn with_files(name: &str, files: &[(&str, &str)]) -> Site {
+        let folder = copied(name);
+        for (file, text) in files {
+            fs::write(folder.join(file), text).expect("a copy can be written");
+        }
+        Site::serve(folder, "/", true)
+    }
+
     fn with_script(file: &str, name: &str, script: &str) -> Site {
-        let folder = std::env::temp_dir().join(format!("ftqueue-site-{name}-{}", std::process::id()));
-        copy(&built_folder(), &folder);
+        let folder = copied(name);
         let worker = folder.join(file);
         let own = fs::read_to_string(&worker).expect("the site has the Worker's script");
         fs::write(&worker, format!("{own}\n{script}\n")).expect("a copy can be written");
@@ -92,6 +100,13 @@ fn built_folder() -> PathBuf {
         "run `cargo xtask test --only browser`, or set FTQUEUE_SITE to a folder that `cargo xtask dist` has written",
     );
     PathBuf::from(folder)
+}
+
+/// A copy of the built site.
+fn copied(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("ftqueue-site-{name}-{}", std::process::id()));
+    copy(&built_folder(), &folder);
+    folder
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -78,11 +78,12 @@ impl Clock {
         self.now
     }
 
-    /// A message was seen that a peer sent at this virtual time, so it cannot be earlier than that now. This is how a
-    /// clock that counted a leap as less catches up with those that did not leap.
+    /// A message was seen that somebody sent at this virtual time, so it cannot be earlier than that now, even while time is
+    /// paused: not everybody heard of the pause at once. This is also how a clock that counted a leap as less catches up with those
+    /// that did not leap.
     pub fn witness(&mut self, sent_at: Instant) {
         let ahead = sent_at.since(self.now);
-        if ahead == Duration(0) || ahead > WITNESS_AHEAD_MAX || self.stands() {
+        if ahead == Duration(0) || ahead > WITNESS_AHEAD_MAX {
             return;
         }
         let sent_at = self.bounded(sent_at.0 as f64);
@@ -287,6 +288,21 @@ mod tests {
         };
         clock.set(resumed);
         assert_eq!(clock.now(900_001.0), Instant(101_100));
+    }
+
+    #[test]
+    fn a_pause_is_heard_later_by_some() {
+        let mut clock = Clock::new(ClockSetting { rate: 0.0, ..START });
+        assert_eq!(clock.now(6_000.0), Instant(100));
+        clock.witness(Instant(400));
+        assert_eq!(clock.now(6_000.0), Instant(400));
+        assert!(clock.stands());
+        let resumed = ClockSetting {
+            rate: 1.0,
+            ..clock.setting(9_000.0)
+        };
+        clock.set(resumed);
+        assert_eq!(clock.now(9_001.0), Instant(1_400));
     }
 
     #[test]

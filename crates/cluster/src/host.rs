@@ -75,6 +75,8 @@ pub enum FromNode {
     Ready {
         /// A hash of the sources it was built from.
         build: String,
+        /// Its wall clock.
+        wall_ms: f64,
     },
     /// The node has recovered and takes part.
     Booted {
@@ -140,8 +142,10 @@ pub struct Boot {
     pub epoch: Epoch,
     /// Seeds the node's random numbers; fresh at every boot.
     pub seed: u64,
-    /// How virtual time runs.
+    /// How virtual time runs, by the page's wall clock.
     pub clock: ClockSetting,
+    /// How far the Worker's wall clock is ahead of the page's at least, in milliseconds: see [`crate::batch::Ahead`].
+    pub ahead_ms_least: f64,
     /// The directory in the Origin Private File System in which the node keeps `node-ID.wal`. None: memory only.
     pub directory: Option<String>,
     /// How each direction from this node behaves.

@@ -7,6 +7,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types, clippy::disallowed_macros)]
 
 mod arrivals;
+pub mod batch;
 pub mod client;
 pub mod clock;
 pub mod codec;

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use cluster::batch::Ahead;
 use cluster::clock::Clock;
 use cluster::codec;
 use js_sys::{Object, Reflect, Uint8Array};
@@ -48,6 +49,7 @@ pub fn start_lockstep() {
     console_error_panic_hook::set_once();
     let host = Rc::new(Host {
         scope: js_sys::global().unchecked_into(),
+        ahead_ms: Cell::new(0.0),
         desk: RefCell::new(None),
         orders: RefCell::default(),
         obeying: Cell::new(false),
@@ -65,6 +67,7 @@ pub fn start_lockstep() {
     on_message.forget();
     host.say(&FromLockstep::Ready {
         build: BUILD.to_owned(),
+        wall_ms: host.wall_ms(),
     });
 }
 
@@ -73,6 +76,8 @@ type Port = (MessagePort, Closure<dyn FnMut(MessageEvent)>);
 
 struct Host {
     scope: DedicatedWorkerGlobalScope,
+    /// How far the Worker's wall clock is taken to be ahead of the page's.
+    ahead_ms: Cell<f64>,
     desk: RefCell<Option<Desk>>,
     /// What is to be done with files yet.
     orders: RefCell<VecDeque<Order>>,
@@ -105,9 +110,15 @@ impl Host {
             ToLockstep::Begin {
                 members,
                 clock,
+                ahead_ms_least,
                 home,
                 link,
             } => {
+                let ahead = Ahead {
+                    least_ms: ahead_ms_least,
+                    most_ms: self.wall_ms() - clock.wall_ms,
+                };
+                self.ahead_ms.set(ahead.estimate_ms());
                 let canvas = Reflect::get(data, &"canvas".into()).ok();
                 let sheet = canvas.and_then(|canvas| Sheet::new(canvas.dyn_into().ok()?));
                 if sheet.is_none() {
@@ -429,10 +440,13 @@ impl Host {
             .expect("a timer with a function can always be set")
     }
 
+    /// The wall time in milliseconds, by the page's clock as far as it is known.
     fn wall_ms(&self) -> f64 {
-        self.scope
+        let own_ms = self
+            .scope
             .performance()
-            .map_or(0.0, |performance| performance.time_origin() + performance.now())
+            .map_or(0.0, |performance| performance.time_origin() + performance.now());
+        own_ms - self.ahead_ms.get()
     }
 }
 

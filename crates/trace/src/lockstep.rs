@@ -31,8 +31,10 @@ pub enum ToLockstep {
     Begin {
         /// Its members.
         members: Vec<NodeId>,
-        /// How virtual time runs.
+        /// How virtual time runs, by the page's wall clock.
         clock: ClockSetting,
+        /// How far the Worker's wall clock is ahead of the page's at least, in milliseconds: see [`cluster::batch::Ahead`].
+        ahead_ms_least: f64,
         /// The directory of the cluster's files in the private file system; none, if the cluster is in memory only.
         home: Option<String>,
         /// What the address of the page holds of a run that is to be opened, if anything.
@@ -178,6 +180,8 @@ pub enum FromLockstep {
     Ready {
         /// A hash of the sources it was built from.
         build: String,
+        /// Its wall clock.
+        wall_ms: f64,
     },
     /// The instant that is shown; none, while it is the live cluster's present.
     Shown(Option<Box<Shown>>),

@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::mem;
 use std::rc::{Rc, Weak};
 
+use cluster::batch::{Ahead, Batch};
 use cluster::clock::Clock;
 use cluster::codec;
 use cluster::host::{Boot, FromNode, Recovery, Remedy, Storage, ToNode};
 use cluster::node::{Node, NodeConfig, NodeOutbox};
 use cluster::record::{Durability, Origin, Piece};
-use raft_core::NodeId;
+use raft_core::{Instant, NodeId};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::MessagePort;
@@ -26,7 +27,7 @@ pub struct Host {
     arrivals: RefCell<Vec<Arrival>>,
     stage: RefCell<Stage>,
     waker: Waker,
-    say: Box<dyn Fn(FromNode)>,
+    say: Box<dyn Fn(Batch<FromNode>)>,
 }
 
 enum Stage {
@@ -42,7 +43,7 @@ enum Stage {
 
 impl Host {
     /// A host that waits for [`ToNode::Boot`] and tells the page things through `say`.
-    pub fn new(say: impl Fn(FromNode) + 'static) -> Rc<Host> {
+    pub fn new(say: impl Fn(Batch<FromNode>) + 'static) -> Rc<Host> {
         Rc::new_cyclic(|this: &Weak<Host>| {
             let woken = this.clone();
             let run = move || {
@@ -65,13 +66,22 @@ impl Host {
         let Some((bytes, port)) = port::unpack(data) else {
             return self.refuse("the page sent something that is not bytes".into(), Remedy::Reload);
         };
-        match codec::decode::<ToNode>(&bytes) {
-            Ok(ToNode::Boot(boot)) => self.boot(boot, port),
-            Ok(message) => self.arrive(Arrival::Page(Box::new(message), port)),
-            Err(error) => self.refuse(
-                format!("the page and this Worker are not of one version: {error}"),
-                Remedy::Reload,
-            ),
+        let batch = match codec::decode::<Batch<ToNode>>(&bytes) {
+            Ok(batch) => batch,
+            Err(error) => {
+                return self.refuse(
+                    format!("the page and this Worker are not of one version: {error}"),
+                    Remedy::Reload,
+                );
+            }
+        };
+        self.arrive(Arrival::Time(batch.sent_at));
+        let mut port = port;
+        for message in batch.messages {
+            match message {
+                ToNode::Boot(boot) => self.boot(boot, port.take()),
+                message => self.arrive(Arrival::Page(Box::new(message), port.take())),
+            }
         }
     }
 
@@ -81,6 +91,10 @@ impl Host {
             return;
         }
         *self.stage.borrow_mut() = Stage::Opening;
+        scope::agree(Ahead {
+            least_ms: boot.ahead_ms_least,
+            most_ms: scope::own_wall_ms() - boot.clock.wall_ms,
+        });
         let this = self.this.clone();
         spawn_local(async move {
             let recovered = recover(&boot, this.clone(), tape).await;
@@ -102,7 +116,7 @@ impl Host {
         if let Err(error) = pump.carry_out(&self.say) {
             return self.refuse(error.to_string(), Remedy::Restart);
         }
-        (self.say)(FromNode::Booted { storage, recovery });
+        pump.said.push(FromNode::Booted { storage, recovery });
         *self.stage.borrow_mut() = Stage::Running(pump);
         self.turn();
     }
@@ -135,15 +149,19 @@ impl Host {
 
     fn refuse(&self, why: String, remedy: Remedy) {
         self.end();
-        (self.say)(FromNode::Refused { why, remedy });
+        self.say_last(FromNode::Refused { why, remedy });
     }
 
     /// A disk that failed once has lost nobody knows what. Only a restart, which reads it again, can tell.
     fn fail(&self, error: StorageError) {
         self.end();
-        (self.say)(FromNode::Died {
-            message: format!("the node's disk failed: {error}"),
-        });
+        let message = format!("the node's disk failed: {error}");
+        self.say_last(FromNode::Died { message });
+    }
+
+    /// Says why the node has ended: not when, for the page has heard later things of it.
+    fn say_last(&self, message: FromNode) {
+        (self.say)(Batch::of(Instant(0), message));
     }
 
     fn end(&self) {
@@ -228,6 +246,7 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
         ports: Ports::new(receive),
         tape,
         outbox,
+        said: Vec::new(),
         synced: None,
         reported_wall_ms: 0.0,
     };

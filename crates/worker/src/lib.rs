@@ -14,7 +14,9 @@ pub mod wake;
 use std::panic;
 use std::rc::Rc;
 
+use cluster::batch::Batch;
 use cluster::host::FromNode;
+use raft_core::Instant;
 use wasm_bindgen::prelude::*;
 use web_sys::MessageEvent;
 
@@ -31,16 +33,17 @@ pub const BUILD: &str = match option_env!("FTQUEUE_BUILD") {
 pub fn start_node() {
     panic::set_hook(Box::new(|panic| {
         console_error_panic_hook::hook(panic);
-        say(&FromNode::Died {
-            message: panic.to_string(),
-        });
+        let message = panic.to_string();
+        say(&Batch::of(Instant(0), FromNode::Died { message }));
         scope::global().close();
     }));
-    let host = Host::new(|message| say(&message));
+    let host = Host::new(|batch| say(&batch));
     listen(host);
-    say(&FromNode::Ready {
+    let ready = FromNode::Ready {
         build: BUILD.to_string(),
-    });
+        wall_ms: scope::own_wall_ms(),
+    };
+    say(&Batch::of(Instant(0), ready));
 }
 
 /// Hears the page for as long as the Worker lives.
@@ -50,8 +53,8 @@ fn listen(host: Rc<Host>) {
     hear.forget();
 }
 
-fn say(message: &FromNode) {
-    let parcel = port::parcel(&cluster::codec::encode(message));
+fn say(batch: &Batch<FromNode>) {
+    let parcel = port::parcel(&cluster::codec::encode(batch));
     // A Worker that is being terminated may find its page gone: there is nobody left to tell.
     let _ = scope::global().post_message(&parcel);
 }

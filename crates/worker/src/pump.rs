@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use cluster::batch::Batch;
 use cluster::clock::Clock;
 use cluster::host::{FromNode, REPORT_INTERVAL_MS, ToNode};
 use cluster::node::{Node, NodeInput, NodeOutbox, WriteId};
@@ -15,6 +16,8 @@ use crate::storage::{Disk, StorageError};
 
 /// Something that reached the Worker and that the node has not taken yet.
 pub enum Arrival {
+    /// The page was at this time when it posted what comes next.
+    Time(Instant),
     /// From the page, with the port that was transferred along.
     Page(Box<ToNode>, Option<MessagePort>),
     /// From a peer.
@@ -50,6 +53,8 @@ pub struct Pump {
     pub tape: Option<MessagePort>,
     /// What the last steps asked for and has not been done yet.
     pub outbox: NodeOutbox,
+    /// What is to be said to the page and was not posted yet.
+    pub said: Vec<FromNode>,
     /// The flush that the node has not been told of, and how long it took, in wall microseconds.
     pub synced: Option<(WriteId, u64)>,
     /// When it reported last, in wall milliseconds.
@@ -69,11 +74,15 @@ impl Pump {
     pub fn turn(
         &mut self,
         arrivals: impl Iterator<Item = Arrival>,
-        say: &dyn Fn(FromNode),
+        say: &dyn Fn(Batch<FromNode>),
     ) -> Result<NextTurn, StorageError> {
-        let now = self.now();
+        let mut now = self.now();
         for arrival in arrivals {
-            self.take(now, arrival, say);
+            if let Arrival::Time(at) = arrival {
+                self.clock.witness(at);
+                now = self.now();
+            }
+            self.take(now, arrival);
         }
         if let Some((write, wall_us)) = self.synced.take() {
             let synced = NodeInput::Synced { write, wall_us };
@@ -82,7 +91,8 @@ impl Pump {
         self.pass_time();
         self.node.flush(&mut self.outbox);
         self.carry_out(say)?;
-        let report_due = self.report(say);
+        let report_due = self.report();
+        self.post(say);
         Ok(match self.synced {
             Some((_, wall_us)) => NextTurn::AtOnce {
                 stalled: wall_us > STALL_US,
@@ -95,7 +105,7 @@ impl Pump {
     ///
     /// # Errors
     /// The disk failed.
-    pub fn carry_out(&mut self, say: &dyn Fn(FromNode)) -> Result<(), StorageError> {
+    pub fn carry_out(&mut self, say: &dyn Fn(Batch<FromNode>)) -> Result<(), StorageError> {
         let mut todo = mem::take(&mut self.outbox);
         let is_seen = !todo.frames.is_empty() || !todo.replies.is_empty() || todo.leading.is_some();
         if is_seen || !todo.disk.is_empty() || todo.open_disk.is_some() || todo.switch_disk {
@@ -110,7 +120,8 @@ impl Pump {
         if !todo.disk.is_empty() {
             self.disk.append(&todo.disk)?;
         }
-        self.talk(&todo, say);
+        self.talk(&todo);
+        self.post(say);
         if let Some(write) = todo.sync {
             let started = scope::wall_ms();
             self.disk.flush()?;
@@ -122,8 +133,9 @@ impl Pump {
         Ok(())
     }
 
-    fn take(&mut self, now: Instant, arrival: Arrival, say: &dyn Fn(FromNode)) {
+    fn take(&mut self, now: Instant, arrival: Arrival) {
         let input = match arrival {
+            Arrival::Time(_) => return,
             Arrival::Frame(from, bytes) => NodeInput::Arrive { from, bytes },
             Arrival::Page(message, port) => match *message {
                 // A node is booted once; the page starts a new Worker for each boot.
@@ -137,7 +149,7 @@ impl Pump {
                 ToNode::SetClock(setting) => return self.clock.set(setting),
                 ToNode::Describe { request } => {
                     let recorded = self.node.recorded();
-                    return say(FromNode::Recorded { request, recorded });
+                    return self.said.push(FromNode::Recorded { request, recorded });
                 }
                 ToNode::SetLink { peer, settings } => NodeInput::SetLink { peer, settings },
                 ToNode::SetInbound { peer, cut } => NodeInput::SetInbound { peer, cut },
@@ -174,23 +186,30 @@ impl Pump {
     }
 
     /// Sends what rests on nothing that this turn has yet to flush.
-    fn talk(&mut self, todo: &NodeOutbox, say: &dyn Fn(FromNode)) {
+    fn talk(&mut self, todo: &NodeOutbox) {
         for (peer, frame) in &todo.frames {
             self.ports.send(*peer, frame);
         }
-        for (request, reply) in &todo.replies {
-            say(FromNode::Reply {
-                request: *request,
-                reply: *reply,
-            });
+        for &(request, reply) in &todo.replies {
+            self.said.push(FromNode::Reply { request, reply });
         }
         if let Some(term) = todo.leading {
-            say(FromNode::Leading { term });
+            self.said.push(FromNode::Leading { term });
+        }
+    }
+
+    /// Posts to the page what is to be said to it.
+    fn post(&mut self, say: &dyn Fn(Batch<FromNode>)) {
+        if !self.said.is_empty() {
+            say(Batch {
+                sent_at: self.now(),
+                messages: mem::take(&mut self.said),
+            });
         }
     }
 
     /// Reports if there is news and the last report is long enough ago; else says when to.
-    fn report(&mut self, say: &dyn Fn(FromNode)) -> Option<f64> {
+    fn report(&mut self) -> Option<f64> {
         if !self.node.has_news() {
             return None;
         }
@@ -203,7 +222,7 @@ impl Pump {
         self.tell_tape();
         let now = self.now();
         if let Some(report) = self.node.take_report(now) {
-            say(FromNode::Report(Box::new(report)));
+            self.said.push(FromNode::Report(Box::new(report)));
         }
         None
     }

@@ -1,5 +1,8 @@
 //! What every Worker has around it: its global scope, a clock on the wall, timers.
 
+use std::cell::Cell;
+
+use cluster::batch::Ahead;
 use js_sys::{Error, Function, JsString, Promise};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -10,10 +13,25 @@ pub fn global() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
 }
 
-/// The wall time in milliseconds, comparable across the Workers and the page of one tab.
+thread_local! {
+    /// How far the Worker's own clock is taken to be ahead of the page's, in milliseconds.
+    static AHEAD_MS: Cell<f64> = const { Cell::new(0.0) };
+}
+
+/// The wall time in milliseconds, by the page's clock as far as it is known: see [`agree`].
 pub fn wall_ms() -> f64 {
+    own_wall_ms() - AHEAD_MS.get()
+}
+
+/// The wall time in milliseconds by the Worker's own clock, which was set when the Worker was made and does not leap since.
+pub fn own_wall_ms() -> f64 {
     let performance = global().performance().expect("every Worker has a performance clock");
     performance.time_origin() + performance.now()
+}
+
+/// From now on [`wall_ms`] is the page's clock, by what was found out about the two.
+pub fn agree(ahead: Ahead) {
+    AHEAD_MS.set(ahead.estimate_ms());
 }
 
 /// Calls `run` once, not before `delay_ms` have passed. Gives a handle by which to call it off.

@@ -7,6 +7,7 @@ mod elections;
 mod engines;
 mod input;
 mod keys;
+mod latency;
 mod looks;
 mod opening;
 mod site;

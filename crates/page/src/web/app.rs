@@ -8,6 +8,7 @@ mod operations;
 
 use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use cluster::clock::{Clock, ClockSetting};
 use cluster::host::{Resume, ToNode};
@@ -20,8 +21,9 @@ use super::fleet::Fleet;
 use super::home::Home;
 use super::past::Past;
 use super::recorder::Recorder;
+use super::results::{ResultLine, Results};
 use super::settings::Settings;
-use super::wall::{self, wall_ms};
+use super::wall::{self, Alarm, wall_ms};
 use super::{console, keys, timeline, timepanel, view};
 use crate::model::{Model, Power};
 
@@ -29,6 +31,14 @@ use crate::model::{Model, Power};
 pub(super) const STEP: Duration = Duration::from_millis(10);
 /// How fast a single step runs at most, so that it can be seen, in virtual seconds a wall second.
 const STEP_RATE_MAX: f64 = 0.05;
+
+/// How long a frame of the screen lasts, in wall milliseconds.
+const FRAME_MS: f64 = 16.0;
+/// How many times as long as a frame took nothing is drawn after it, while clients wait for answers and else.
+const REST_WHILE_ASKED: f64 = 4.0;
+const REST_WHILE_IDLE: f64 = 1.0;
+/// For how long nothing is drawn at most, in wall milliseconds.
+const REST_MS_MAX: f64 = 250.0;
 
 /// The state of the page.
 pub(super) struct App {
@@ -57,7 +67,9 @@ pub(super) struct App {
     /// Counts the changes of what is known; what is drawn follows it.
     pub(super) version: RwSignal<u64>,
     /// What came of operations, newest last.
-    pub(super) results: RwSignal<Vec<ResultLine>>,
+    pub(super) results: RefCell<Results>,
+    /// The same, as they are shown.
+    pub(super) lines: RwSignal<Vec<Arc<ResultLine>>>,
     /// How many errors are no longer among the results, for want of room.
     pub(super) errors_let_go: RwSignal<u64>,
     /// What the person looks at.
@@ -69,7 +81,10 @@ pub(super) struct App {
     /// How what was set last in the dialog had to be changed, in words, if it had to be.
     pub(super) corrected: RwSignal<Option<String>>,
     changed: Cell<bool>,
-    clients_wake: Cell<u32>,
+    /// Whether clients are about to be served.
+    serving: Cell<bool>,
+    /// What wakes the clients next.
+    clients_alarm: Alarm,
     painters: RefCell<Vec<Box<dyn Fn()>>>,
 }
 
@@ -83,29 +98,6 @@ pub(super) enum Selection {
     Node(NodeId),
     /// Something on the timeline: its title, and lines that explain it.
     Event { title: String, lines: Vec<String> },
-}
-
-/// What came of one operation.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct ResultLine {
-    /// Counts them.
-    pub(super) number: u64,
-    /// What was typed.
-    pub(super) line: String,
-    /// What came of it; nothing yet while it is under way.
-    pub(super) outcome: Option<ResultOutcome>,
-}
-
-/// What came of an operation, in words and numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct ResultOutcome {
-    pub(super) ok: bool,
-    pub(super) text: String,
-    pub(super) value: Option<i128>,
-    pub(super) tries: u32,
-    pub(super) leaders: Vec<u8>,
-    pub(super) wall_ms: f64,
-    pub(super) virtual_ms: f64,
 }
 
 thread_local! {
@@ -151,14 +143,16 @@ async fn try_open() -> Result<(), String> {
         settings: RwSignal::new(settings),
         stopped: RwSignal::new(false),
         version: RwSignal::new(0),
-        results: RwSignal::new(Vec::new()),
+        results: RefCell::default(),
+        lines: RwSignal::new(Vec::new()),
         errors_let_go: RwSignal::new(0),
         selected: RwSignal::new(Selection::Leader),
         notices: RwSignal::new(Vec::new()),
         slow_disks_told: Cell::new(false),
         corrected: RwSignal::new(None),
         changed: Cell::new(true),
-        clients_wake: Cell::new(0),
+        serving: Cell::new(false),
+        clients_alarm: Alarm::default(),
         painters: RefCell::new(Vec::new()),
     });
     APP.with(|cell| {
@@ -205,6 +199,11 @@ impl App {
             self.set_clock(setting);
         }
         now
+    }
+
+    /// The time of what is posted to a node now. Nobody is told anything by finding it out, as [`App::now`] may after a sleep.
+    pub(super) fn posts_at(&self) -> Instant {
+        self.clock.borrow_mut().now(wall_ms())
     }
 
     /// Whether time stands.
@@ -357,20 +356,39 @@ impl App {
 
     /// Draws a frame, if there is anything new, and asks for the next. A hidden page is asked for none.
     fn draw(self: &Rc<Self>) {
+        let began_wall_ms = wall_ms();
         let moving = !self.stands() && self.model.borrow().nodes().any(|node| node.power == Power::On);
+        if let Some((lines, errors_let_go)) = self.results.borrow_mut().take_changed() {
+            self.lines.set(lines);
+            self.errors_let_go.set(errors_let_go);
+        }
         if self.changed.replace(false) {
             self.version.update(|version| *version += 1);
         } else if !moving {
-            return self.draw_next();
+            let app = self.clone();
+            return wall::next_frame(move || app.draw());
         }
         for paint in self.painters.borrow().iter() {
             paint();
         }
-        self.draw_next();
+        let app = self.clone();
+        wall::after_frame(move || app.draw_next(wall_ms() - began_wall_ms));
     }
 
-    fn draw_next(self: &Rc<Self>) {
-        let app = self.clone();
-        wall::next_frame(move || app.draw());
+    /// Draws the next frame. Where one costs much, and what the browser does with it is the most of that, there are fewer of them: what nodes
+    /// and clients say comes through the same thread.
+    fn draw_next(self: Rc<Self>, took_ms: f64) {
+        let rest = if self.clients.borrow().are_idle() {
+            REST_WHILE_IDLE
+        } else {
+            REST_WHILE_ASKED
+        };
+        let draw = move || wall::next_frame(move || self.draw());
+        let rest_ms = (took_ms * rest).min(REST_MS_MAX);
+        if rest_ms < FRAME_MS {
+            draw();
+        } else {
+            wall::after(rest_ms as i32, draw);
+        }
     }
 }

@@ -83,6 +83,11 @@ impl Clients {
         jobs.filter(|job| job.submitted_wall_ms < wall_ms).count()
     }
 
+    /// Whether nobody waits for anything.
+    pub(super) fn are_idle(&self) -> bool {
+        self.waiting.is_empty() && self.desks.iter().all(|desk| desk.job.is_none())
+    }
+
     /// Takes an operation, to be done as soon as a client is free. Says whether there was room in line.
     pub(super) fn submit(&mut self, operation: Operation, answer: impl FnOnce(Returned) + 'static) -> bool {
         if self.waiting.len() >= WAITING_MAX {

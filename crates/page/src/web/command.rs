@@ -3,14 +3,16 @@
 use std::cell::{Cell, RefCell};
 use std::iter;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use cluster::command_line::{self, History};
 use ftqueue::{Argument, LABEL_MAX, Label, Operation, OperationHelp, QueueId};
 use leptos::html::{Input, Ol};
 use leptos::prelude::*;
 
-use super::app::{App, ResultLine, app};
+use super::app::{App, app};
 use super::load::Load;
+use super::results::ResultLine;
 use super::view::{self, act, flag, text};
 use super::wall::wall_ms;
 use super::{keys, settings};
@@ -144,7 +146,7 @@ fn Completions(line: RwSignal<String>, focus: impl Fn() + Copy + Send + Sync + '
 #[component]
 fn Results(at_end: StoredValue<bool>) -> impl IntoView {
     let list = NodeRef::<Ol>::new();
-    let results = app().results;
+    let results = app().lines;
     // The newest line is in sight, unless the person reads an older one.
     let shown = Cell::new(0);
     app().on_frame(move || {
@@ -185,7 +187,7 @@ fn Results(at_end: StoredValue<bool>) -> impl IntoView {
 }
 
 #[component]
-fn Line(line: ResultLine) -> impl IntoView {
+fn Line(line: Arc<ResultLine>) -> impl IntoView {
     let (class, text, meta) = match &line.outcome {
         None => ("res-line waiting", "…".to_owned(), "under way".to_owned()),
         Some(outcome) => {
@@ -202,7 +204,7 @@ fn Line(line: ResultLine) -> impl IntoView {
         }
     };
     view! {
-        <li class=class><span class="line">{line.line}</span><span class="text">{text}</span><span class="meta">{meta}</span></li>
+        <li class=class><span class="line">{line.line.clone()}</span><span class="text">{text}</span><span class="meta">{meta}</span></li>
     }
 }
 

@@ -8,7 +8,8 @@ use raft_core::{Duration, Instant, LogIndex, NodeId};
 use trace::lockstep::{LIVE, ToLockstep};
 use wasm_bindgen::prelude::*;
 
-use super::app::{App, ResultOutcome, app};
+use super::app::{App, app};
+use super::results::ResultOutcome;
 use super::{timepanel, wall};
 use crate::model::{Node, Power};
 
@@ -293,7 +294,7 @@ fn reconstruct(number: JsValue) -> Promise {
             app()
                 .fleet
                 .borrow_mut()
-                .send(id, &ToNode::Describe { request: RequestId(0) });
+                .send(id, ToNode::Describe { request: RequestId(0) });
             timepanel::answer("check")
         }
         Err(why) => rejected(&why),

@@ -1,5 +1,6 @@
 //! The Workers: one a node, joined pairwise by message channels that the page makes and gives away.
 
+use cluster::batch::Batch;
 use cluster::codec;
 use cluster::host::{Boot, FromNode, Remedy, ToNode};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
@@ -157,7 +158,7 @@ impl Fleet {
             None
         };
         if let Some(running) = self.seat(id).and_then(|seat| seat.running.as_ref()) {
-            let parcel = parcel(&ToNode::Boot(boot));
+            let parcel = parcel(vec![ToNode::Boot(boot)]);
             let transferred = Array::new();
             if let Some(tape) = &tape {
                 let _ = Reflect::set(&parcel, &"port".into(), &tape.port1());
@@ -172,7 +173,7 @@ impl Fleet {
             .map(|((from, _), _)| *from)
             .collect();
         for peer in cut_towards {
-            self.send(id, &ToNode::SetInbound { peer, cut: true });
+            self.send(id, ToNode::SetInbound { peer, cut: true });
         }
         if let Some(running) = self.seat_mut(id).and_then(|seat| seat.running.as_mut()) {
             running.ready = true;
@@ -195,7 +196,7 @@ impl Fleet {
             let Some(running) = self.seat(id).and_then(|seat| seat.running.as_ref()) else {
                 continue;
             };
-            let parcel = parcel(&ToNode::Connect { peer });
+            let parcel = parcel(vec![ToNode::Connect { peer }]);
             Reflect::set(&parcel, &"port".into(), &port)?;
             running.worker.post_message_with_transfer(&parcel, &Array::of1(&port))?;
         }
@@ -203,17 +204,22 @@ impl Fleet {
     }
 
     /// Says something to a node; nothing, if it does not run.
-    pub(super) fn send(&self, id: NodeId, message: &ToNode) {
+    pub(super) fn send(&self, id: NodeId, message: ToNode) {
+        self.send_all(id, vec![message]);
+    }
+
+    /// Says several things to a node at once; nothing, if it does not run.
+    pub(super) fn send_all(&self, id: NodeId, messages: Vec<ToNode>) {
         if let Some(running) = self.seat(id).and_then(|seat| seat.running.as_ref()) {
             // A Worker that has just died takes no messages; its end is told by its error event.
-            let _ = running.worker.post_message(&parcel(message));
+            let _ = running.worker.post_message(&parcel(messages));
         }
     }
 
     /// Says something to every node that runs.
     pub(super) fn broadcast(&self, message: &ToNode) {
         for id in self.members() {
-            self.send(id, message);
+            self.send(id, message.clone());
         }
     }
 
@@ -222,7 +228,7 @@ impl Fleet {
         if let Some(seat) = self.seat_mut(id) {
             seat.paused = paused;
         }
-        self.send(id, &ToNode::SetPaused(paused));
+        self.send(id, ToNode::SetPaused(paused));
     }
 
     /// Whether the node has been isolated.
@@ -252,8 +258,8 @@ impl Fleet {
         };
         link.cut = cut;
         let settings = *link;
-        self.send(from, &ToNode::SetLink { peer: to, settings });
-        self.send(to, &ToNode::SetInbound { peer: from, cut });
+        self.send(from, ToNode::SetLink { peer: to, settings });
+        self.send(to, ToNode::SetInbound { peer: from, cut });
     }
 
     /// Changes how every link behaves, except for what is cut.
@@ -265,7 +271,7 @@ impl Fleet {
             };
         }
         for &((from, to), settings) in &self.links {
-            self.send(from, &ToNode::SetLink { peer: to, settings });
+            self.send(from, ToNode::SetLink { peer: to, settings });
         }
     }
 
@@ -315,7 +321,7 @@ impl Seat {
 }
 
 /// What a Worker's message says, if it decodes.
-pub(super) fn read(data: &JsValue) -> Result<FromNode, String> {
+pub(super) fn read(data: &JsValue) -> Result<Batch<FromNode>, String> {
     let bytes = wall::get(data, "bytes")
         .dyn_into::<Uint8Array>()
         .map_err(|_| "not bytes".to_owned())?;
@@ -327,12 +333,16 @@ pub(super) fn no_such_node(id: NodeId, members: usize) -> String {
     format!("there is no node {}; nodes are numbered from 1 to {members}", id.0)
 }
 
-fn parcel(message: &ToNode) -> Object {
+fn parcel(messages: Vec<ToNode>) -> Object {
+    let batch = Batch {
+        sent_at: app().posts_at(),
+        messages,
+    };
     let parcel = Object::new();
     let _ = Reflect::set(
         &parcel,
         &"bytes".into(),
-        &Uint8Array::from(codec::encode(message).as_slice()),
+        &Uint8Array::from(codec::encode(&batch).as_slice()),
     );
     parcel
 }

@@ -20,6 +20,7 @@ mod markup;
 mod past;
 mod queues;
 mod recorder;
+mod results;
 mod ring;
 mod settings;
 mod theme;

@@ -158,7 +158,7 @@ impl App {
             return self.lose_recorder();
         };
         match message {
-            FromLockstep::Ready { build } => self.recorder_is_ready(&build),
+            FromLockstep::Ready { build, wall_ms } => self.recorder_is_ready(&build, wall_ms),
             FromLockstep::Shown(shown) => {
                 let past = shown.map(|shown| Past::new(*shown, &self.model.borrow()));
                 self.show(past);
@@ -166,7 +166,7 @@ impl App {
             FromLockstep::Panel(html) => timepanel::show(&html),
             FromLockstep::Made { name, mime, bytes } => self.take_product(&name, &mime, &bytes),
             FromLockstep::Notice(text) => self.notify(text),
-            FromLockstep::Tell(node, message) => self.fleet.borrow().send(node, &message),
+            FromLockstep::Tell(node, message) => self.fleet.borrow().send(node, message),
             FromLockstep::Stop { to } => self.stop_to_go_back(to),
             FromLockstep::Resume { at, epoch, nodes } => self.resume(at, epoch, nodes),
             FromLockstep::Stays { why } => self.stay(why),
@@ -182,16 +182,18 @@ impl App {
         }
     }
 
-    fn recorder_is_ready(&self, build: &str) {
+    fn recorder_is_ready(&self, build: &str, of_worker_ms: f64) {
         if build != worker::BUILD {
             return self.notify(
                 "The recorder is of another build, so nothing is recorded. Reload the page without its cache."
                     .to_owned(),
             );
         }
+        let clock = self.clock.borrow_mut().setting(wall::wall_ms());
         let begin = ToLockstep::Begin {
             members: self.members(),
-            clock: self.clock.borrow_mut().setting(wall::wall_ms()),
+            clock,
+            ahead_ms_least: of_worker_ms - clock.wall_ms,
             home: self.home.root(self.members().len()),
             link: link(),
         };

@@ -1,5 +1,6 @@
 //! Wall time, timers, and the small change of the web platform.
 
+use std::cell::Cell;
 use std::pin::Pin;
 
 use js_sys::{Promise, Reflect};
@@ -40,6 +41,47 @@ pub(super) fn spawn(future: impl Future<Output = ()> + 'static) {
 pub(super) fn after(ms: i32, then: impl FnOnce() + 'static) {
     let closure = Closure::once_into_js(then);
     let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(closure.unchecked_ref(), ms);
+}
+
+/// A timer that can be put forward.
+#[derive(Default)]
+pub(super) struct Alarm(Cell<Option<(i32, f64)>>);
+
+impl Alarm {
+    /// Calls `then` after `ms` wall milliseconds, unless an earlier call is due by then. The earlier one sets it anew, if it wants to: most
+    /// calls only put something off, and cost nothing by that.
+    pub(super) fn set(&self, ms: f64, then: impl FnOnce() + 'static) {
+        let due_wall_ms = wall_ms() + ms;
+        match self.0.get() {
+            Some((_, due)) if due <= due_wall_ms => return,
+            Some((handle, _)) => window().clear_timeout_with_handle(handle),
+            None => {}
+        }
+        let closure = Closure::once_into_js(then);
+        let handle = window()
+            .set_timeout_with_callback_and_timeout_and_arguments_0(closure.unchecked_ref(), ms.ceil() as i32 + 1)
+            .unwrap_or_default();
+        self.0.set(Some((handle, due_wall_ms)));
+    }
+
+    /// It has rung.
+    pub(super) fn rang(&self) {
+        self.0.set(None);
+    }
+}
+
+/// Calls `then` as soon as the frame that is being made is drawn.
+pub(super) fn after_frame(then: impl FnOnce() + 'static) {
+    let Ok(channel) = web_sys::MessageChannel::new() else {
+        return after(0, then);
+    };
+    let (ear, mouth) = (channel.port1(), channel.port2());
+    let closure = Closure::once_into_js(move || {
+        channel.port1().close();
+        then();
+    });
+    ear.set_onmessage(Some(closure.unchecked_ref()));
+    let _ = mouth.post_message(&JsValue::NULL);
 }
 
 /// Calls `then` before the next frame is drawn.

@@ -219,7 +219,7 @@ async fn a_frame_that_does_not_decode_is_counted_and_reported() {
 #[wasm_bindgen_test]
 async fn a_page_of_another_version_is_refused() {
     let node = Seat::vacant(1);
-    let mut bytes = codec::encode(&ToNode::Boot(boot(1, 1, None)));
+    let mut bytes = seat::bytes(&ToNode::Boot(boot(1, 1, None)));
     bytes[0] += 1;
     node.post(&bytes, None);
     let why = node.refused().await;
@@ -292,7 +292,7 @@ async fn what_goes_into_a_node_is_recorded() {
     });
     channel.port2().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     let node = Seat::vacant(1);
-    node.post(&codec::encode(&ToNode::Boot(boot(1, 1, None))), Some(channel.port1()));
+    node.post(&seat::bytes(&ToNode::Boot(boot(1, 1, None))), Some(channel.port1()));
     node.leading().await;
     for nonce in 0..20 {
         let (request, body) = (RequestId(nonce), Request::OpenSession { nonce });

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::iter;
 use std::rc::Rc;
 
+use cluster::batch::Batch;
 use cluster::clock::{Clock, ClockSetting};
 use cluster::codec;
 use cluster::disk::RawFile;
@@ -61,7 +62,7 @@ async fn nothing_is_said_that_rests_on_a_flush_that_failed() {
     // Room for the vote and the first entry of the term, and no more.
     let mut pump = pump(&Rc::new(Cell::new(2)), 0.0);
     let said = RefCell::new(Vec::new());
-    let say = |message: FromNode| said.borrow_mut().push(message);
+    let say = |batch: Batch<FromNode>| said.borrow_mut().extend(batch.messages);
     while !said
         .borrow()
         .iter()
@@ -88,7 +89,7 @@ async fn nothing_is_said_that_rests_on_a_flush_that_failed() {
 async fn a_node_hears_what_arrives_between_two_slow_flushes() {
     let flushes = Rc::new(Cell::new(u32::MAX));
     let mut pump = pump(&flushes, 320.0);
-    let say = |_: FromNode| {};
+    let say = |_: Batch<FromNode>| {};
     while flushes.get() == u32::MAX {
         pump.turn(iter::empty(), &say).expect("the disk is sound");
         scope::sleep(10).await;
@@ -180,6 +181,7 @@ fn pump(flushes: &Rc<Cell<u32>>, flush_ms: f64) -> Pump {
         ports,
         tape: None,
         outbox,
+        said: Vec::new(),
         synced: None,
         reported_wall_ms: 0.0,
     }

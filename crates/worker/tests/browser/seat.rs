@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use cluster::Epoch;
+use cluster::batch::Batch;
 use cluster::clock::ClockSetting;
 use cluster::codec;
 use cluster::host::{Boot, FromNode, Recovery, Reply, Report, Request, RequestId, Storage, ToNode};
@@ -32,7 +33,7 @@ impl Seat {
     pub(crate) fn vacant(id: u8) -> Seat {
         let heard: Rc<RefCell<Vec<FromNode>>> = Rc::default();
         let ear = Rc::clone(&heard);
-        let host = Host::new(move |message| ear.borrow_mut().push(message));
+        let host = Host::new(move |batch| ear.borrow_mut().extend(batch.messages));
         Seat {
             id: NodeId(id),
             host,
@@ -49,11 +50,11 @@ impl Seat {
     }
 
     pub(crate) fn say(&self, message: &ToNode) {
-        self.post(&codec::encode(message), None);
+        self.post(&bytes(message), None);
     }
 
     pub(crate) fn connect(&self, peer: NodeId, port: MessagePort) {
-        self.post(&codec::encode(&ToNode::Connect { peer }), Some(port));
+        self.post(&bytes(&ToNode::Connect { peer }), Some(port));
     }
 
     pub(crate) fn post(&self, bytes: &[u8], port: Option<MessagePort>) {
@@ -170,6 +171,11 @@ impl Seat {
     }
 }
 
+/// What a page posts to say this.
+pub(crate) fn bytes(message: &ToNode) -> Vec<u8> {
+    codec::encode(&Batch::of(Instant(0), message.clone()))
+}
+
 /// What a node is told at boot: links that take a millisecond, real time.
 pub(crate) fn boot(id: u8, members: u8, directory: Option<&str>) -> Boot {
     Boot {
@@ -182,6 +188,7 @@ pub(crate) fn boot(id: u8, members: u8, directory: Option<&str>) -> Boot {
         epoch: Epoch::default(),
         seed: u64::from(id),
         clock: clock(),
+        ahead_ms_least: 0.0,
         directory: directory.map(String::from),
         links: (1..=members)
             .filter(|peer| *peer != id)

@@ -17,7 +17,19 @@ impl App {
             return;
         }
         match fleet::read(data) {
-            Ok(message) => self.take(id, boot, message),
+            Ok(batch) => {
+                self.clock.borrow_mut().witness(batch.sent_at);
+                let answers = batch
+                    .messages
+                    .iter()
+                    .any(|message| matches!(message, FromNode::Reply { .. } | FromNode::Leading { .. }));
+                for message in batch.messages {
+                    self.take(id, boot, message);
+                }
+                if answers {
+                    self.serve_clients();
+                }
+            }
             Err(why) => self.node_died(
                 id,
                 boot,
@@ -29,8 +41,12 @@ impl App {
 
     fn take(&self, id: NodeId, boot: u32, message: FromNode) {
         match message {
-            FromNode::Ready { build } => {
+            FromNode::Ready {
+                build,
+                wall_ms: of_worker_ms,
+            } => {
                 let mut booting = self.boot_message(id);
+                booting.ahead_ms_least = of_worker_ms - booting.clock.wall_ms;
                 booting.resume = self.take_resume(id);
                 let told = self.fleet.borrow_mut().boot(id, &build, booting);
                 let told = told.map(|tape| {
@@ -49,14 +65,12 @@ impl App {
             FromNode::Reply { request, reply } => {
                 let now = self.now();
                 self.clients.borrow_mut().receive(now, id, request, reply);
-                self.serve_clients();
             }
             FromNode::Recorded { recorded, .. } => self.tell_recorder(&ToLockstep::Check { node: id, recorded }),
             FromNode::Leading { term } => {
                 let now = self.now();
                 self.start_recorder();
                 self.clients.borrow_mut().leading(now, id, term);
-                self.serve_clients();
             }
         }
     }
@@ -80,6 +94,7 @@ impl App {
             epoch: self.home.epoch.get(),
             seed: wall::seed(),
             clock: self.clock.borrow_mut().setting(wall_ms()),
+            ahead_ms_least: 0.0,
             directory: self.home.directory(settings.nodes),
             links: Vec::new(),
             resume: None,
@@ -109,7 +124,6 @@ impl App {
     }
 
     fn node_reports(&self, id: NodeId, report: Report) {
-        self.clock.borrow_mut().witness(report.now);
         for (_, fact) in &report.facts {
             if let Fact::Raft(event) = fact {
                 match event {

@@ -5,53 +5,31 @@ use std::rc::Rc;
 use cluster::client::Failure;
 use cluster::host::ToNode;
 use ftqueue::{Answer, Operation, QueueError, Read, Write};
-use leptos::prelude::*;
 use raft_core::Instant;
 use trace::Act;
 
-use super::{App, ResultLine, ResultOutcome, app};
+use super::{App, app};
 use crate::web::clients::Returned;
+use crate::web::results::ResultOutcome;
 use crate::web::wall::{self, wall_ms};
-
-/// How many lines of results are kept.
-const RESULTS_MAX: usize = 500;
 
 impl App {
     /// Carries out what a person typed. The line stands among the results at once, and its outcome follows.
     pub(in crate::web) fn enter(self: &Rc<Self>, line: &str, then: impl FnOnce(ResultOutcome) + 'static) {
-        let number = self
-            .results
-            .with_untracked(|results| results.last().map_or(0, |last| last.number) + 1);
         let line = line.trim().to_owned();
-        self.results.update(|results| {
-            results.push(ResultLine {
-                number,
-                line: line.clone(),
-                outcome: None,
-            });
-            if results.len() > RESULTS_MAX {
-                self.let_go(results);
-            }
-        });
+        let number = self.results.borrow_mut().begin(line.clone());
         let app = self.clone();
         let finish = move |outcome: ResultOutcome| {
-            app.results.update(|results| {
-                if let Some(line) = results.iter_mut().find(|line| line.number == number) {
-                    line.outcome = Some(outcome.clone());
-                }
-            });
+            app.results.borrow_mut().end(number, outcome.clone());
             then(outcome);
         };
         match line.parse::<Operation>() {
-            Ok(operation) if self.acts_in_past(|| Act::Submit(operation)) => finish(ResultOutcome {
-                ok: true,
-                text: "asked in a branch: see the timeline".to_owned(),
-                value: None,
-                tries: 0,
-                leaders: Vec::new(),
-                wall_ms: 0.0,
-                virtual_ms: 0.0,
-            }),
+            Ok(operation) if self.acts_in_past(|| Act::Submit(operation)) => {
+                finish(ResultOutcome::at_once(
+                    true,
+                    "asked in a branch: see the timeline".to_owned(),
+                ));
+            }
             Ok(operation) => self.submit(operation, move |returned| {
                 let mut outcome = outcome_of(&returned);
                 if let Err(Failure::Queue(error)) = &returned.done.result {
@@ -59,26 +37,7 @@ impl App {
                 }
                 finish(outcome);
             }),
-            Err(error) => finish(ResultOutcome {
-                ok: false,
-                text: error.to_string(),
-                value: None,
-                tries: 0,
-                leaders: Vec::new(),
-                wall_ms: 0.0,
-                virtual_ms: 0.0,
-            }),
-        }
-    }
-
-    /// Makes room: an answer as asked goes before an error, which a person may not have read.
-    fn let_go(&self, results: &mut Vec<ResultLine>) {
-        let went_well = |line: &ResultLine| line.outcome.as_ref().is_some_and(|outcome| outcome.ok);
-        if let Some(place) = results.iter().position(went_well) {
-            results.remove(place);
-        } else {
-            results.remove(0);
-            self.errors_let_go.update(|count| *count += 1);
+            Err(error) => finish(ResultOutcome::at_once(false, error.to_string())),
         }
     }
 
@@ -88,7 +47,7 @@ impl App {
         if !taken {
             self.notify("Too many operations wait in line; this one was not sent.".to_owned());
         }
-        self.serve_clients();
+        self.serve_clients_soon();
     }
 
     /// An error about a queue that is not there, with what there is instead.
@@ -137,6 +96,17 @@ impl App {
         self.touch();
     }
 
+    /// Serves the clients at the end of the task that runs now: what is asked in one go is posted in one go.
+    fn serve_clients_soon(&self) {
+        if !self.serving.replace(true) {
+            wall::spawn(async {
+                let app = app();
+                app.serving.set(false);
+                app.serve_clients();
+            });
+        }
+    }
+
     /// Posts what clients have to say, and gives the answers they have got.
     pub(in crate::web) fn serve_clients(&self) {
         if self.is_settled().is_err() {
@@ -148,8 +118,14 @@ impl App {
         self.tell_asked(work.asked);
         {
             let fleet = self.fleet.borrow();
-            for (node, request, body) in work.requests {
-                fleet.send(node, &ToNode::Request { request, body });
+            for node in fleet.members() {
+                let asked = work.requests.iter().filter(|(of, ..)| *of == node);
+                let requests: Vec<ToNode> = asked
+                    .map(|&(_, request, body)| ToNode::Request { request, body })
+                    .collect();
+                if !requests.is_empty() {
+                    fleet.send_all(node, requests);
+                }
             }
         }
         let answered = !work.answers.is_empty();
@@ -165,18 +141,15 @@ impl App {
     }
 
     pub(super) fn wake_clients(&self) {
-        let wake = self.clients_wake.get().wrapping_add(1);
-        self.clients_wake.set(wake);
         let deadline = self.clients.borrow().deadline();
         if deadline == Instant::NEVER {
             return;
         }
         if let Some(delay_ms) = self.clock.borrow().wall_delay_ms(deadline, wall_ms()) {
-            wall::after(delay_ms.ceil() as i32 + 1, move || {
+            self.clients_alarm.set(delay_ms, || {
                 let app = app();
-                if app.clients_wake.get() == wake {
-                    app.serve_clients();
-                }
+                app.clients_alarm.rang();
+                app.serve_clients();
             });
         }
     }

@@ -1,0 +1,44 @@
+// One of the Workers of floor.js: it flushes a file of its own when it is told to, answers on one port, and asks on another.
+"use strict";
+
+// As much as an entry takes in a node's log.
+const BYTES = new Uint8Array(64).fill(7);
+let file;
+let at = 0;
+
+const heard = (port) => new Promise((done) => (port.onmessage = () => done()));
+
+self.onmessage = async ({ data }) => {
+  if (data.answer) {
+    const root = await navigator.storage.getDirectory();
+    const handle = await root.getFileHandle(`floor-${data.begin}`, { create: true });
+    for (let tries = 0; !file; tries++) {
+      try {
+        file = await handle.createSyncAccessHandle();
+      } catch (error) {
+        // The one before has not let go of it yet.
+        if (tries > 100) throw error;
+        await new Promise((done) => setTimeout(done, 20));
+      }
+    }
+    file.truncate(0);
+    data.answer.onmessage = () => data.answer.postMessage(BYTES);
+    self.postMessage(0);
+  } else if (data.flush) {
+    const started = performance.now();
+    file.write(BYTES, { at });
+    file.flush();
+    at += BYTES.length;
+    self.postMessage(performance.now() - started);
+  } else if (data.ask) {
+    const all = [];
+    for (let round = 0; round < data.rounds; round++) {
+      const started = performance.now();
+      const answered = heard(data.ask);
+      data.ask.postMessage(BYTES);
+      await answered;
+      all.push(performance.now() - started);
+    }
+    self.postMessage(all);
+  }
+};
