@@ -3,6 +3,8 @@
 
 // As much as an entry takes in a node's log.
 const BYTES = new Uint8Array(64).fill(7);
+// So many round trips are timed together: one is shorter than what a browser's clock can tell.
+const HOPS = 20;
 let file;
 let at = 0;
 
@@ -34,10 +36,12 @@ self.onmessage = async ({ data }) => {
     const all = [];
     for (let round = 0; round < data.rounds; round++) {
       const started = performance.now();
-      const answered = heard(data.ask);
-      data.ask.postMessage(BYTES);
-      await answered;
-      all.push(performance.now() - started);
+      for (let hop = 0; hop < HOPS; hop++) {
+        const answered = heard(data.ask);
+        data.ask.postMessage(BYTES);
+        await answered;
+      }
+      all.push((performance.now() - started) / HOPS);
     }
     self.postMessage(all);
   }

@@ -75,14 +75,15 @@ impl Host {
                 );
             }
         };
-        self.arrive(Arrival::Time(batch.sent_at));
         let mut port = port;
+        let mut arrivals = vec![Arrival::Time(batch.sent_at)];
         for message in batch.messages {
             match message {
                 ToNode::Boot(boot) => self.boot(boot, port.take()),
-                message => self.arrive(Arrival::Page(Box::new(message), port.take())),
+                message => arrivals.push(Arrival::Page(Box::new(message), port.take())),
             }
         }
+        self.arrive(arrivals);
     }
 
     /// Becomes the node that `boot` describes. Said once; a second time changes nothing.
@@ -121,10 +122,17 @@ impl Host {
         self.turn();
     }
 
-    fn arrive(&self, arrival: Arrival) {
-        self.arrivals.borrow_mut().push(arrival);
-        if matches!(*self.stage.borrow(), Stage::Running(_)) {
+    /// Takes what has arrived: at once, if nothing else is about to happen.
+    fn arrive(&self, arrivals: impl IntoIterator<Item = Arrival>) {
+        self.arrivals.borrow_mut().extend(arrivals);
+        let is_due = match &mut *self.stage.borrow_mut() {
+            Stage::Running(pump) => pump.is_due(),
+            _ => return,
+        };
+        if is_due || self.waker.is_awake() {
             self.waker.wake();
+        } else {
+            self.turn();
         }
     }
 
@@ -236,7 +244,7 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
     }
     let receive = move |from: NodeId, bytes: Vec<u8>| {
         if let Some(host) = host.upgrade() {
-            host.arrive(Arrival::Frame(from, bytes));
+            host.arrive([Arrival::Frame(from, bytes)]);
         }
     };
     let pump = Pump {

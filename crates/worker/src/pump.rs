@@ -62,12 +62,12 @@ pub struct Pump {
 }
 
 impl Pump {
-    /// Takes everything that has arrived and then the flush of the turn before, steps the node for all of it, writes and flushes
+    /// Takes everything that has arrived and the flush of the turn before, steps the node for all of it, writes and flushes
     /// once, sends what may be sent, and reports. Says when the next turn is due.
     ///
-    /// A turn flushes once, and what follows from that comes with the next, after what has arrived meanwhile: a disk may be so slow
-    /// that a node which only flushed would never hear anything. The timer comes last: a Worker that was stalled must not stand for
-    /// election while its leader's heartbeats wait in its queue.
+    /// A turn flushes once. What follows from a quick flush is sent at once; from a slow one, with the next turn, after what has arrived
+    /// meanwhile: a disk may be so slow that a node which only flushed would never hear anything. The timer comes last: a Worker that was
+    /// stalled must not stand for election while its leader's heartbeats wait in its queue.
     ///
     /// # Errors
     /// The disk failed. What is durable is unknown then, and the node must not go on.
@@ -84,21 +84,30 @@ impl Pump {
             }
             self.take(now, arrival);
         }
-        if let Some((write, wall_us)) = self.synced.take() {
-            let synced = NodeInput::Synced { write, wall_us };
-            self.node.take(now, synced, &mut self.outbox);
-        }
+        self.take_synced();
         self.pass_time();
         self.node.flush(&mut self.outbox);
         self.carry_out(say)?;
+        let took_us = self.synced.map(|(_, wall_us)| wall_us);
+        if took_us.is_some_and(|wall_us| wall_us <= STALL_US) {
+            self.take_synced();
+            self.node.flush(&mut self.outbox);
+            self.talk(say);
+        }
         let report_due = self.report();
         self.post(say);
-        Ok(match self.synced {
-            Some((_, wall_us)) => NextTurn::AtOnce {
+        Ok(match took_us {
+            // What has arrived meanwhile is to be taken together: after a message to oneself it is.
+            Some(wall_us) => NextTurn::AtOnce {
                 stalled: wall_us > STALL_US,
             },
             None => NextTurn::At(earlier(report_due, self.deadline())),
         })
+    }
+
+    /// Whether a timer has run out: then what has arrived is to be taken before that is looked at.
+    pub fn is_due(&mut self) -> bool {
+        self.node.deadline() <= self.now()
     }
 
     /// Does what the outbox asks. The node learns of the flush in the next turn.
@@ -106,11 +115,11 @@ impl Pump {
     /// # Errors
     /// The disk failed.
     pub fn carry_out(&mut self, say: &dyn Fn(Batch<FromNode>)) -> Result<(), StorageError> {
-        let mut todo = mem::take(&mut self.outbox);
-        let is_seen = !todo.frames.is_empty() || !todo.replies.is_empty() || todo.leading.is_some();
-        if is_seen || !todo.disk.is_empty() || todo.open_disk.is_some() || todo.switch_disk {
+        let todo = &self.outbox;
+        if !todo.disk.is_empty() || todo.open_disk.is_some() || todo.switch_disk {
             self.tell_tape();
         }
+        let todo = &self.outbox;
         if let Some(open) = &todo.open_disk {
             self.disk.go_on(open)?;
         }
@@ -120,17 +129,24 @@ impl Pump {
         if !todo.disk.is_empty() {
             self.disk.append(&todo.disk)?;
         }
-        self.talk(&todo);
-        self.post(say);
-        if let Some(write) = todo.sync {
+        self.talk(say);
+        if let Some(write) = self.outbox.sync {
             let started = scope::wall_ms();
             self.disk.flush()?;
             let wall_us = ((scope::wall_ms() - started) * 1000.0).max(0.0) as u64;
             self.synced = Some((write, wall_us));
         }
-        todo.clear();
-        self.outbox = todo;
+        self.outbox.clear();
         Ok(())
+    }
+
+    /// Tells the node of the flush that it has not been told of.
+    fn take_synced(&mut self) {
+        if let Some((write, wall_us)) = self.synced.take() {
+            let now = self.now();
+            let synced = NodeInput::Synced { write, wall_us };
+            self.node.take(now, synced, &mut self.outbox);
+        }
     }
 
     fn take(&mut self, now: Instant, arrival: Arrival) {
@@ -185,17 +201,22 @@ impl Pump {
         }
     }
 
-    /// Sends what rests on nothing that this turn has yet to flush.
-    fn talk(&mut self, todo: &NodeOutbox) {
-        for (peer, frame) in &todo.frames {
-            self.ports.send(*peer, frame);
+    /// Sends what the outbox has for peers and clients: it rests on nothing that is yet to be flushed.
+    fn talk(&mut self, say: &dyn Fn(Batch<FromNode>)) {
+        if self.outbox.frames.is_empty() && self.outbox.replies.is_empty() && self.outbox.leading.is_none() {
+            return;
         }
-        for &(request, reply) in &todo.replies {
-            self.said.push(FromNode::Reply { request, reply });
+        self.tell_tape();
+        for (peer, frame) in self.outbox.frames.drain(..) {
+            self.ports.send(peer, &frame);
         }
-        if let Some(term) = todo.leading {
+        let replies = self.outbox.replies.drain(..);
+        self.said
+            .extend(replies.map(|(request, reply)| FromNode::Reply { request, reply }));
+        if let Some(term) = self.outbox.leading.take() {
             self.said.push(FromNode::Leading { term });
         }
+        self.post(say);
     }
 
     /// Posts to the page what is to be said to it.

@@ -1,7 +1,7 @@
 //! What makes the run loop run: a message to oneself, and a timer.
 //!
 //! A message to oneself comes after every message that is queued already. So the loop that it starts finds all of
-//! them, steps the node for all, and writes and flushes once.
+//! them, steps the node for all, and writes and flushes once. Where nothing was queued a moment ago, a message is taken as it comes.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -66,6 +66,11 @@ impl Waker {
     /// Runs the loop after all messages that have arrived by now.
     pub fn wake(&self) {
         self.bell.push(1);
+    }
+
+    /// Whether the loop is about to run.
+    pub fn is_awake(&self) -> bool {
+        self.bell.rounds.get() > 0
     }
 
     /// The same, where the Worker could hear nothing for a while: what has piled up gets a second round to come in.

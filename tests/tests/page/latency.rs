@@ -107,10 +107,7 @@ fn of_a_thousand_in_flight() {
                 let told = page.eval(
                     "let [done, failed, running] = [0, 0, true];
                      const client = async () => {
-                       while (running) {
-                         const outcome = await ftqueue.submit('push 1 1');
-                         outcome.ok ? done++ : failed++;
-                       }
+                       while (running) for (const line of ['push 1 1', 'pop 1']) (await ftqueue.submit(line)).ok ? done++ : failed++;
                      };
                      const all = Promise.all(Array.from({ length: 1000 }, client));
                      await new Promise(next => setTimeout(next, 1000));
