@@ -47,6 +47,14 @@ impl Site {
         Site::with_script("lockstep-worker.js", name, script)
     }
 
+    /// The same, for both kinds of Workers.
+    pub fn with_scripts(name: &str, of_nodes: &str, of_recorder: &str) -> Site {
+        let folder = copied(name);
+        append(&folder.join("worker.js"), of_nodes);
+        append(&folder.join("lockstep-worker.js"), of_recorder);
+        Site::serve(folder, "/", true)
+    }
+
     /// A copy with more files, each of a name.
     pub fn with_files(name: &str, files: &[(&str, &str)]) -> Site {
         let folder = copied(name);
@@ -58,9 +66,7 @@ impl Site {
 
     fn with_script(file: &str, name: &str, script: &str) -> Site {
         let folder = copied(name);
-        let worker = folder.join(file);
-        let own = fs::read_to_string(&worker).expect("the site has the Worker's script");
-        fs::write(&worker, format!("{own}\n{script}\n")).expect("a copy can be written");
+        append(&folder.join(file), script);
         Site::serve(folder, "/", true)
     }
 
@@ -100,6 +106,12 @@ fn built_folder() -> PathBuf {
         "run `cargo xtask test --only browser`, or set FTQUEUE_SITE to a folder that `cargo xtask dist` has written",
     );
     PathBuf::from(folder)
+}
+
+/// Writes a script behind that of a Worker.
+fn append(worker: &Path, script: &str) {
+    let own = fs::read_to_string(worker).expect("the site has the Worker's script");
+    fs::write(worker, format!("{own}\n{script}\n")).expect("a copy can be written");
 }
 
 /// A copy of the built site.

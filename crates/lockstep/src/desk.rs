@@ -145,6 +145,13 @@ impl Desk {
         self.take(node, boot, |chronicle| chronicle.read(node, boot, bytes));
     }
 
+    /// A node's Worker is gone. What it did last is still to come, and its end after that; nobody is to see it running until then.
+    pub fn ends_soon(&mut self, node: NodeId, boot: u32, at: Instant) {
+        if let Some(run) = self.run_of(node, boot) {
+            run.record.ends_soon(node, at);
+        }
+    }
+
     fn take(&mut self, node: NodeId, boot: u32, take: impl FnOnce(&mut Chronicle) -> Result<(), BeginError>) {
         let Some(run) = self.run_of(node, boot) else { return };
         let (id, taken) = (run.id, take(&mut run.chronicle));
@@ -229,6 +236,10 @@ impl Desk {
 
     /// Before a frame: tells what is shown, if that has changed.
     pub fn frame(&mut self, wall_ms: f64) {
+        // What has been heard of has been.
+        if let Some(live) = self.runs.get(&LIVE) {
+            self.clock.witness(live.end());
+        }
         let now = self.clock.now(wall_ms);
         self.now = now;
         self.timeline.come(now, self.rate);

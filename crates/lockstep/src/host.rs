@@ -138,7 +138,8 @@ impl Host {
                     self.attach(node, boot, port);
                 }
             }
-            ToLockstep::Ended { node, boot, .. } => {
+            ToLockstep::Ended { node, boot, at } => {
+                self.with(|desk| desk.ends_soon(node, boot, at));
                 self.ending.borrow_mut().push((node, boot));
                 self.end_after_turns(LAST_WORDS_TURNS, (node, boot), message);
             }

@@ -242,7 +242,7 @@ impl<S: Surface> Painter<'_, S> {
                 .record
                 .spans(node, self.from, self.until)
                 .filter(|span| span.role == Role::Leader);
-            reigns.extend(led.map(|span| (node, *span)));
+            reigns.extend(led.map(|span| (node, span)));
         }
         reigns.sort_by_key(|(_, span)| span.from);
         let y = self.layout.term;
@@ -287,7 +287,7 @@ impl<S: Surface> Painter<'_, S> {
     fn lanes(&mut self) {
         for &node in self.layout.clone().members() {
             let y = self.layout.lane(node);
-            let spans: Vec<Span> = self.record.spans(node, self.from, self.until).copied().collect();
+            let spans: Vec<Span> = self.record.spans(node, self.from, self.until).collect();
             self.down(y, &spans);
             let alpha_of = |scene: &Scene| if scene.shows_node(node) { 1.0 } else { 0.35 };
             let visible = alpha_of(self.scene);

@@ -51,6 +51,8 @@ pub struct Record {
     events_max: usize,
     longest_us: u64,
     acknowledged: BTreeMap<(NodeId, NodeId), (Term, LogIndex)>,
+    /// Nodes that are known to run no longer, and since when, while what they did last is still to be told.
+    ending: BTreeMap<NodeId, Instant>,
 }
 
 impl Record {
@@ -74,7 +76,13 @@ impl Record {
             events_max: EVENTS_MAX,
             longest_us: 0,
             acknowledged: BTreeMap::new(),
+            ending: BTreeMap::new(),
         }
+    }
+
+    /// A node runs no longer: its end will be told when all that it did before is.
+    pub fn ends_soon(&mut self, node: NodeId, at: Instant) {
+        self.ending.insert(node, at);
     }
 
     /// The members, in rising order.
@@ -92,6 +100,7 @@ impl Record {
                 node, recovery, role, ..
             } => {
                 let last_index = recovery.last_index;
+                self.ending.remove(node);
                 self.mark(at, *node, MarkKind::Booted { last_index });
                 self.span(*node, at, *role, recovery.hard_state.term);
             }
@@ -273,11 +282,16 @@ impl Record {
     }
 
     /// The stretches of a node that lie, in part at least, between two instants.
-    pub fn spans(&self, node: NodeId, from: Instant, until: Instant) -> impl Iterator<Item = &Span> {
+    pub fn spans(&self, node: NodeId, from: Instant, until: Instant) -> impl Iterator<Item = Span> {
         let spans = self.spans.get(&node).into_iter();
-        spans.flat_map(move |spans| {
+        let ending = self.ending.get(&node).copied();
+        let inside = spans.flat_map(move |spans| {
             let first = spans.partition_point(|span| span.until.is_some_and(|end| end < from));
             spans.range(first..).take_while(move |span| span.from <= until)
+        });
+        inside.map(move |span| Span {
+            until: span.until.or(ending.map(|end| end.max(span.from))),
+            ..*span
         })
     }
 
@@ -290,7 +304,7 @@ impl Record {
     /// Who leads at an instant, in the greatest term, and which that is.
     pub fn leader(&self, at: Instant) -> Option<(Term, NodeId)> {
         let led = self.members.iter().flat_map(|&node| {
-            let leads = |span: &&Span| span.role == Role::Leader && span.until.is_none_or(|until| until > at);
+            let leads = |span: &Span| span.role == Role::Leader && span.until.is_none_or(|until| until > at);
             self.spans(node, at, at)
                 .filter(leads)
                 .map(move |span| (span.term, node))

@@ -37,8 +37,8 @@ enum Stage {
     Opening,
     /// The node takes part.
     Running(Box<Pump>),
-    /// The node was refused or failed. It says nothing any more.
-    Ended,
+    /// The node was refused or failed. It says nothing any more. The ports are closed: a message that came through one of them may have ended it.
+    Ended(Option<Ports>),
 }
 
 impl Host {
@@ -173,8 +173,18 @@ impl Host {
     }
 
     fn end(&self) {
-        let ended = mem::replace(&mut *self.stage.borrow_mut(), Stage::Ended);
-        drop(ended);
+        let mut stage = self.stage.borrow_mut();
+        let ports = match mem::replace(&mut *stage, Stage::Ended(None)) {
+            Stage::Running(pump) => {
+                let Pump { mut ports, .. } = *pump;
+                ports.close();
+                Some(ports)
+            }
+            Stage::Ended(ports) => ports,
+            Stage::Waiting | Stage::Opening => None,
+        };
+        *stage = Stage::Ended(ports);
+        drop(stage);
         self.arrivals.borrow_mut().clear();
         self.waker.wake_at(None);
     }

@@ -32,6 +32,13 @@ impl Ports {
             .insert(peer, Port::open(port, move |bytes| receive(peer, bytes)));
     }
 
+    /// Hears nothing and sends nothing any more. What hears may be what runs right now, so it is not dropped with this.
+    pub fn close(&mut self) {
+        for port in self.peers.values() {
+            port.close();
+        }
+    }
+
     /// Posts a frame to a peer.
     pub fn send(&self, peer: NodeId, frame: &[u8]) {
         if let Some(port) = self.peers.get(&peer) {
@@ -62,10 +69,16 @@ impl Port {
     }
 }
 
-impl Drop for Port {
-    fn drop(&mut self) {
+impl Port {
+    fn close(&self) {
         self.port.set_onmessage(None);
         self.port.close();
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod back;
 mod bench;
+mod causes;
 mod controls;
 mod elections;
 mod engines;

@@ -331,6 +331,7 @@ async fn what_goes_into_a_node_is_recorded() {
     }
     assert_eq!(again().unwrap().fingerprint(), recorded.fingerprint);
     assert!(recorded.steps > 20);
+    channel.port2().set_onmessage(None);
 }
 
 #[wasm_bindgen_test]

@@ -35,11 +35,7 @@ impl App {
     pub(in crate::web) fn start(&self, id: NodeId) -> Result<(), String> {
         self.is_settled()?;
         let boot = self.fleet.borrow_mut().start(id)?;
-        let now = self.now();
-        let mut model = self.model.borrow_mut();
-        model.starting(id, boot);
-        drop(model);
-        self.end_fault(now, crash_key(id));
+        self.model.borrow_mut().starting(id, boot);
         self.touch();
         Ok(())
     }
@@ -248,7 +244,7 @@ impl App {
         self.tell_recorder(&ToLockstep::Fault { at, key, text });
     }
 
-    fn end_fault(&self, at: Instant, key: String) {
+    pub(super) fn end_fault(&self, at: Instant, key: String) {
         let text = None;
         self.tell_recorder(&ToLockstep::Fault { at, key, text });
     }
@@ -344,7 +340,7 @@ impl App {
     }
 }
 
-fn crash_key(id: NodeId) -> String {
+pub(super) fn crash_key(id: NodeId) -> String {
     format!("crash {}", id.0)
 }
 

@@ -114,6 +114,8 @@ impl App {
         self.clients.borrow_mut().node_up(now, id);
         self.serve_clients();
         self.arrived(id);
+        // It was down until now, however long it took to read its disk.
+        self.end_fault(now, super::acts::crash_key(id));
         announce::say(&format!("{id} started"));
         self.touch();
     }

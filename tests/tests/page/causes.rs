@@ -1,0 +1,158 @@
+//! One clock in the whole picture: the page, five Workers and the recorder have a clock each, and no effect stands before its cause.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde_json::Value;
+use tests::{Page, Site, drive_site, eventually};
+
+use crate::time::{downloaded, downloads, presses};
+
+/// The Workers' wall clocks, as if the system's had been moved before each was made: by hand, by the network, by sleep.
+const NODES: &str = r#"{
+  const own = Object.getOwnPropertyDescriptor(Performance.prototype, "timeOrigin").get;
+  const moved = { "Node 2": 7_200_000, "Node 3": -5_400_000, "Node 4": 37, "Node 5": -61 }[self.name] ?? 0;
+  Object.defineProperty(performance, "timeOrigin", { get: () => own.call(performance) + moved });
+}"#;
+const RECORDER: &str = r#"{
+  const own = Object.getOwnPropertyDescriptor(Performance.prototype, "timeOrigin").get;
+  Object.defineProperty(performance, "timeOrigin", { get: () => own.call(performance) + 480 });
+}"#;
+
+/// F11 and V3: restarted nodes voted no more, calls began after what they had caused, nodes went on after they had crashed.
+#[test]
+fn no_effect_stands_before_its_cause() {
+    let site = Site::with_scripts("moved-clocks", NODES, RECORDER);
+    drive_site(&site, "?nodes=5", |page| {
+        page.leader_within(20.0);
+        page.value_of("create_queue 7");
+        // Each item is pushed once, so that a call and what a node took and answered find each other.
+        page.eval(
+            "window.pushed = 0;
+             const client = async () => { for (;;) { await ftqueue.submit('push 1 ' + ++window.pushed); await new Promise(next => setTimeout(next, 30)); } };
+             client(); client();",
+        );
+        for round in 0..5 {
+            let victim = round + 1;
+            page.crash(victim);
+            pushes_go_on(page);
+            page.restart(victim);
+            eventually(20.0, "the restarted one catches up", || {
+                let status = page.status();
+                (status.node(victim).commit_index + 3 > status.commit_index).then_some(())
+            });
+            if round == 2 {
+                // Another cluster, in a tab that hides this one.
+                page.in_another_tab(&format!("{}?nodes=3", page.address()), || {
+                    std::thread::sleep(std::time::Duration::from_secs(50));
+                });
+            }
+        }
+        pushes_go_on(page);
+        let folder = downloads("causes");
+        page.download_to(&folder);
+        presses(page, "make jsonl");
+        let text = String::from_utf8(downloaded(&folder, ".jsonl")).expect("JSON Lines are text");
+        let events: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+            .collect();
+        let wrong = effects_before_causes(&events);
+        assert!(wrong.is_empty(), "{wrong}");
+        let pushed = page.eval("return window.pushed").as_u64().unwrap_or(0);
+        assert!(pushed > 50, "{pushed} pushes only");
+    });
+}
+
+fn pushes_go_on(page: &Page) {
+    let pushed = |page: &Page| page.eval("return window.pushed").as_u64().unwrap_or(0);
+    let before = pushed(page);
+    eventually(20.0, "pushes go on", || (pushed(page) > before + 10).then_some(()));
+}
+
+/// What is told of a life of a node.
+#[derive(Clone, Copy)]
+enum Life {
+    Down { since: u64 },
+    Up,
+}
+
+/// Looks at every pair of a cause and an effect, and says which are the wrong way round.
+fn effects_before_causes(events: &[Value]) -> String {
+    let mut wrong = String::new();
+    let mut note = |effect: &Value, cause: u64, which: &str| {
+        let _ = writeln!(wrong, "{which} at {cause}: {effect}");
+    };
+    let at = |event: &Value| event["at_us"].as_u64().expect("each has its instant");
+    let text = |value: &Value| value.to_string();
+    let (mut sent, mut asked, mut requests, mut lives) =
+        (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let (mut pairs, mut answers) = (0, BTreeMap::<String, u64>::new());
+    for event in events {
+        if !event["fact"]["Sent"].is_null() {
+            sent.insert(text(&event["fact"]["Sent"]["message"]), at(event));
+        } else if event["kind"] == "invoked" {
+            asked.insert(event["operation"].as_str().unwrap_or_default().to_owned(), at(event));
+        }
+    }
+    let mut calls = BTreeMap::new();
+    let mut in_order: Vec<&Value> = events.iter().collect();
+    in_order.sort_by_key(|event| at(event));
+    for event in in_order {
+        let (now, node) = (at(event), event["node"].as_u64().unwrap_or(0));
+        let fact = &event["fact"];
+        match event["kind"].as_str() {
+            Some("started") => drop(lives.insert(node, Life::Up)),
+            Some("crashed") => drop(lives.insert(node, Life::Down { since: now })),
+            Some("told") => {
+                if let Some(Life::Down { since }) = lives.get(&node) {
+                    note(event, *since, "after its crash");
+                }
+            }
+            Some("invoked") => drop(calls.insert(
+                event["call"].as_u64(),
+                event["operation"].as_str().unwrap_or_default().to_owned(),
+            )),
+            Some("returned") if !event["result"]["Ok"].is_null() => {
+                let operation = calls.get(&event["call"].as_u64()).cloned().unwrap_or_default();
+                if operation.starts_with("push") {
+                    pairs += 1;
+                    match answers.get(&operation) {
+                        Some(answered) if *answered <= now => {}
+                        answered => note(event, answered.copied().unwrap_or(u64::MAX), "before any node answered"),
+                    }
+                }
+            }
+            _ => {}
+        }
+        for arrived in ["Received", "Dropped"] {
+            if let Some(sent) = sent.get(&text(&fact[arrived]["message"])) {
+                pairs += 1;
+                if now < *sent {
+                    note(event, *sent, "before it was sent");
+                }
+            }
+        }
+        if !fact["Requested"].is_null() {
+            // "Took request 7: push 1 42"
+            let operation = event["text"]
+                .as_str()
+                .and_then(|text| text.split_once(": "))
+                .map_or("", |(_, operation)| operation);
+            requests.insert(text(&fact["Requested"]["request"]), operation.to_owned());
+            if let Some(asked) = asked.get(operation).filter(|_| operation.starts_with("push")) {
+                pairs += 1;
+                if now < *asked {
+                    note(event, *asked, "before anybody asked");
+                }
+            }
+        }
+        if !fact["Replied"]["reply"]["Answered"].is_null()
+            && let Some(operation) = requests.get(&text(&fact["Replied"]["request"]))
+        {
+            answers.entry(operation.clone()).or_insert(now);
+        }
+    }
+    assert!(pairs > 1_000, "{pairs} pairs only");
+    wrong
+}
