@@ -61,14 +61,14 @@ fn leader_of(shown: &Value) -> Option<u64> {
         .and_then(|node| node["id"].as_u64())
 }
 
-pub(crate) fn downloads(name: &str) -> PathBuf {
+fn downloads(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("ftqueue-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-pub(crate) fn downloaded(folder: &Path, suffix: &str) -> Vec<u8> {
+fn downloaded(folder: &Path, suffix: &str) -> Vec<u8> {
     eventually(20.0, suffix, || {
         let files = std::fs::read_dir(folder).ok()?.flatten();
         let found = files
