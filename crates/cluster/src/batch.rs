@@ -39,9 +39,9 @@ pub struct Ahead {
 impl Ahead {
     /// How far it is taken to be ahead: not at all, if that can be.
     pub fn estimate_ms(self) -> f64 {
-        let (least, most) = (self.least_ms.min(self.most_ms), self.most_ms.max(self.least_ms));
-        if least.is_finite() && most.is_finite() {
-            0.0_f64.clamp(least, most)
+        let Ahead { least_ms, most_ms } = self;
+        if least_ms.is_finite() && most_ms.is_finite() {
+            0.0_f64.clamp(least_ms.min(most_ms), most_ms.max(least_ms))
         } else {
             0.0
         }

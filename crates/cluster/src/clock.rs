@@ -80,8 +80,9 @@ impl Clock {
 
     /// A message was seen that somebody sent at this virtual time, so it cannot be earlier than that now, even while time is
     /// paused: not everybody heard of the pause at once. This is also how a clock that counted a leap as less catches up with those
-    /// that did not leap.
-    pub fn witness(&mut self, sent_at: Instant) {
+    /// that did not leap. The clock is read first: what has passed since the last reading is no part of how far it was behind.
+    pub fn witness(&mut self, wall_ms: f64, sent_at: Instant) {
+        self.now(wall_ms);
         let ahead = sent_at.since(self.now);
         if ahead == Duration(0) || ahead > WITNESS_AHEAD_MAX {
             return;
@@ -209,7 +210,7 @@ mod tests {
         assert_eq!(clock.now(5_070.0), Instant(50_100));
         assert_eq!(clock.wall_delay_ms(Instant(60_000), 5_070.0), None);
         assert_eq!(clock.wall_delay_ms(Instant(50_100), 5_070.0), Some(0.0));
-        clock.witness(Instant(70_000));
+        clock.witness(5_070.0, Instant(70_000));
         assert_eq!(clock.now(5_080.0), Instant(50_100));
     }
 
@@ -221,16 +222,28 @@ mod tests {
         assert_eq!(clock.now(5_000.0 + hours_ms), Instant(100 + 1_000_000));
         assert_eq!(clock.lag(), Duration::from_millis(hours_ms as u64 - 1_000));
         assert_eq!(clock.now(5_010.0 + hours_ms), Instant(100 + 1_010_000));
-        clock.witness(Instant(3_000_000));
+        clock.witness(5_010.0 + hours_ms, Instant(3_000_000));
         assert_eq!(clock.now(5_020.0 + hours_ms), Instant(3_010_000));
+    }
+
+    /// A clock that is seldom read ran ahead by all that had passed between two readings, with every stamp that was a little ahead of the first.
+    #[test]
+    fn a_stamp_moves_a_clock_by_no_more_than_it_is_ahead() {
+        let mut clock = Clock::new(START);
+        clock.now(5_000.0);
+        for second in 1..=100_u64 {
+            let wall_ms = 5_000.0 + second as f64 * 900.0;
+            clock.witness(wall_ms, Instant(100 + second * 900_000 + 500));
+            assert_eq!(clock.now(wall_ms), Instant(100 + second * 900_000 + 500));
+        }
     }
 
     #[test]
     fn an_old_stamp_and_an_absurd_one_change_nothing() {
         let mut clock = Clock::new(START);
         let now = clock.now(6_000.0);
-        clock.witness(Instant(7));
-        clock.witness(Instant(u64::MAX - 1));
+        clock.witness(6_000.0, Instant(7));
+        clock.witness(6_000.0, Instant(u64::MAX - 1));
         assert_eq!(clock.now(6_000.0), now);
     }
 
@@ -294,7 +307,7 @@ mod tests {
     fn a_pause_is_heard_later_by_some() {
         let mut clock = Clock::new(ClockSetting { rate: 0.0, ..START });
         assert_eq!(clock.now(6_000.0), Instant(100));
-        clock.witness(Instant(400));
+        clock.witness(6_000.0, Instant(400));
         assert_eq!(clock.now(6_000.0), Instant(400));
         assert!(clock.stands());
         let resumed = ClockSetting {
@@ -362,7 +375,7 @@ mod tests {
                     }
                     Step::Witness(at) => {
                         most_us = Instant(at).since(before).0 as f64;
-                        clock.witness(Instant(at));
+                        clock.witness(wall_ms, Instant(at));
                     }
                     Step::Set { rate, step_us } => {
                         let setting = clock.setting(wall_ms);

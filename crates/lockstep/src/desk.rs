@@ -238,7 +238,7 @@ impl Desk {
     pub fn frame(&mut self, wall_ms: f64) {
         // What has been heard of has been.
         if let Some(live) = self.runs.get(&LIVE) {
-            self.clock.witness(live.end());
+            self.clock.witness(wall_ms, live.end());
         }
         let now = self.clock.now(wall_ms);
         self.now = now;

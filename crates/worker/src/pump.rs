@@ -79,7 +79,7 @@ impl Pump {
         let mut now = self.now();
         for arrival in arrivals {
             if let Arrival::Time(at) = arrival {
-                self.clock.witness(at);
+                self.clock.witness(scope::wall_ms(), at);
                 now = self.now();
             }
             self.take(now, arrival);
@@ -183,7 +183,7 @@ impl Pump {
     /// heartbeats that came from there would seem to arrive later than the timer that they are to hold off.
     fn pass_time(&mut self) {
         if let Some(instant) = self.outbox.witnessed.take() {
-            self.clock.witness(instant);
+            self.clock.witness(scope::wall_ms(), instant);
         }
         let now = self.now();
         self.node.take(now, NodeInput::Tick, &mut self.outbox);

@@ -18,7 +18,7 @@ impl App {
         }
         match fleet::read(data) {
             Ok(batch) => {
-                self.clock.borrow_mut().witness(batch.sent_at);
+                self.clock.borrow_mut().witness(wall_ms(), batch.sent_at);
                 // Reports wait until clients are served: they are much more to take in.
                 let (reports, others): (Vec<_>, Vec<_>) = batch
                     .messages
