@@ -44,8 +44,16 @@ impl Engine {
         let Ok(name) = env::var(ENGINE_VARIABLE) else {
             return Engine::Chromium;
         };
+        Engine::named(&name)
+    }
+
+    /// The one of this name.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn named(name: &str) -> Engine {
         let known = ENGINES.into_iter().find(|engine| engine.name() == name);
-        known.unwrap_or_else(|| panic!("{ENGINE_VARIABLE} is chromium, firefox or webkit, not {name:?}"))
+        known.unwrap_or_else(|| panic!("an engine is chromium, firefox or webkit, not {name:?}"))
     }
 
     /// The program that is the browser, if it is on this machine.
@@ -104,6 +112,12 @@ impl Engine {
             Engine::Firefox => tools::ensure_geckodriver(workspace),
             Engine::Chromium | Engine::WebKit => Ok(Vec::new()),
         }
+    }
+
+    /// Why the page cannot be tested in it on this machine, and what to do about it; none, if it is here or can be installed.
+    pub fn why_not(self) -> Option<String> {
+        let can_be_had = self.is_here() || can_install_packages();
+        (!can_be_had).then(|| self.how_to_get_it())
     }
 
     fn is_here(self) -> bool {

@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use xtask::bench;
+use xtask::bench::{self, Endurance};
 use xtask::browser;
 use xtask::build::Profile;
 use xtask::checks::{self, Group};
 use xtask::deep;
+use xtask::engines::Engine;
 use xtask::kept;
 use xtask::server::Server;
 use xtask::site::{self, Audience};
@@ -57,8 +58,10 @@ enum Task {
     Mutants(Mutants),
     /// Measure how fast the simulator is: beside an earlier commit, natively, and in a browser
     Speed,
-    /// Measure in a browser what the timeline costs: pictures, looks at the past, recording
+    /// Measure in a browser what a push, the timeline and recording cost
     Bench,
+    /// Let a cluster run in a browser for long: a thousand kills under load, or an hour
+    Endure(Endure),
     /// Run what a change has to pass: formatting, clippy, rustdoc, and then every test
     Ci,
 }
@@ -140,6 +143,28 @@ struct Mutants {
     options: Vec<String>,
 }
 
+/// Runs five nodes in a browser under 100 operations a second, and says what came of it: whether anything that was acknowledged was
+/// lost or came twice, the verdict, and how much memory the browser took.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  cargo xtask endure                                 kill Workers 1000 times in Chromium
+  cargo xtask endure --engine firefox --kills 200    fewer, in Firefox
+  cargo xtask endure --minutes 60                    kill none, for an hour")]
+struct Endure {
+    /// How many Workers are killed, never more than two at once
+    #[arg(long, default_value_t = 1_000)]
+    kills: u32,
+    /// Run for so many minutes and kill none
+    #[arg(long, conflicts_with = "kills")]
+    minutes: Option<u32>,
+    /// The browser: chromium, firefox or webkit
+    #[arg(long, default_value = "chromium", value_parser = ["chromium", "firefox", "webkit"])]
+    engine: String,
+    /// A folder that `cargo xtask dist` wrote, in place of a site that is built now
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum TestGroup {
     /// Formatting, clippy for both targets, rustdoc (not among the tests unless asked for)
@@ -152,15 +177,24 @@ enum TestGroup {
     Wasm,
     /// The site's weight, and the page driven in Chromium
     Browser,
-    /// What of the page may differ in Firefox, driven there (not among the tests unless asked for)
+    /// What of the page may differ in Firefox, driven there (where there is one, or one can be installed)
     Firefox,
-    /// A visit from end to end in WebKitGTK (not among the tests unless asked for)
+    /// A visit from end to end in WebKitGTK (where there is one, or one can be installed)
     #[value(name = "webkit")]
     WebKit,
 }
 
-/// What `cargo xtask test` runs, unless it is asked for less. Firefox and WebKitGTK are asked for by name.
-const TESTS: &[Group] = &[Group::Native, Group::Simulation, Group::Wasm, Group::Browser];
+/// What `cargo xtask test` runs, unless it is asked for less.
+const TESTS: &[Group] = &[
+    Group::Native,
+    Group::Simulation,
+    Group::Wasm,
+    Group::Browser,
+    Group::Firefox,
+    Group::WebKit,
+];
+/// Those of them that are left out where their browser is not to be had, unless they are asked for by name.
+const WHERE_POSSIBLE: &[Group] = &[Group::Firefox, Group::WebKit];
 
 fn main() -> ExitCode {
     let outcome = run_task(Arguments::parse().task);
@@ -181,7 +215,8 @@ fn run_task(task: Task) -> Result<ExitCode> {
         Task::Mutants(task) => deep::mutants(&Workspace::find()?, &task.options).map(|()| ExitCode::SUCCESS),
         Task::Speed => speed::speed(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
         Task::Bench => bench::bench(&Workspace::find()?).map(|()| ExitCode::SUCCESS),
-        Task::Ci => check(&[&[Group::Lint], TESTS].concat(), false),
+        Task::Endure(task) => endure(&task),
+        Task::Ci => check(&[&[Group::Lint], &possible_tests()[..]].concat(), false),
     }
 }
 
@@ -256,8 +291,24 @@ fn build(task: &Build) -> Result<ExitCode> {
 
 fn test(task: &Test) -> Result<ExitCode> {
     let asked: Vec<Group> = task.only.iter().map(|group| Group::from(*group)).collect();
-    let groups = if asked.is_empty() { TESTS.to_vec() } else { asked };
+    let groups = if asked.is_empty() { possible_tests() } else { asked };
     check(&groups, task.keep_screenshot)
+}
+
+/// [`TESTS`], without those whose browser is not to be had on this machine: said, with what to do about it.
+fn possible_tests() -> Vec<Group> {
+    let is_possible = |group: &Group| {
+        let engine = group.engine().filter(|_| WHERE_POSSIBLE.contains(group));
+        let why_not = engine.and_then(|engine| Some((engine, engine.why_not()?)));
+        if let Some((engine, how_to_get_it)) = &why_not {
+            println!(
+                "the page is not tested in {}: to have it, {how_to_get_it}",
+                engine.name()
+            );
+        }
+        why_not.is_none()
+    };
+    TESTS.iter().copied().filter(is_possible).collect()
 }
 
 fn fuzz(task: &Fuzz) -> Result<ExitCode> {
@@ -268,6 +319,20 @@ fn fuzz(task: &Fuzz) -> Result<ExitCode> {
         &asked[..]
     };
     deep::fuzz(&Workspace::find()?, targets, task.seconds)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn endure(task: &Endure) -> Result<ExitCode> {
+    let asked = match task.minutes {
+        Some(minutes) => Endurance::Minutes(minutes),
+        None => Endurance::Kills(task.kills),
+    };
+    bench::endure(
+        &Workspace::find()?,
+        Engine::named(&task.engine),
+        asked,
+        task.dir.as_deref(),
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 

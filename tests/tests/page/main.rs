@@ -5,6 +5,7 @@ mod bench;
 mod causes;
 mod controls;
 mod elections;
+mod endurance;
 mod engines;
 mod input;
 mod keys;
