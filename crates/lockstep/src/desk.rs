@@ -2,7 +2,9 @@
 
 mod back;
 mod branches;
+mod checks;
 mod coming;
+mod deleted;
 mod files;
 mod lost;
 mod shown;
@@ -14,14 +16,14 @@ pub use files::{OPENED_BYTES_MAX, Repeated};
 use std::collections::{BTreeMap, VecDeque};
 
 use cluster::clock::Clock;
-use cluster::host::{MessageId, Recorded, ToNode};
+use cluster::host::{MessageId, ToNode};
 use raft_core::{Instant, NodeId};
 use sim::chronicle::Chronicle;
 use trace::lockstep::{FromLockstep, LIVE, RunId, Shown, ShownNode, ToLockstep};
 use trace::tape::{BeginError, Piece};
 use trace::{Act, Asked};
 
-use crate::made;
+use self::checks::Check;
 use crate::panel::{Comparison, Request};
 use crate::run::Run;
 use crate::timeline::Timeline;
@@ -43,6 +45,8 @@ pub struct Desk {
     /// The instant that is shown; none for the present.
     at: Option<Instant>,
     compared: Option<RunId>,
+    /// What was deleted, last of all what was deleted last.
+    deleted: Vec<deleted::Deleted>,
     /// What was shown last, to tell what has changed since.
     before: Option<(RunId, Vec<ShownNode>)>,
     /// What clients of the live run did, for who keeps it.
@@ -67,7 +71,7 @@ pub struct Desk {
     /// How often the live run was judged since it began.
     judged: u32,
     /// States that nodes say they are in, to be compared with the tape.
-    checks: Vec<(NodeId, Recorded)>,
+    checks: Vec<Check>,
     /// How long the host's last pictures and looks took, in microseconds, oldest first.
     took: BTreeMap<&'static str, VecDeque<u64>>,
     /// The message that a person has hold of, and its receiver.
@@ -91,6 +95,7 @@ impl Desk {
             shown: LIVE,
             at: None,
             compared: None,
+            deleted: Vec::new(),
             before: None,
             asked: Vec::new(),
             faults: Vec::new(),
@@ -223,7 +228,16 @@ impl Desk {
             }
             ToLockstep::Act(act) => self.act(&act),
             ToLockstep::OpenFile { name, bytes } => self.open_file(&name, &bytes),
-            ToLockstep::Check { node, recorded } => self.checks.push((node, recorded)),
+            ToLockstep::Check {
+                node,
+                recorded,
+                request,
+            } => self.checks.push(Check {
+                node,
+                recorded,
+                request,
+                since_ms: None,
+            }),
         }
     }
 
@@ -233,6 +247,7 @@ impl Desk {
         self.now = now;
         self.timeline.come(now, self.rate);
         self.come(wall_ms);
+        self.give_up_checks(wall_ms);
         let was_stale = std::mem::take(&mut self.stale);
         if was_stale {
             self.tell_shown();
@@ -253,6 +268,11 @@ impl Desk {
         match request {
             Request::Show(run) => self.show(run),
             Request::Delete(run) => self.delete(run),
+            Request::Undelete => self.undelete(),
+            Request::LetGo => {
+                self.deleted.clear();
+                self.panel_stale = true;
+            }
             Request::Compare(run) => {
                 self.compared = run.filter(|run| self.runs.contains_key(run));
                 self.stale = true;
@@ -352,31 +372,6 @@ impl Desk {
         match run.leaves {
             Some((parent, left)) if at < left => self.run_at(parent, at),
             _ => Some(run),
-        }
-    }
-
-    /// Answers those who asked about states that have been recorded by now.
-    fn check(&mut self) {
-        let Some(live) = self.runs.get(&LIVE) else { return };
-        let tape = &live.chronicle.tape;
-        let mut answers = Vec::new();
-        self.checks.retain(|(node, recorded)| {
-            let Recorded {
-                boot,
-                steps,
-                fingerprint,
-            } = *recorded;
-            if (tape.steps_done(*node, boot) as u64) < steps {
-                return true;
-            }
-            let again = tape
-                .node_after(*node, boot, steps as usize)
-                .map(|node| node.fingerprint());
-            answers.push(made::check(steps, fingerprint, again));
-            false
-        });
-        for bytes in answers {
-            self.answer("check", bytes);
         }
     }
 

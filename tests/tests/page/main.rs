@@ -3,12 +3,15 @@
 mod back;
 mod bench;
 mod controls;
+mod deleting;
 mod elections;
 mod engines;
 mod input;
 mod keys;
 mod looks;
 mod opening;
+mod promises;
 mod site;
 mod storage;
 mod time;
+mod typing;

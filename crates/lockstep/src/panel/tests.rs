@@ -8,6 +8,7 @@ fn said(verdict: &Verdict) -> String {
         clusters: Clusters { beside: None, all: &[] },
         question: None,
         undoes: false,
+        deleted: None,
         runs: &[],
         at: None,
         verdict,

@@ -20,9 +20,9 @@ use super::fleet::Fleet;
 use super::home::Home;
 use super::past::Past;
 use super::recorder::Recorder;
-use super::settings::Settings;
 use super::wall::{self, wall_ms};
-use super::{console, keys, timeline, timepanel, view};
+use super::{console, keys, settings, timeline, timepanel, view};
+use crate::model::settings::Settings;
 use crate::model::{Model, Power};
 
 /// How far a single step of time goes.
@@ -126,7 +126,7 @@ pub(super) async fn open() {
 
 async fn try_open() -> Result<(), String> {
     let (home, refused) = Home::take().await;
-    let (mut settings, changed) = Settings::load(&home.settings_key());
+    let (mut settings, changed) = settings::load(&home.settings_key(), home.beside.is_some() || refused.is_some());
     if let Some((_, nodes)) = home.beside {
         settings.nodes = nodes;
     }
@@ -171,11 +171,7 @@ async fn try_open() -> Result<(), String> {
     timepanel::take_drops();
     keys::install();
     app.draw();
-    if wall::window()
-        .location()
-        .search()
-        .is_ok_and(|query| query.contains("record=no"))
-    {
+    if settings::address_says("record", "no") {
         app.refuse_recorder();
     }
     app.start_recorder_soon();

@@ -8,7 +8,7 @@ use wasm_bindgen::JsValue;
 
 use super::App;
 use crate::web::wall::{self, wall_ms};
-use crate::web::{announce, fleet};
+use crate::web::{announce, fleet, timepanel};
 
 impl App {
     /// A Worker has said something.
@@ -51,7 +51,14 @@ impl App {
                 self.clients.borrow_mut().receive(now, id, request, reply);
                 self.serve_clients();
             }
-            FromNode::Recorded { recorded, .. } => self.tell_recorder(&ToLockstep::Check { node: id, recorded }),
+            FromNode::Recorded { request, recorded } => {
+                timepanel::has_spoken(&timepanel::check_name(request.0));
+                self.tell_recorder(&ToLockstep::Check {
+                    node: id,
+                    recorded,
+                    request: request.0,
+                });
+            }
             FromNode::Leading { term } => {
                 let now = self.now();
                 self.start_recorder();

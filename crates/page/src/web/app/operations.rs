@@ -36,8 +36,11 @@ impl App {
         let app = self.clone();
         let finish = move |outcome: ResultOutcome| {
             app.results.update(|results| {
-                if let Some(line) = results.iter_mut().find(|line| line.number == number) {
-                    line.outcome = Some(outcome.clone());
+                // Lines come in the order of their numbers.
+                match results.binary_search_by_key(&number, |line| line.number) {
+                    Ok(place) => results[place].outcome = Some(outcome.clone()),
+                    Err(_) if !outcome.ok => app.errors_let_go.update(|count| *count += 1),
+                    Err(_) => {}
                 }
             });
             then(outcome);
@@ -76,17 +79,18 @@ impl App {
         let went_well = |line: &ResultLine| line.outcome.as_ref().is_some_and(|outcome| outcome.ok);
         if let Some(place) = results.iter().position(went_well) {
             results.remove(place);
-        } else {
-            results.remove(0);
+        } else if results.remove(0).outcome.is_some() {
+            // What is under way yet counts when it comes to its end.
             self.errors_let_go.update(|count| *count += 1);
         }
     }
 
     /// Gives an operation to a client.
     pub(in crate::web) fn submit(self: &Rc<Self>, operation: Operation, then: impl FnOnce(Returned) + 'static) {
-        let taken = self.clients.borrow_mut().submit(operation, then);
-        if !taken {
-            self.notify("Too many operations wait in line; this one was not sent.".to_owned());
+        let now = self.now();
+        let refused = self.clients.borrow_mut().submit(now, operation, Box::new(then));
+        if let Some((answer, returned)) = refused {
+            return answer(returned);
         }
         self.serve_clients();
     }
@@ -200,6 +204,10 @@ fn outcome_of(returned: &Returned) -> ResultOutcome {
     ResultOutcome {
         ok: done.result.is_ok(),
         text: match (&returned.went_back, &done.result) {
+            _ if returned.overloaded.is_some() => {
+                let in_line = returned.overloaded.unwrap_or_default();
+                format!("Overloaded: {in_line} operations wait in line already, so this one was not sent")
+            }
             (Some(to), Err(Failure::Cancelled)) => {
                 format!("not sent: the cluster went back in time, to {to}, before it could have any effect")
             }
