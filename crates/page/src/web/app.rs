@@ -22,6 +22,7 @@ use super::past::Past;
 use super::recorder::Recorder;
 use super::wall::{self, wall_ms};
 use super::{console, keys, settings, timeline, timepanel, view};
+use crate::model::lateness::Lateness;
 use crate::model::settings::Settings;
 use crate::model::{Model, Power};
 
@@ -66,6 +67,8 @@ pub(super) struct App {
     pub(super) notices: RwSignal<Vec<String>>,
     /// Whether it has been said that disks are too slow for the timers.
     slow_disks_told: Cell<bool>,
+    /// How late the Workers' timers ran.
+    pub(super) lateness: RefCell<Lateness>,
     /// How what was set last in the dialog had to be changed, in words, if it had to be.
     pub(super) corrected: RwSignal<Option<String>>,
     changed: Cell<bool>,
@@ -156,6 +159,7 @@ async fn try_open() -> Result<(), String> {
         selected: RwSignal::new(Selection::Leader),
         notices: RwSignal::new(Vec::new()),
         slow_disks_told: Cell::new(false),
+        lateness: RefCell::default(),
         corrected: RwSignal::new(None),
         changed: Cell::new(true),
         clients_wake: Cell::new(0),

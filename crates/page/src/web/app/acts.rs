@@ -339,6 +339,7 @@ impl App {
         let now = self.now();
         self.model.borrow_mut().forget_slow_disks(now);
         self.slow_disks_told.set(false);
+        self.lateness.borrow_mut().forget();
         settings::store(&settings, &self.home.settings_key());
         if settings.timing() != before.timing() {
             self.fleet.borrow().broadcast(&ToNode::SetTiming(settings.timing()));

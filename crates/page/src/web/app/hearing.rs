@@ -7,6 +7,7 @@ use trace::lockstep::ToLockstep;
 use wasm_bindgen::JsValue;
 
 use super::App;
+use crate::model::lateness::TooBusy;
 use crate::web::wall::{self, wall_ms};
 use crate::web::{announce, fleet, timepanel};
 
@@ -59,6 +60,11 @@ impl App {
                     request: request.0,
                 });
             }
+            FromNode::Late { wall_us } => {
+                let settings = self.settings.get_untracked();
+                let mut lateness = self.lateness.borrow_mut();
+                lateness.add(wall_ms(), wall_us as f64 / 1000.0, &settings);
+            }
             FromNode::Leading { term } => {
                 let now = self.now();
                 self.start_recorder();
@@ -102,6 +108,12 @@ impl App {
         self.arrived(id);
         announce::say(&format!("{id} started"));
         self.touch();
+    }
+
+    /// That the computer is too busy for the timers, as long as it is.
+    pub(in crate::web) fn too_busy(&self) -> Option<TooBusy> {
+        let settings = self.settings.get_untracked();
+        self.lateness.borrow_mut().too_busy(wall_ms(), &settings)
     }
 
     /// Says that disks are too slow for the timers: once, until somebody changes something about it.
