@@ -7,6 +7,7 @@ mod coming;
 mod deleted;
 mod files;
 mod lost;
+mod opening;
 mod shown;
 mod timeline;
 
@@ -80,6 +81,10 @@ pub struct Desk {
     back: back::Back,
     /// What waits for the instant that is shown to be known.
     coming: coming::Coming,
+    /// The file that is being opened.
+    opening: Option<opening::Opening>,
+    /// Whether files are opened a little at a time.
+    takes_time: bool,
     out: Vec<FromLockstep>,
 }
 
@@ -116,6 +121,8 @@ impl Desk {
             grabbed: None,
             back: back::Back::default(),
             coming: coming::Coming::default(),
+            opening: None,
+            takes_time: false,
             out: Vec::new(),
         }
     }
@@ -162,8 +169,9 @@ impl Desk {
 
     /// Carries out what the Workers did, up to so many steps. Says whether there is more.
     pub fn work(&mut self, steps_max: usize) -> bool {
-        let more =
-            self.runs.get_mut(&LIVE).is_some_and(|live| live.work(steps_max)) | self.work_on_last_words(steps_max);
+        let more = self.work_on_opening()
+            | self.runs.get_mut(&LIVE).is_some_and(|live| live.work(steps_max))
+            | self.work_on_last_words(steps_max);
         if !self.checks.is_empty() {
             self.check();
         }
@@ -227,7 +235,7 @@ impl Desk {
                 }
             }
             ToLockstep::Act(act) => self.act(&act),
-            ToLockstep::OpenFile { name, bytes } => self.open_file(&name, &bytes),
+            ToLockstep::OpenFile { name, bytes } => self.open_file(&name, bytes),
             ToLockstep::Check {
                 node,
                 recorded,
@@ -268,6 +276,7 @@ impl Desk {
         match request {
             Request::Show(run) => self.show(run),
             Request::Delete(run) => self.delete(run),
+            Request::CancelOpening => self.cancel_opening(),
             Request::Undelete => self.undelete(),
             Request::LetGo => {
                 self.deleted.clear();

@@ -80,6 +80,24 @@ fn who_asks_about_what_was_never_told_is_refused() {
     );
 }
 
+/// Of a history that is taken back, nothing comes any more.
+#[test]
+fn who_asks_when_the_cluster_goes_back_is_refused_at_once() {
+    let mut desk = heard(2);
+    desk.live_at(None);
+    check(&mut desk, 1, 99, 1, 3);
+    desk.hear(ToLockstep::Look(Some(Instant(1_000_000))));
+    frame_at(&mut desk, 1.0);
+    desk.hear(ToLockstep::Do("go-live now".to_owned()));
+    desk.hear(ToLockstep::Stopped { boots: Vec::new() });
+    let answers = answers(frame_at(&mut desk, 2.0));
+    let (_, answer) = answers.iter().find(|(name, _)| name == "check 3").unwrap();
+    assert!(
+        answer["refused"].as_str().unwrap().contains("gone back in time"),
+        "{answer}"
+    );
+}
+
 #[test]
 fn whatever_is_asked_for_is_answered_once() {
     let mut desk = heard(2);

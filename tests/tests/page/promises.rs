@@ -1,9 +1,7 @@
 //! Every promise that a script is given settles: with an answer, or with the reason why there is none.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tests::{Page, drive, eventually};
-
-use crate::time::{look, now_us, presses};
 
 /// What is asked of the recorder.
 const ASKED: [&str; 6] = [
@@ -154,27 +152,5 @@ fn a_node_that_dies_when_it_is_asked_answers_nobody_and_that_is_said() {
             .try_eval("const started = ftqueue.restart(1); ftqueue.crash(1); return await started;")
             .expect_err("it has not booted");
         assert!(why.contains("Node 1 was crashed before it had booted"), "{why}");
-    });
-}
-
-/// What is asked while the cluster goes back in time is answered as of then, or refused.
-#[test]
-fn who_asks_while_the_cluster_goes_back_is_answered() {
-    drive("?nodes=3", |page| {
-        page.leader_within(5.0);
-        let qid = page.value_of("create_queue 7");
-        let then = now_us(page);
-        page.value_of(&format!("push {qid} 1"));
-        look(page, then);
-        presses(page, "go-live");
-        presses(page, "go-live now");
-        let settled = page.eval(&format!(
-            "const asked = [{}, ftqueue.submit('push {qid} 2'), ftqueue.submit('top {qid}')];
-             const never = new Promise((_, no) => setTimeout(() => no(new Error('it is open yet')), 20000));
-             const settled = await Promise.allSettled(asked.map((one) => Promise.race([one, never])));
-             return settled.filter((one) => one.reason?.message === 'it is open yet').length;",
-            ASKED.map(|call| format!("ftqueue.{call}")).join(", ")
-        ));
-        assert_eq!(settled, json!(0));
     });
 }

@@ -39,6 +39,7 @@ impl Desk {
             question: question.map(|question| (question.yes.as_str(), question.text.as_str())),
             undoes: self.back.standing.previous.is_some(),
             deleted: deleted.as_deref(),
+            opening: self.opening(),
             runs: &runs,
             at,
             verdict: &verdict,

@@ -9,6 +9,7 @@ fn said(verdict: &Verdict) -> String {
         question: None,
         undoes: false,
         deleted: None,
+        opening: None,
         runs: &[],
         at: None,
         verdict,
