@@ -118,6 +118,11 @@ pub enum FromNode {
         /// The panic's message and place.
         message: String,
     },
+    /// The Worker's timer ran late, though the Worker had nothing else to do: the computer is busy.
+    Late {
+        /// How late, in wall microseconds.
+        wall_us: u64,
+    },
 }
 
 /// How long a Worker collects what happens before it reports, in wall milliseconds.

@@ -2,9 +2,12 @@
 
 mod back;
 mod branches;
+mod checks;
 mod coming;
+mod deleted;
 mod files;
 mod lost;
+mod opening;
 mod shown;
 mod timeline;
 
@@ -14,14 +17,14 @@ pub use files::{OPENED_BYTES_MAX, Repeated};
 use std::collections::{BTreeMap, VecDeque};
 
 use cluster::clock::Clock;
-use cluster::host::{MessageId, Recorded, ToNode};
+use cluster::host::{MessageId, ToNode};
 use raft_core::{Instant, NodeId};
 use sim::chronicle::Chronicle;
 use trace::lockstep::{FromLockstep, LIVE, RunId, Shown, ShownNode, ToLockstep};
 use trace::tape::{BeginError, Piece};
 use trace::{Act, Asked};
 
-use crate::made;
+use self::checks::Check;
 use crate::panel::{Comparison, Request};
 use crate::run::Run;
 use crate::timeline::Timeline;
@@ -43,6 +46,8 @@ pub struct Desk {
     /// The instant that is shown; none for the present.
     at: Option<Instant>,
     compared: Option<RunId>,
+    /// What was deleted, last of all what was deleted last.
+    deleted: Vec<deleted::Deleted>,
     /// What was shown last, to tell what has changed since.
     before: Option<(RunId, Vec<ShownNode>)>,
     /// What clients of the live run did, for who keeps it.
@@ -67,7 +72,7 @@ pub struct Desk {
     /// How often the live run was judged since it began.
     judged: u32,
     /// States that nodes say they are in, to be compared with the tape.
-    checks: Vec<(NodeId, Recorded)>,
+    checks: Vec<Check>,
     /// How long the host's last pictures and looks took, in microseconds, oldest first.
     took: BTreeMap<&'static str, VecDeque<u64>>,
     /// The message that a person has hold of, and its receiver.
@@ -76,6 +81,10 @@ pub struct Desk {
     back: back::Back,
     /// What waits for the instant that is shown to be known.
     coming: coming::Coming,
+    /// The file that is being opened.
+    opening: Option<opening::Opening>,
+    /// Whether files are opened a little at a time.
+    takes_time: bool,
     out: Vec<FromLockstep>,
 }
 
@@ -91,6 +100,7 @@ impl Desk {
             shown: LIVE,
             at: None,
             compared: None,
+            deleted: Vec::new(),
             before: None,
             asked: Vec::new(),
             faults: Vec::new(),
@@ -111,6 +121,8 @@ impl Desk {
             grabbed: None,
             back: back::Back::default(),
             coming: coming::Coming::default(),
+            opening: None,
+            takes_time: false,
             out: Vec::new(),
         }
     }
@@ -164,8 +176,9 @@ impl Desk {
 
     /// Carries out what the Workers did, up to so many steps. Says whether there is more.
     pub fn work(&mut self, steps_max: usize) -> bool {
-        let more =
-            self.runs.get_mut(&LIVE).is_some_and(|live| live.work(steps_max)) | self.work_on_last_words(steps_max);
+        let more = self.work_on_opening()
+            | self.runs.get_mut(&LIVE).is_some_and(|live| live.work(steps_max))
+            | self.work_on_last_words(steps_max);
         if !self.checks.is_empty() {
             self.check();
         }
@@ -229,8 +242,17 @@ impl Desk {
                 }
             }
             ToLockstep::Act(act) => self.act(&act),
-            ToLockstep::OpenFile { name, bytes } => self.open_file(&name, &bytes),
-            ToLockstep::Check { node, recorded } => self.checks.push((node, recorded)),
+            ToLockstep::OpenFile { name, bytes } => self.open_file(&name, bytes),
+            ToLockstep::Check {
+                node,
+                recorded,
+                request,
+            } => self.checks.push(Check {
+                node,
+                recorded,
+                request,
+                since_ms: None,
+            }),
         }
     }
 
@@ -244,6 +266,7 @@ impl Desk {
         self.now = now;
         self.timeline.come(now, self.rate);
         self.come(wall_ms);
+        self.give_up_checks(wall_ms);
         let was_stale = std::mem::take(&mut self.stale);
         if was_stale {
             self.tell_shown();
@@ -264,6 +287,12 @@ impl Desk {
         match request {
             Request::Show(run) => self.show(run),
             Request::Delete(run) => self.delete(run),
+            Request::CancelOpening => self.cancel_opening(),
+            Request::Undelete => self.undelete(),
+            Request::LetGo => {
+                self.deleted.clear();
+                self.panel_stale = true;
+            }
             Request::Compare(run) => {
                 self.compared = run.filter(|run| self.runs.contains_key(run));
                 self.stale = true;
@@ -363,31 +392,6 @@ impl Desk {
         match run.leaves {
             Some((parent, left)) if at < left => self.run_at(parent, at),
             _ => Some(run),
-        }
-    }
-
-    /// Answers those who asked about states that have been recorded by now.
-    fn check(&mut self) {
-        let Some(live) = self.runs.get(&LIVE) else { return };
-        let tape = &live.chronicle.tape;
-        let mut answers = Vec::new();
-        self.checks.retain(|(node, recorded)| {
-            let Recorded {
-                boot,
-                steps,
-                fingerprint,
-            } = *recorded;
-            if (tape.steps_done(*node, boot) as u64) < steps {
-                return true;
-            }
-            let again = tape
-                .node_after(*node, boot, steps as usize)
-                .map(|node| node.fingerprint());
-            answers.push(made::check(steps, fingerprint, again));
-            false
-        });
-        for bytes in answers {
-            self.answer("check", bytes);
         }
     }
 

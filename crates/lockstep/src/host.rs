@@ -26,6 +26,8 @@ use crate::desk::{Desk, Order};
 const WORK_MS: f64 = 4.0;
 const REST_MS: i32 = 8;
 const GATHER_MS: i32 = 12;
+/// How long it works at once while somebody waits for a file.
+const OPEN_MS: f64 = 40.0;
 /// How long at least lies between two pictures of a run that goes on by itself.
 const FRAME_MS: i32 = 60;
 /// How long a frame of the screen is waited for.
@@ -177,6 +179,7 @@ impl Host {
 
     fn begin(self: &Rc<Self>, members: Vec<NodeId>, clock: Clock, link: Option<String>) {
         let mut desk = Desk::new(members, clock);
+        desk.take_time();
         if let Some(letters) = link {
             desk.open_link(&letters);
         }
@@ -299,7 +302,8 @@ impl Host {
     }
 
     fn work_on(self: &Rc<Self>) {
-        let until = self.wall_ms() + WORK_MS;
+        let is_opening = self.desk.borrow().as_ref().is_some_and(Desk::is_opening);
+        let until = self.wall_ms() + if is_opening { OPEN_MS } else { WORK_MS };
         let more = loop {
             let more = self.desk.borrow_mut().as_mut().is_some_and(|desk| desk.work(STEPS));
             if !more || self.wall_ms() >= until {

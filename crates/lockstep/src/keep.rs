@@ -33,6 +33,7 @@ use trace::{Act, Asked};
 pub use self::error::KeepError;
 pub(crate) use self::letters::{from_letters, to_letters};
 use crate::BUILD;
+use crate::pace::{self, Pace};
 
 /// The longest file that is opened, in bytes. Its size is looked at before it is read.
 pub const FILE_BYTES_MAX: usize = trace::lockstep::FILE_BYTES_MAX;
@@ -51,6 +52,8 @@ const PART_BYTES_MAX: usize = 12 * 1024 * 1024;
 const PART_MEMORY_BYTES_MAX: usize = 16 * 1024 * 1024;
 const HEAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 const HEAD_MEMORY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How much of the work it is to see whether a file is sound, of all that is to be done with it: the rest is to make its run again.
+pub(crate) const CHECKING: f64 = 0.25;
 /// How much memory one node's state may take.
 const STATE_MEMORY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How many branches there may be, how many acts in each, and how many calls of clients.
@@ -140,13 +143,13 @@ pub(crate) struct Opened<'a> {
 }
 
 impl Opened<'_> {
-    /// Its parts, once more.
-    pub(crate) fn parts(&self) -> impl Iterator<Item = Part> {
+    /// Its parts, once more, each with how much of the file is read then, from 0 to 1.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (Part, f64)> {
         let mut frames = Frames::of(self.packed);
         let _ = frames.next(HEAD_BYTES_MAX);
         std::iter::from_fn(move || {
             let frame = frames.next(PART_BYTES_MAX).ok()??;
-            decoded(&frame, PART_MEMORY_BYTES_MAX).ok()
+            Some((decoded(&frame, PART_MEMORY_BYTES_MAX).ok()?, frames.read()))
         })
     }
 
@@ -154,7 +157,7 @@ impl Opened<'_> {
     #[cfg(test)]
     fn whole(&self) -> Kept {
         let (mut told, mut scenario, mut asked) = (Vec::new(), None, Vec::new());
-        for part in self.parts() {
+        for (part, _) in self.parts() {
             match part {
                 Part::Scenario(bytes) => scenario = Some(bytes),
                 Part::Told(it) => told.push(it),
@@ -293,6 +296,11 @@ fn packed(bytes: &[u8]) -> Result<(&str, &[u8]), KeepError> {
 /// # Errors
 /// As [`KeepError`] says.
 pub(crate) fn read(bytes: &[u8]) -> Result<Opened<'_>, KeepError> {
+    pace::at_once(read_slowly(bytes, &Pace::default()))
+}
+
+/// The same, part by part.
+pub(crate) async fn read_slowly<'a>(bytes: &'a [u8], pace: &Pace) -> Result<Opened<'a>, KeepError> {
     let (build, packed) = packed(bytes)?;
     // What only nodes of another build can read is no fault of the file's.
     let by_build = |why: KeepError| match why {
@@ -310,6 +318,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Opened<'_>, KeepError> {
         let part = decoded(&frame, PART_MEMORY_BYTES_MAX).map_err(by_build)?;
         drop(frame);
         seen.check(&head, part).map_err(by_build)?;
+        pace.pause(CHECKING * frames.read()).await;
     }
     Ok(Opened {
         head,
@@ -411,6 +420,8 @@ fn check_state(head: &Head, id: NodeId, origin: &Origin) -> Result<(), KeepError
 /// What is packed, piece by piece: never more in memory than one piece.
 struct Frames<'a> {
     packed: &'a [u8],
+    /// How long that was at the beginning.
+    length: usize,
     inflating: Box<InflateState>,
     unpacked: Vec<u8>,
     /// How much was unpacked in all.
@@ -422,11 +433,17 @@ impl<'a> Frames<'a> {
     fn of(packed: &'a [u8]) -> Frames<'a> {
         Frames {
             packed,
+            length: packed.len(),
             inflating: InflateState::new_boxed(DataFormat::Raw),
             unpacked: Vec::new(),
             total: 0,
             is_at_end: false,
         }
+    }
+
+    /// How much of it is read, from 0 to 1.
+    fn read(&self) -> f64 {
+        1.0 - self.packed.len() as f64 / self.length.max(1) as f64
     }
 
     /// The next piece; none, if that was all. No length is believed before the bytes are there.

@@ -8,6 +8,7 @@ mod beside;
 mod desk;
 mod keep;
 mod made;
+mod pace;
 mod panel;
 mod run;
 mod timeline;

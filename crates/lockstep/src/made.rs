@@ -56,6 +56,11 @@ pub(crate) fn check(steps: u64, said: u32, again: Option<u32>) -> Vec<u8> {
         .into_bytes()
 }
 
+/// Why there is no answer.
+pub(crate) fn refused(why: &str) -> Vec<u8> {
+    json!({ "refused": why }).to_string().into_bytes()
+}
+
 /// How long things took, in microseconds; how many events the timeline has; how many bytes the tapes hold.
 pub(crate) fn timings(took: &BTreeMap<&'static str, VecDeque<u64>>, events: usize, bytes: usize) -> Vec<u8> {
     json!({ "took_us": took, "events": events, "tape_bytes": bytes })

@@ -1,12 +1,15 @@
 //! What stands above the timeline: the runs, the instant that is shown, what is known of the promises. Text of HTML, which the page shows
 //! as it is; what its buttons and fields say comes back as a [`Request`].
 
-use std::fmt::{Display, Write};
+mod html;
+#[cfg(test)]
+mod tests;
 
 use cluster::host::{Arriving, MessageId, Surgery};
 use raft_core::{Instant, NodeId};
 use trace::lockstep::{LIVE, RunId};
 
+use self::html::Html;
 use crate::beside::Beside;
 
 /// Two runs at one instant.
@@ -92,8 +95,14 @@ pub(crate) enum Product {
 pub(crate) enum Request {
     /// Show a run.
     Show(RunId),
-    /// Let go of one.
+    /// Delete one, and its branches.
     Delete(RunId),
+    /// Let be what is being opened.
+    CancelOpening,
+    /// Bring back what was deleted last.
+    Undelete,
+    /// Let go of all that was deleted.
+    LetGo,
     /// Show one beside the one that is shown, or none any more.
     Compare(Option<RunId>),
     /// Let the branch that is shown go on.
@@ -168,6 +177,9 @@ impl Request {
             "go-live" => Request::GoLive { sure: rest == "now" },
             "undo" => Request::Undo { sure: rest == "now" },
             "unask" => Request::Unask,
+            "cancel-opening" => Request::CancelOpening,
+            "undelete" => Request::Undelete,
+            "let-go" => Request::LetGo,
             "cluster" => Request::Cluster(rest.to_owned()),
             "drop-cluster" | "delete-cluster" => Request::DeleteCluster {
                 name: rest.to_owned(),
@@ -238,6 +250,10 @@ pub(crate) struct Panel<'a> {
     pub(crate) question: Option<(&'a str, &'a str)>,
     /// Whether the last step back can be undone.
     pub(crate) undoes: bool,
+    /// The file that is being opened, and how many hundredths of it are.
+    pub(crate) opening: Option<(&'a str, u32)>,
+    /// What was deleted last, if anything was.
+    pub(crate) deleted: Option<&'a str>,
     pub(crate) runs: &'a [RunInfo],
     pub(crate) members: &'a [NodeId],
     /// The instant that is shown, if it is not the present; and the note that is pinned there.
@@ -263,6 +279,8 @@ impl Panel<'_> {
         self.clusters(&mut html);
         self.instant(&mut html);
         self.question(&mut html);
+        self.deleted(&mut html);
+        self.opening(&mut html);
         self.verdict(&mut html);
         self.files(&mut html);
         self.surgery(&mut html);
@@ -330,6 +348,37 @@ impl Panel<'_> {
         }
     }
 
+    /// What is being opened, how far that is, and the way out.
+    fn opening(&self, html: &mut Html) {
+        if let Some((name, percent)) = self.opening {
+            html.raw("<div class=\"instant opening\"><span role=\"status\">Opening ");
+            html.text(name);
+            html.raw("</span><progress max=\"100\" aria-label=\"Opened so far\"");
+            html.attribute("value", &percent.to_string());
+            html.raw("></progress><span class=\"num\">");
+            html.text(format_args!("{percent} %"));
+            html.raw("</span>");
+            html.button(
+                "cancel-opening",
+                "Cancel",
+                "Open nothing, and leave everything as it is",
+            );
+            html.raw("</div>");
+        }
+    }
+
+    /// What was deleted, and the way back.
+    fn deleted(&self, html: &mut Html) {
+        if let Some(text) = self.deleted {
+            html.raw("<div class=\"instant\" role=\"status\"><span>");
+            html.text(text);
+            html.raw("</span>");
+            html.button("undelete", "Undo", "Bring back what was deleted");
+            html.button("let-go", "Let go", "Let go of what was deleted, for good");
+            html.raw("</div>");
+        }
+    }
+
     fn instant(&self, html: &mut Html) {
         let Some(run) = self.runs.iter().find(|run| run.shown) else {
             return;
@@ -355,17 +404,17 @@ impl Panel<'_> {
         } else {
             html.button("extend", "+ 2 s", "Let this branch go on for two seconds");
             let parent = run.leaves.map_or(LIVE, |(parent, _)| parent);
-            if self.comparison.is_none() {
-                html.button(
-                    &format!("compare {}", parent.0),
-                    "Compare",
-                    "Show how it differs from the run that it leaves",
-                );
-            }
+            // It stays where it is while the comparison is open: what stands behind it deletes.
+            html.choice(
+                &format!("compare {}", parent.0),
+                "Compare",
+                "Show how it differs from the run that it leaves",
+                self.comparison.is_some_and(|shown| shown.run == parent),
+            );
             html.button(
                 &format!("delete {}", run.id.0),
                 "Delete",
-                "Let go of this run and of its branches",
+                "Delete this run and its branches; it can be undone",
             );
             html.field("name", "Name of this run", &run.name);
         }
@@ -547,127 +596,3 @@ fn calls(count: u64) -> String {
     }
     text + " calls"
 }
-
-#[derive(Default)]
-struct Html(String);
-
-impl Html {
-    fn raw(&mut self, text: &str) {
-        self.0.push_str(text);
-    }
-
-    fn text(&mut self, text: impl Display) {
-        let mut plain = String::new();
-        let _ = write!(plain, "{text}");
-        for letter in plain.chars() {
-            match letter {
-                '<' => self.0.push_str("&lt;"),
-                '&' => self.0.push_str("&amp;"),
-                '"' => self.0.push_str("&quot;"),
-                letter => self.0.push(letter),
-            }
-        }
-    }
-
-    fn attribute(&mut self, name: &str, value: &str) {
-        self.0.push(' ');
-        self.0.push_str(name);
-        self.0.push_str("=\"");
-        self.text(value);
-        self.0.push('"');
-    }
-
-    fn button(&mut self, does: &str, label: &str, title: &str) {
-        self.raw("<button");
-        self.attribute("data-do", does);
-        if !title.is_empty() {
-            self.attribute("title", title);
-        }
-        self.raw(">");
-        self.text(label);
-        self.raw("</button>");
-    }
-
-    fn choice(&mut self, does: &str, label: &str, title: &str, is_chosen: bool) {
-        self.raw("<button");
-        self.attribute("data-do", does);
-        self.attribute("aria-pressed", if is_chosen { "true" } else { "false" });
-        self.attribute("title", title);
-        self.raw(">");
-        self.text(label);
-        self.raw("</button>");
-    }
-
-    fn field(&mut self, says: &str, label: &str, value: &str) {
-        self.raw("<input type=\"text\" maxlength=\"200\"");
-        self.attribute("data-say", says);
-        self.attribute("aria-label", label);
-        self.attribute("placeholder", label);
-        self.attribute("value", value);
-        self.raw(">");
-    }
-
-    fn pill(&mut self, class: &str, label: &str, title: &str) {
-        self.raw("<span class=\"verdict ");
-        self.raw(class);
-        self.raw("\"");
-        self.attribute("title", title);
-        self.raw(">");
-        self.text(label);
-        self.raw("</span>");
-    }
-
-    fn run(&mut self, run: &RunInfo) {
-        let title = match (&run.leaves, run.acts.as_slice()) {
-            (Some((_, at)), acts) if !acts.is_empty() => {
-                format!("leaves at {:.3} s: {}", at.0 as f64 / 1e6, acts.join("; "))
-            }
-            _ if run.id == LIVE => "What the Workers do".to_owned(),
-            _ => format!(
-                "{:.3} s to {:.3} s, {:.1} MB",
-                run.first.0 as f64 / 1e6,
-                run.end.0 as f64 / 1e6,
-                run.bytes as f64 / 1e6
-            ),
-        };
-        self.raw("<button");
-        self.attribute("data-do", &format!("show {}", run.id.0));
-        self.attribute("aria-pressed", if run.shown { "true" } else { "false" });
-        self.attribute("title", &title);
-        self.raw(">");
-        if let Some((_, at)) = run.leaves {
-            self.text(format_args!("↳ {} ", run.name));
-            self.raw("<small>");
-            self.text(format_args!("from {:.1} s", at.0 as f64 / 1e6));
-            self.raw("</small>");
-        } else {
-            self.text(&run.name);
-        }
-        self.raw("</button>");
-    }
-
-    fn comparison(&mut self, comparison: &Comparison) {
-        self.raw("<div class=\"comparison\" role=\"region\" aria-label=\"Comparison\"><table><caption>");
-        self.text(format_args!("At {:.3} s ", comparison.at.0 as f64 / 1e6));
-        self.button("compare", "×", "Close the comparison");
-        self.raw("</caption><thead><tr><th>node</th><th>what</th><th>here</th><th>");
-        self.text(&comparison.name);
-        self.raw("</th></tr></thead><tbody>");
-        if comparison.rows.is_empty() {
-            self.raw("<tr><td colspan=\"4\">no difference</td></tr>");
-        }
-        for (node, what, here, there) in &comparison.rows {
-            self.raw("<tr>");
-            for cell in [&node.to_string(), what, here, there] {
-                self.raw("<td>");
-                self.text(cell);
-                self.raw("</td>");
-            }
-            self.raw("</tr>");
-        }
-        self.raw("</tbody></table></div>");
-    }
-}
-
-#[cfg(test)]
-mod tests;

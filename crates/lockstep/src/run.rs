@@ -12,6 +12,8 @@ use trace::lockstep::RunId;
 use trace::tape::{Piece, TAPE_BYTES_MAX, Told};
 use trace::{Act, Asked, Faults, Happening, What};
 
+use crate::pace::Pace;
+
 /// How many events of a scenario are carried out: an hour of most.
 const EVENTS_MAX: u64 = 6_000_000;
 /// How much a tape keeps of a scenario, in bytes, and how many messages, marks and operations its timeline: the world in which it takes
@@ -152,22 +154,33 @@ impl Run {
     }
 
     /// The run of a scenario, with the judgement of the world in which it takes place.
-    pub(crate) fn of_scenario(members: &[NodeId], id: RunId, name: String, scenario: Scenario) -> Run {
+    pub(crate) async fn of_scenario(
+        members: &[NodeId],
+        id: RunId,
+        name: String,
+        scenario: Scenario,
+        pace: &Pace,
+    ) -> Run {
+        // What comes after the faults may be as long as they are, and is mostly short.
+        let whole = scenario.settings.duration.0.max(1) as f64;
         let mut record = Record::new(members.to_vec());
         record.limit(SCENARIO_EVENTS_MAX);
         let mut run = Run::opened(members, id, name);
         run.judged_elsewhere = Some(JudgedElsewhere::default());
         run.chronicle.is_judged_elsewhere();
         run.chronicle.tape.limit(SCENARIO_BYTES_MAX);
-        let outcome = sim::tell(
+        let outcome = sim::tell_slowly(
             &scenario,
             EVENTS_MAX,
             |happening| record.happen(&happening),
-            |told| {
+            async |told, progress| {
                 run.take_all(told);
                 while run.work(1 << 16) {}
+                let events = progress.events as f64 / EVENTS_MAX as f64;
+                pace.pause((progress.now.0 as f64 / whole).max(events).min(0.99)).await;
             },
-        );
+        )
+        .await;
         run.judged_elsewhere = Some(outcome.into());
         run.scenario = Some(scenario);
         // What became of messages, the world has decided; its nodes take their links for perfect.

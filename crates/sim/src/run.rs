@@ -1,6 +1,9 @@
 //! A run from its beginning to its verdict: a phase with faults, then everything is mended and must work, then every queue is
 //! drained and every item accounted for.
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use cluster::slow_disks::SlowMajority;
 use ftqueue::{Operation, QueueId, Write};
 use raft_core::{Duration, Instant};
@@ -113,18 +116,26 @@ fn carry_out<'a>(
     mut progress: impl FnMut(Progress) -> bool,
     see: impl FnMut(Happening),
 ) -> Outcome {
-    let progress = |world: &mut World<'a>| {
+    let mut progress = |world: &mut World<'a>| {
         progress(Progress {
             now: world.now(),
             events: world.events(),
         })
     };
-    carry_out_in(world, progress, see)
+    at_once(carry_out_in(world, async |world: &mut World<'a>| progress(world), see))
 }
 
-fn carry_out_in<'a>(
+/// What comes of a run over which nobody takes time.
+fn at_once(run: impl Future<Output = Outcome>) -> Outcome {
+    match pin!(run).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => unreachable!("nobody takes time"),
+    }
+}
+
+async fn carry_out_in<'a>(
     world: &mut World<'a>,
-    mut progress: impl FnMut(&mut World<'a>) -> bool,
+    mut progress: impl AsyncFnMut(&mut World<'a>) -> bool,
     mut see: impl FnMut(Happening),
 ) -> Outcome {
     let mut outcome = Outcome {
@@ -146,10 +157,11 @@ fn carry_out_in<'a>(
         trace_hash: 0,
         state_hash: 0,
     };
-    let ended = phases(world, &mut outcome, |world| {
+    let ended = phases(world, &mut outcome, async |world: &mut World<'a>| {
         world.take_happenings().for_each(&mut see);
-        progress(world)
-    });
+        progress(world).await
+    })
+    .await;
     if let Err(Cut::Broken(violation)) = ended {
         outcome.violation = Some(violation);
     }
@@ -180,25 +192,25 @@ fn carry_out_in<'a>(
     outcome
 }
 
-fn phases<'a>(
+async fn phases<'a>(
     world: &mut World<'a>,
     outcome: &mut Outcome,
-    mut progress: impl FnMut(&mut World<'a>) -> bool,
+    mut progress: impl AsyncFnMut(&mut World<'a>) -> bool,
 ) -> Result<(), Cut> {
     let end = Instant(world.settings().duration.0);
     while world.now() < end {
         let until = (world.now() + PROGRESS_EVERY).min(end);
         world.run_until(until, |_| false)?;
         world.audit.settle(world.now(), Instant::NEVER)?;
-        if !progress(world) || world.has_ended() {
+        if !progress(world).await || world.has_ended() {
             return Err(Cut::Stopped);
         }
     }
     world.heal()?;
-    let agrees = settles_within(world, converges_within(world.settings()), &mut progress)?;
+    let agrees = settles_within(world, converges_within(world.settings()), &mut progress).await?;
     outcome.acknowledged = world.answered();
     outcome.converged = Some(agrees);
-    if agrees && drain(world, &mut progress)? {
+    if agrees && drain(world, &mut progress).await? {
         return Ok(finish(world, outcome)?);
     }
     outcome.convergence_unjudged = world.held_up();
@@ -225,16 +237,16 @@ fn answers_within(settings: &Settings) -> Duration {
 
 /// Runs until nothing is under way and all agree, in that time at most. Says whether they do. Who looks is told on the way: an end may be
 /// as long as the run.
-fn settles_within<'a>(
+async fn settles_within<'a>(
     world: &mut World<'a>,
     bound: Duration,
-    progress: &mut impl FnMut(&mut World<'a>) -> bool,
+    progress: &mut impl AsyncFnMut(&mut World<'a>) -> bool,
 ) -> Result<bool, Cut> {
     let end = world.now() + bound;
     loop {
         let until = (world.now() + PROGRESS_EVERY).min(end);
         let has_settled = world.run_until(until, |world| world.is_idle() && world.has_converged())?;
-        let goes_on = progress(world);
+        let goes_on = progress(world).await;
         if has_settled || until == end {
             return Ok(has_settled);
         }
@@ -245,7 +257,7 @@ fn settles_within<'a>(
 }
 
 /// Pops every queue until it is empty. Says whether all that was answered in time.
-fn drain<'a>(world: &mut World<'a>, progress: &mut impl FnMut(&mut World<'a>) -> bool) -> Result<bool, Cut> {
+async fn drain<'a>(world: &mut World<'a>, progress: &mut impl AsyncFnMut(&mut World<'a>) -> bool) -> Result<bool, Cut> {
     let sizes: Vec<(QueueId, usize)> = world.queue_sizes();
     let mut asked = 0;
     for (qid, size) in sizes {
@@ -256,7 +268,7 @@ fn drain<'a>(world: &mut World<'a>, progress: &mut impl FnMut(&mut World<'a>) ->
         }
     }
     let bound = Duration(answers_within(world.settings()).0 * (1 + u64::from(asked)));
-    settles_within(world, bound, progress)
+    settles_within(world, bound, progress).await
 }
 
 /// What can be said only at the end.
@@ -308,16 +320,29 @@ pub fn tell(
     see: impl FnMut(Happening),
     mut keep: impl FnMut(Vec<Told>),
 ) -> Outcome {
+    at_once(tell_slowly(scenario, events_max, see, async |told, _| keep(told)))
+}
+
+/// The same; who keeps what is told may take time over each second.
+pub async fn tell_slowly(
+    scenario: &Scenario,
+    events_max: u64,
+    see: impl FnMut(Happening),
+    mut keep: impl AsyncFnMut(Vec<Told>, Progress),
+) -> Outcome {
     let mut world = begun(World::watched(scenario));
     world.tell_all();
     let outcome = carry_out_in(
         &mut world,
-        |world: &mut World<'_>| {
-            keep(world.take_told());
-            world.events() < events_max
+        async |world: &mut World<'_>| {
+            let (now, events) = (world.now(), world.events());
+            keep(world.take_told(), Progress { now, events }).await;
+            events < events_max
         },
         see,
-    );
-    keep(world.take_told());
+    )
+    .await;
+    let (now, events) = (world.now(), world.events());
+    keep(world.take_told(), Progress { now, events }).await;
     outcome
 }

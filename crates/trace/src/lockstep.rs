@@ -102,6 +102,8 @@ pub enum ToLockstep {
         node: NodeId,
         /// What it says.
         recorded: Recorded,
+        /// Tells the answer from others.
+        request: u64,
     },
 }
 
@@ -192,7 +194,8 @@ pub enum FromLockstep {
     Made {
         /// What to call it; nothing for a link, which goes to the address and the clipboard.
         name: String,
-        /// Its kind, as browsers name it; nothing for an answer in JSON to what was asked under that name.
+        /// Its kind, as browsers name it; nothing for an answer in JSON to what was asked under that name. If there is none, the answer
+        /// says why, as `refused`.
         mime: String,
         /// The bytes; of a link, its text behind the `#`.
         bytes: Vec<u8>,

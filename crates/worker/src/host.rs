@@ -147,6 +147,10 @@ impl Host {
             }
             _ => return,
         };
+        if let Some(late_ms) = self.waker.turned() {
+            let wall_us = (late_ms * 1000.0) as u64;
+            (self.say)(Batch::of(Instant(0), FromNode::Late { wall_us }));
+        }
         match turned {
             Ok(NextTurn::AtOnce { stalled: false }) => self.waker.wake(),
             Ok(NextTurn::AtOnce { stalled: true }) => self.waker.wake_after_stall(),

@@ -14,6 +14,8 @@ use crate::scope;
 /// A timer that runs out this much late, in wall milliseconds, means that the Worker was stalled and that messages have
 /// piled up meanwhile. They get a second round to come in before the loop looks at its deadlines.
 const STALL_MS: f64 = 8.0;
+/// A timer that runs out less late than this, in wall milliseconds, does no harm to any election timeout that can be set in real time.
+const LATE_MS: f64 = 3.0;
 
 /// Calls the run loop, soon or at a wall time.
 pub struct Waker {
@@ -29,6 +31,10 @@ struct Bell {
     /// How often a message to oneself has yet to come before the loop runs.
     rounds: Cell<u8>,
     timer: Cell<Option<Timer>>,
+    /// When the loop ended its last turn, in wall milliseconds: until then it was busy itself.
+    turned_wall_ms: Cell<f64>,
+    /// How late the latest timer ran that nobody has been told of, in wall milliseconds.
+    late_ms: Cell<f64>,
 }
 
 #[derive(Clone, Copy)]
@@ -46,6 +52,8 @@ impl Waker {
             answer: channel.port1(),
             rounds: Cell::new(0),
             timer: Cell::new(None),
+            turned_wall_ms: Cell::new(0.0),
+            late_ms: Cell::new(0.0),
         });
         let rung = Rc::clone(&bell);
         let ring = Closure::<dyn Fn(MessageEvent)>::new(move |_| {
@@ -76,6 +84,12 @@ impl Waker {
     /// The same, where the Worker could hear nothing for a while: what has piled up gets a second round to come in.
     pub fn wake_after_stall(&self) {
         self.bell.push(2);
+    }
+
+    /// The loop has ended a turn. Gives how late its latest timer ran since the last time, in wall milliseconds, if that is worth a word.
+    pub fn turned(&self) -> Option<f64> {
+        self.bell.turned_wall_ms.set(scope::wall_ms());
+        Some(self.bell.late_ms.take()).filter(|late_ms| *late_ms >= LATE_MS)
     }
 
     /// Runs the loop at a wall time, or a little later. Replaces what was asked before; None: only when woken.
@@ -132,8 +146,12 @@ impl Bell {
 
     fn run_out(&self) {
         if let Some(timer) = self.timer.take() {
-            let stalled = scope::wall_ms() - timer.due_wall_ms > STALL_MS;
+            let now_wall_ms = scope::wall_ms();
+            let stalled = now_wall_ms - timer.due_wall_ms > STALL_MS;
             self.push(if stalled { 2 } else { 1 });
+            // What the loop itself took, a slow disk perhaps, is not the computer's.
+            let late_ms = now_wall_ms - timer.due_wall_ms.max(self.turned_wall_ms.get());
+            self.late_ms.set(self.late_ms.get().max(late_ms));
         }
     }
 

@@ -64,12 +64,19 @@ const BROWSER_TESTS: &str = "tests";
 const IN_FIREFOX: &[&str] = &[
     "back::a_tab_that_closes_in_the_middle_leaves_one_epoch_or_the_other",
     "back::two_pushes_at_once_after_going_back_are_two",
+    "deleting::a_click_twice_deletes_no_branch_and_what_is_deleted_comes_back",
     "elections::hidden_tab",
     "elections::kill_leaders",
     "engines::a_visit",
     "engines::the_timeline_is_painted_at_any_size",
     "engines::who_asks_a_hidden_page_is_answered",
+    "keys::a_key_is_what_it_types_and_acts_once",
+    "keys::a_tooltips_key_works_where_the_tooltip_is",
+    "keys::digits_crash_nobody_from_elsewhere",
+    "keys::enter_and_escape_that_end_a_composition_are_the_input_methods",
     "opening::a_run_of_seven_that_is_dropped_on_a_page_of_three_opens",
+    "opening::an_hour_is_opened_before_ones_eyes_and_can_be_cancelled",
+    "promises::when_the_recorder_stops_who_asked_it_and_who_asks_is_told",
     "site::a_worker_that_dies_by_itself_is_shown_and_restarts",
     "site::two_tabs_have_a_cluster_each",
     "site::without_private_files_the_logs_are_in_memory_and_the_page_says_so",
@@ -82,6 +89,9 @@ const IN_FIREFOX: &[&str] = &[
     "time::a_link_opens_on_the_same_instant_elsewhere",
     "time::any_instant_is_made_again",
     "time::the_timeline_is_a_slider",
+    "typing::a_number_is_typed_digit_by_digit_while_time_runs",
+    "typing::a_number_that_is_refused_is_named_with_its_range",
+    "typing::the_command_line_and_the_speed_are_left_to_who_is_in_them",
 ];
 
 /// And those that are run in WebKitGTK.

@@ -1,6 +1,6 @@
 //! Who leads, and when nobody may.
 
-use tests::{Page, drive, eventually, throughout};
+use tests::{Page, Site, drive, drive_site, eventually, throughout};
 
 /// How long an election may take. At 1 × a timeout is 150 to 300 ms, so this bears several split votes.
 const ELECTION_SECONDS_MAX: f64 = 5.0;
@@ -163,4 +163,23 @@ impl Terms for Page {
     fn nodes_terms(&self) -> Vec<u64> {
         self.status().nodes.iter().map(|node| node.term).collect()
     }
+}
+
+/// Timers that run late again and again make elections that nobody wants: that is said, with what helps, until it is over.
+#[test]
+fn a_computer_that_is_too_busy_for_the_timers_is_told_of() {
+    let script = "const wait = self.setTimeout;
+        self.setTimeout = (run, ms, ...more) => wait.call(self, run, ms + 120, ...more);";
+    let site = Site::with_worker_script("late-timers", script);
+    drive_site(&site, "?nodes=3", |page| {
+        let told = || page.text("header .busy");
+        let said = eventually(20.0, "it is told", || Some(told()).filter(|said| !said.is_empty()));
+        assert!(said.contains("too busy for timers of 150–300 ms"), "{said}");
+        page.click("header .busy button");
+        let rate = page.status().rate;
+        assert!((0.05..0.5).contains(&rate), "{rate}");
+        // So slow, it does no harm.
+        throughout(12.0, || assert_eq!(told(), ""));
+        page.leader_within(30.0);
+    });
 }

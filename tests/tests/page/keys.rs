@@ -122,6 +122,23 @@ fn a_key_is_what_it_types_and_acts_once() {
         goes_down(page, "key: '/', code: 'Digit7', shiftKey: true");
         let name = "return document.activeElement.getAttribute('aria-label')";
         assert_eq!(page.eval(name), "Command");
+        // It is held for a while, and types nothing there; what is typed is typed.
+        let typed = |fields: &str| {
+            page.eval(&format!(
+                "return document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {{ bubbles: true, cancelable: true, {fields} }}));"
+            ))
+        };
+        assert_eq!(typed("key: '/', code: 'Digit7', shiftKey: true, repeat: true"), false);
+        assert_eq!(typed("key: 'p'"), true);
+        assert_eq!(typed("key: 'p', repeat: true"), true);
+        // Enter opens a dialog once: held, it does not press what has the focus there.
+        page.eval(
+            "[...document.querySelectorAll('header button')].find((button) => button.innerText === 'Settings').focus()",
+        );
+        assert_eq!(typed("key: 'Enter'"), true, "the browser presses it");
+        page.eval("document.activeElement.click()");
+        assert!(page.text("dialog[open]").starts_with("Settings"));
+        assert_eq!(typed("key: 'Enter', repeat: true"), false);
     });
 }
 

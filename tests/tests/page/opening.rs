@@ -237,3 +237,43 @@ fn a_png_has_a_background_in_any_mode() {
         png("a branch");
     });
 }
+
+/// How many hundredths of a file are opened, while it is.
+fn percent(page: &Page) -> Option<u64> {
+    page.eval("return document.querySelector('.opening progress')?.value ?? null")
+        .as_u64()
+}
+
+#[test]
+fn an_hour_is_opened_before_ones_eyes_and_can_be_cancelled() {
+    let wanted = Wanted {
+        nodes: Some(3),
+        seconds: Some(3_600),
+        rate: Some(20),
+        faults: Some([].into_iter().collect()),
+        ..Wanted::default()
+    };
+    let hour = sim::file::write(&Scenario::drawn(3, wanted)).unwrap();
+    drive("?nodes=3", |page| {
+        recorder_is_there(page);
+        gives(page, "hour.ftq", &hour, true);
+        let first = eventually(20.0, "it is being opened", || percent(page));
+        eventually(30.0, "it goes on", || percent(page).filter(|now| *now > first));
+        assert!(
+            page.text(".opening").contains("Opening hour.ftq"),
+            "{}",
+            page.text(".opening")
+        );
+        // The page answers meanwhile, and nothing is disturbed.
+        assert!(past(page).is_null());
+        assert!(page.submit("create_queue 7").ok);
+        page.click("[data-do=cancel-opening]");
+        eventually(5.0, "nothing is opened", || percent(page).is_none().then_some(()));
+        let runs = page.text("[aria-label=Runs]");
+        assert!(!runs.contains("hour"), "{runs}");
+        // Another one is opened after it, whole.
+        gives(page, "run.ftqr", &made(3, "file"), false);
+        eventually(20.0, "the run", || (past(page)["at_us"] == 2_500_000).then_some(()));
+        assert_eq!(percent(page), None);
+    });
+}

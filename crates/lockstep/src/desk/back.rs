@@ -417,7 +417,8 @@ impl Desk {
         if let Some(mut live) = self.runs.remove(&LIVE) {
             live.id = before;
             "Live, before".clone_into(&mut live.name);
-            for run in self.runs.values_mut() {
+            let deleted = self.deleted.iter_mut().flat_map(|deleted| &mut deleted.runs);
+            for run in self.runs.values_mut().chain(deleted) {
                 if let Some((parent, _)) = run.leaves.as_mut().filter(|(parent, _)| *parent == LIVE) {
                     *parent = before;
                 }
@@ -435,7 +436,7 @@ impl Desk {
         self.runs.insert(LIVE, live);
         (self.shown, self.at, self.compared) = (LIVE, None, None);
         self.faults.clear();
-        self.checks.clear();
+        self.refuse_checks("the cluster has gone back in time meanwhile", |_| true);
         self.judged = 0;
         self.back.clock_is_old = true;
         self.stale = true;

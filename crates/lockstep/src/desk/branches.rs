@@ -113,28 +113,6 @@ impl Desk {
         }
     }
 
-    pub(super) fn delete(&mut self, run: RunId) {
-        if run == LIVE {
-            return self.say("The live run cannot be deleted: it is what the Workers do.".to_owned());
-        }
-        // What the Workers do goes on without what was before.
-        let mut stand = vec![LIVE];
-        while let Some((parent, _)) = stand.last().and_then(|id| self.runs.get(id)?.leaves) {
-            stand.push(parent);
-        }
-        let leaves = |known: &Run| known.leaves.filter(|(parent, _)| *parent == run).map(|_| known.id);
-        let hanging: Vec<RunId> = self.runs.values().filter_map(leaves).collect();
-        for branch in hanging.into_iter().filter(|id| !stand.contains(id)) {
-            self.delete(branch);
-        }
-        let parent = self.runs.remove(&run).and_then(|run| run.leaves);
-        if self.shown == run {
-            self.shown = parent.map_or(LIVE, |(parent, _)| parent);
-        }
-        self.compared = self.compared.filter(|other| *other != run);
-        self.stale = true;
-    }
-
     pub(super) fn note(&mut self, text: &str) {
         let Some((run, at)) = self.place() else { return };
         let (id, end) = (run.id, run.end());

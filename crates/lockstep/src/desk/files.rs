@@ -8,17 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use cluster::clock::Clock;
 use picture::{Pen, Scene, Surface, Svg};
 use raft_core::{Instant, NodeId};
-use sim::Scenario;
 use trace::export::Format;
 use trace::lockstep::{FromLockstep, LIVE, RunId};
 use trace::tape::TAPE_BYTES_MAX;
 use trace::{Happening, What};
 
-use super::{Desk, RUNS_MAX, cut};
+use super::{Desk, cut};
 use crate::BUILD;
 use crate::keep::{
-    self, BRANCHES_MAX, Head, KeepError, Kept, KeptBranch, LINK_BYTES_MAX, LINK_LETTERS_MAX, Opened, Part, Root,
+    self, BRANCHES_MAX, CHECKING, Head, KeepError, Kept, KeptBranch, LINK_BYTES_MAX, LINK_LETTERS_MAX, Opened, Part,
+    Root,
 };
+use crate::pace::Pace;
 use crate::panel::Product;
 use crate::run::Run;
 use crate::timeline::Timeline;
@@ -60,79 +61,8 @@ impl Desk {
         Err(why)
     }
 
-    pub(super) fn open_file(&mut self, name: &str, bytes: &[u8]) {
-        let opened = match keep::read(bytes) {
-            Err(KeepError::Foreign) => match sim::file::read(bytes) {
-                Ok(scenario) => self.open_scenario(name, scenario),
-                Err(sim::file::FileError::Foreign) => Err(KeepError::Foreign),
-                Err(why) => Err(KeepError::Scenario(why)),
-            },
-            Ok(opened) => self.open_kept(name, &opened),
-            Err(why) => Err(why),
-        };
-        if let Err(why) = opened {
-            self.say(format!("{name} cannot be opened: {why}. Everything is as it was."));
-        }
-    }
-
-    /// Carries out a scenario, and shows where it fails.
-    pub(super) fn open_scenario(&mut self, name: &str, scenario: Scenario) -> Result<(), KeepError> {
-        self.make_room_for(1)?;
-        let members: Vec<NodeId> = (1..=scenario.settings.nodes).map(NodeId).collect();
-        let id = RunId(self.next_run);
-        let run = Run::of_scenario(&members, id, cut(name), scenario);
-        self.next_run += 1;
-        let broken = run.judged_elsewhere.as_ref().map(|judged| judged.violations.as_slice());
-        let failed = broken.unwrap_or_default().first().map(|(at, _)| *at);
-        self.runs.insert(id, run);
-        (self.shown, self.at) = (id, Some(failed.unwrap_or(Instant(0))));
-        self.stale = true;
-        Ok(())
-    }
-
-    fn make_room_for(&self, runs: usize) -> Result<(), KeepError> {
-        if self.runs.len() + runs > RUNS_MAX {
-            return Err(KeepError::NoRoom { runs_max: RUNS_MAX });
-        }
-        Ok(())
-    }
-
-    /// Makes a run again, and its branches, and shows the instant that was shown. Compares what comes of it with what was sent.
-    pub(super) fn open_kept(&mut self, what: &str, opened: &Opened<'_>) -> Result<(), KeepError> {
-        let head = &opened.head;
-        self.make_room_for(1 + head.branches.len())?;
-        let first = RunId(self.next_run);
-        let run = first_run(first, opened)?;
-        self.next_run += 1;
-        self.runs.insert(first, run);
-        let mut names = vec![first];
-        let mut events_left = BRANCH_EVENTS_MAX;
-        for branch in &head.branches {
-            let parent = names.get(branch.leaves.0 as usize).and_then(|name| self.runs.get(name));
-            let Some(parent) = parent else { break };
-            let id = RunId(self.next_run);
-            self.next_run += 1;
-            let (run, is_whole) = branch_again(parent, id, branch, events_left, head.branches.len());
-            events_left = events_left.saturating_sub(run.events());
-            if !is_whole {
-                self.say("More happens in its branches than is opened; what comes later is left out.".to_owned());
-            }
-            self.runs.insert(id, run);
-            names.push(id);
-        }
-        self.shown = names.get(head.shown.0 as usize).copied().unwrap_or(first);
-        self.at = Some(head.at);
-        self.stale = true;
-        let end = self.runs.get(&self.shown).map_or(head.at, Run::end);
-        self.timeline.scene.set_look(head.look.clone(), end);
-        if self.hash_shown() != Some(head.hash) {
-            self.say(differs(what, &opened.build));
-        }
-        Ok(())
-    }
-
     /// The hash of all nodes at the instant that is shown.
-    fn hash_shown(&self) -> Option<u64> {
+    pub(super) fn hash_shown(&self) -> Option<u64> {
         let (run, at) = self.place()?;
         let knows = self.run_at(run.id, at)?;
         Some(knows.chronicle.tape.moment(at).hash())
@@ -348,15 +278,15 @@ impl Desk {
 }
 
 /// The first run of a file, whole.
-fn first_run(id: RunId, opened: &Opened<'_>) -> Result<Run, KeepError> {
+pub(super) async fn first_run(id: RunId, opened: &Opened<'_>, pace: &Pace) -> Result<Run, KeepError> {
     let head = &opened.head;
     let members: Vec<NodeId> = (1..=head.members).map(NodeId).collect();
     let mut run = Run::opened(&members, id, cut(&head.name));
-    for part in opened.parts() {
+    for (part, read) in opened.parts() {
         match part {
             Part::Scenario(bytes) => {
                 let scenario = sim::file::read(&bytes).map_err(KeepError::Scenario)?;
-                run = Run::of_scenario(&members, id, cut(&head.name), scenario);
+                run = Run::of_scenario(&members, id, cut(&head.name), scenario, pace).await;
             }
             Part::Told(told) => run.take_next(told).map_err(KeepError::Wrong)?,
             Part::Asked(some) => {
@@ -366,6 +296,7 @@ fn first_run(id: RunId, opened: &Opened<'_>) -> Result<Run, KeepError> {
                 }
             }
         }
+        pace.pause(pace.done().max(CHECKING + (0.99 - CHECKING) * read)).await;
     }
     run.open();
     while run.work(1 << 16) {}
@@ -377,8 +308,33 @@ fn first_run(id: RunId, opened: &Opened<'_>) -> Result<Run, KeepError> {
     Ok(run)
 }
 
+/// The branches of a file, made again behind its first run. Says whether there is more of them than is opened.
+pub(super) async fn made_again(runs: &mut Vec<Run>, branches: &[KeptBranch], pace: &Pace) -> bool {
+    let mut events_left = BRANCH_EVENTS_MAX;
+    let mut is_cut = false;
+    let first = runs.first().map_or(0, |run| run.id.0);
+    for branch in branches {
+        let Some(parent) = runs.get(branch.leaves.0 as usize) else {
+            break;
+        };
+        let id = RunId(first + runs.len() as u32);
+        let (run, is_whole) = branch_again(parent, id, branch, events_left, branches.len(), pace).await;
+        events_left = events_left.saturating_sub(run.events());
+        is_cut |= !is_whole;
+        runs.push(run);
+    }
+    is_cut
+}
+
 /// A branch of a file, made again with no more events than that. Says whether it is whole.
-fn branch_again(parent: &Run, id: RunId, kept: &KeptBranch, events_max: u64, among: usize) -> (Run, bool) {
+async fn branch_again(
+    parent: &Run,
+    id: RunId,
+    kept: &KeptBranch,
+    events_max: u64,
+    among: usize,
+    pace: &Pace,
+) -> (Run, bool) {
     let mut run = Run::branch(parent, id, kept.at, kept.seed);
     run.chronicle.tape.limit(BRANCHES_BYTES_MAX / among);
     let mut is_whole = true;
@@ -389,6 +345,7 @@ fn branch_again(parent: &Run, id: RunId, kept: &KeptBranch, events_max: u64, amo
         }
         run.extend(bounded(*at, kept.at));
         run.act(act);
+        pace.pause(pace.done()).await;
     }
     if is_whole {
         run.extend(bounded(kept.end, kept.at));
@@ -403,7 +360,7 @@ fn notes(kept: &[(Instant, String)]) -> BTreeMap<Instant, String> {
 }
 
 /// What to say where this build makes another state of a run than the one that was sent.
-fn differs(what: &str, build: &str) -> String {
+pub(super) fn differs(what: &str, build: &str) -> String {
     if build == BUILD {
         format!(
             "{what} opens on another state than the one that was sent, though this very build made it: what you see may differ from \

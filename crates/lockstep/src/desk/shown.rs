@@ -30,6 +30,7 @@ impl Desk {
         // The very instant of which the page was told.
         let at = self.told_shown.as_ref().map(|shown| (shown.at, shown.note.clone()));
         let question = self.back.question.as_ref();
+        let deleted = self.deleted_last();
         let panel = Panel {
             clusters: Clusters {
                 beside: self.is_beside(),
@@ -37,6 +38,8 @@ impl Desk {
             },
             question: question.map(|question| (question.yes.as_str(), question.text.as_str())),
             undoes: self.back.standing.previous.is_some(),
+            deleted: deleted.as_deref(),
+            opening: self.opening(),
             runs: &runs,
             at,
             verdict: &verdict,

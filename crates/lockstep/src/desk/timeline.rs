@@ -20,11 +20,11 @@ impl Desk {
     }
 
     pub(super) fn tool(&mut self, said: &str) {
-        let Some(run) = self.runs.get(&self.shown) else { return };
-        let end = self.end_of(run);
-        if let Some(wishes) = self.timeline.tool(said, &run.record, end) {
-            self.grant(wishes);
-            return;
+        if let Some(run) = self.runs.get(&self.shown) {
+            let end = self.end_of(run);
+            if let Some(wishes) = self.timeline.tool(said, &run.record, end) {
+                return self.grant(wishes);
+            }
         }
         match said.split_once(' ').unwrap_or((said, "")) {
             ("trace", _) => self.trace(),
@@ -156,8 +156,10 @@ impl Desk {
 
     /// What happened, as JSON: the page's own scripts read it.
     pub(super) fn trace(&mut self) {
-        let Some(run) = self.runs.get(&self.shown) else { return };
-        let bytes = made::trace(&self.happenings(run), run.chronicle.tape.kept_from());
+        let bytes = match self.runs.get(&self.shown) {
+            Some(run) => made::trace(&self.happenings(run), run.chronicle.tape.kept_from()),
+            None => made::refused("no run is shown"),
+        };
         self.answer("trace", bytes);
     }
 

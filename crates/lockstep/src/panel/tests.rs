@@ -8,6 +8,8 @@ fn said(verdict: &Verdict) -> String {
         clusters: Clusters { beside: None, all: &[] },
         question: None,
         undoes: false,
+        deleted: None,
+        opening: None,
         runs: &[],
         at: None,
         verdict,

@@ -13,6 +13,8 @@ pub struct Press<'a> {
     pub modified: bool,
     /// It has been held down for a while.
     pub repeat: bool,
+    /// Something was done when it went down, and it is held yet.
+    pub was_done: bool,
     /// An input method composes a character of it.
     pub composing: bool,
     /// Where the focus is.
@@ -81,8 +83,12 @@ pub enum Action {
 
 /// What is done on a key, if it is for anything.
 pub fn action(press: Press<'_>) -> Option<Action> {
-    if press.composing || press.modified || press.focus == Focus::Text {
+    if press.composing || press.modified {
         return None;
+    }
+    if press.focus == Focus::Text {
+        // What went to a field by a key that is held yet does not type it there.
+        return (press.repeat && press.was_done).then_some(Action::Done);
     }
     let action = of_name(press).or_else(|| of_character(press))?;
     let only_moves = matches!(action, Action::Timeline(_) | Action::Neighbour(..));
@@ -159,6 +165,7 @@ mod tests {
             shift: false,
             modified: false,
             repeat: false,
+            was_done: false,
             composing: false,
             focus: Focus::Cluster,
             on_control: false,
@@ -321,6 +328,15 @@ mod tests {
             assert_eq!(held(Focus::Slider, key), timeline(key));
         }
         assert_eq!(held(NODE, "ArrowDown"), Some(Action::Neighbour(Some(NodeId(3)), 1)));
+        // A slash that is held has gone to the command line, and is not typed there. What is typed is, as often as it is held.
+        let slash = Press {
+            focus: Focus::Text,
+            repeat: true,
+            ..plain("/")
+        };
+        assert_eq!(action(slash), None);
+        let was_done = true;
+        assert_eq!(action(Press { was_done, ..slash }), Some(Action::Done));
         // A node that has the focus is a button: with Enter held it would crash and start, and crash again.
         for focus in [NODE, Focus::Cluster, Focus::Elsewhere] {
             let enter = Press {

@@ -2,6 +2,8 @@
 
 mod flights;
 pub mod keys;
+pub mod lateness;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 

@@ -22,9 +22,10 @@ use super::home::Home;
 use super::past::Past;
 use super::recorder::Recorder;
 use super::results::{ResultLine, Results};
-use super::settings::Settings;
 use super::wall::{self, Alarm, wall_ms};
-use super::{console, keys, timeline, timepanel, view};
+use super::{console, keys, settings, timeline, timepanel, view};
+use crate::model::lateness::Lateness;
+use crate::model::settings::Settings;
 use crate::model::{Model, Power};
 
 /// How far a single step of time goes.
@@ -78,6 +79,8 @@ pub(super) struct App {
     pub(super) notices: RwSignal<Vec<String>>,
     /// Whether it has been said that disks are too slow for the timers.
     slow_disks_told: Cell<bool>,
+    /// How late the Workers' timers ran.
+    pub(super) lateness: RefCell<Lateness>,
     /// How what was set last in the dialog had to be changed, in words, if it had to be.
     pub(super) corrected: RwSignal<Option<String>>,
     changed: Cell<bool>,
@@ -118,7 +121,7 @@ pub(super) async fn open() {
 
 async fn try_open() -> Result<(), String> {
     let (home, refused) = Home::take().await;
-    let (mut settings, changed) = Settings::load(&home.settings_key());
+    let (mut settings, changed) = settings::load(&home.settings_key(), home.beside.is_some() || refused.is_some());
     if let Some((_, nodes)) = home.beside {
         settings.nodes = nodes;
     }
@@ -149,6 +152,7 @@ async fn try_open() -> Result<(), String> {
         selected: RwSignal::new(Selection::Leader),
         notices: RwSignal::new(Vec::new()),
         slow_disks_told: Cell::new(false),
+        lateness: RefCell::default(),
         corrected: RwSignal::new(None),
         changed: Cell::new(true),
         serving: Cell::new(false),
@@ -165,11 +169,7 @@ async fn try_open() -> Result<(), String> {
     timepanel::take_drops();
     keys::install();
     app.draw();
-    if wall::window()
-        .location()
-        .search()
-        .is_ok_and(|query| query.contains("record=no"))
-    {
+    if settings::address_says("record", "no") {
         app.refuse_recorder();
     }
     app.start_recorder_soon();

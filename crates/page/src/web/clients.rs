@@ -25,6 +25,8 @@ pub(super) struct Clients {
     leader: Option<(NodeId, Term)>,
     desks: Vec<Desk>,
     waiting: VecDeque<Job>,
+    /// When an operation came to its end last, in wall milliseconds.
+    returned_wall_ms: f64,
     /// What clients did, for who records it.
     asked: Vec<(Instant, u16, Asked)>,
 }
@@ -40,6 +42,27 @@ struct Job {
     answer: Answer,
 }
 
+impl Job {
+    /// It comes to its end before it was given to a client.
+    fn cancelled(self, now: Instant) -> (Answer, Returned) {
+        let done = Done {
+            operation: self.operation,
+            result: Err(Failure::Cancelled),
+            tries: 0,
+            leaders: Vec::new(),
+            invoked: now,
+            returned: now,
+        };
+        let returned = Returned {
+            done,
+            wall_ms: wall::wall_ms() - self.submitted_wall_ms,
+            went_back: None,
+            overloaded: None,
+        };
+        (self.answer, returned)
+    }
+}
+
 /// An operation that has come to its end.
 pub(super) struct Returned {
     /// What became of it.
@@ -48,6 +71,8 @@ pub(super) struct Returned {
     pub(super) wall_ms: f64,
     /// The instant that the cluster went back to, if that is why it came to its end.
     pub(super) went_back: Option<Instant>,
+    /// How many operations waited in line already, if that is why it was not taken.
+    pub(super) overloaded: Option<usize>,
 }
 
 /// What is to be done after a change: requests to send, answers to give.
@@ -70,6 +95,7 @@ impl Clients {
             leader: None,
             desks: Vec::new(),
             waiting: VecDeque::new(),
+            returned_wall_ms: 0.0,
             asked: Vec::new(),
         }
     }
@@ -88,17 +114,26 @@ impl Clients {
         self.waiting.is_empty() && self.desks.iter().all(|desk| desk.job.is_none())
     }
 
-    /// Takes an operation, to be done as soon as a client is free. Says whether there was room in line.
-    pub(super) fn submit(&mut self, operation: Operation, answer: impl FnOnce(Returned) + 'static) -> bool {
-        if self.waiting.len() >= WAITING_MAX {
-            return false;
-        }
-        self.waiting.push_back(Job {
+    /// Takes an operation, to be done as soon as a client is free. If there is no room in line, gives the answer to be given at once.
+    pub(super) fn submit(&mut self, now: Instant, operation: Operation, answer: Answer) -> Option<(Answer, Returned)> {
+        let job = Job {
             operation,
             submitted_wall_ms: wall::wall_ms(),
-            answer: Box::new(answer),
-        });
-        true
+            answer,
+        };
+        let in_line = self.waiting.len();
+        if in_line < WAITING_MAX {
+            self.waiting.push_back(job);
+            return None;
+        }
+        let (answer, mut returned) = job.cancelled(now);
+        returned.overloaded = Some(in_line);
+        Some((answer, returned))
+    }
+
+    /// How long no operation has come to its end, at most since then, in wall milliseconds.
+    pub(super) fn quiet_ms(&self, since_wall_ms: f64) -> f64 {
+        wall::wall_ms() - since_wall_ms.max(self.returned_wall_ms)
     }
 
     /// A node has answered.
@@ -149,13 +184,14 @@ impl Clients {
                     Err(Failure::OutcomeUnknown) => Asked::GaveUp,
                 };
                 self.asked.push((now, number as u16, asked));
-                let went_back = None;
+                self.returned_wall_ms = wall::wall_ms();
                 work.answers.push((
                     job.answer,
                     Returned {
                         done,
                         wall_ms,
-                        went_back,
+                        went_back: None,
+                        overloaded: None,
                     },
                 ));
             }
@@ -191,25 +227,7 @@ impl Clients {
     /// comes with the next [`Clients::work`]. What was in line is answered right here.
     pub(super) fn cancel(&mut self, now: Instant) -> Vec<(Answer, Returned)> {
         self.desks.iter_mut().for_each(|desk| desk.client.cancel(now));
-        let in_line = self.waiting.drain(..).map(|job| {
-            let done = Done {
-                operation: job.operation,
-                result: Err(Failure::Cancelled),
-                tries: 0,
-                leaders: Vec::new(),
-                invoked: now,
-                returned: now,
-            };
-            (
-                job.answer,
-                Returned {
-                    done,
-                    wall_ms: wall::wall_ms() - job.submitted_wall_ms,
-                    went_back: None,
-                },
-            )
-        });
-        in_line.collect()
+        self.waiting.drain(..).map(|job| job.cancelled(now)).collect()
     }
 
     /// The cluster goes back in time, to `to`: these clients are done with, and what they had to do comes to its end. Those who

@@ -87,6 +87,13 @@ pub(super) fn Commands() -> impl IntoView {
             _ => {}
         }
     };
+    // It is written to only where a key or a button has put something else there than what is typed.
+    let shown: Box<dyn FnMut() + Send> = Box::new(move || {
+        let text = line.get();
+        if let Some(input) = input.get().filter(|input| input.value() != text) {
+            input.set_value(&text);
+        }
+    });
     let hint = text(move |_| match line.with(|line| command_line::operation(line)) {
         Some(help) => format!("{} — {}", help.usage, help.help),
         None => "Tab completes, ↑ goes back".to_owned(),
@@ -102,8 +109,9 @@ pub(super) fn Commands() -> impl IntoView {
         </div>
         <div class="cmd">
             <input node_ref=input aria-label="Command" placeholder="push 1 42" autocomplete="off" autocapitalize="off"
-                spellcheck="false" aria-describedby="command-hint" prop:value=text(move |_| line.get())
+                spellcheck="false" aria-describedby="command-hint"
                 on:input=view::on(move |event| line.set(event_target_value(&event))) on:keydown=view::on(on_key) />
+            {shown}
             <button on:click=act(run)>"Run"</button>
         </div>
         <p class="hint" id="command-hint">{hint}</p>

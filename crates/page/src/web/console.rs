@@ -1,20 +1,33 @@
 //! `window.ftqueue`: the cluster from the browser's console, from tests and from scripts. Every call returns a promise of plain
 //! data.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use cluster::host::{QueueSummary, RequestId, Status, Storage, ToNode};
-use js_sys::{Array, Error, Object, Promise, Reflect};
+use js_sys::{Array, Object, Promise, Reflect};
 use leptos::prelude::GetUntracked;
 use raft_core::{Duration, Instant, LogIndex, NodeId};
 use trace::lockstep::{LIVE, ToLockstep};
 use wasm_bindgen::prelude::*;
 
 use super::app::{App, app};
+use super::pledge::{Pledge, refused};
 use super::results::ResultOutcome;
-use super::{timepanel, wall};
+use super::timepanel;
+use super::wall::{self, wall_ms};
 use crate::model::{Node, Power};
+
+thread_local! {
+    /// Counts the states that were held against the recorder's, so that each gets its own answer.
+    static CHECKS: Cell<u64> = const { Cell::new(0) };
+}
 
 /// How far ahead of the present an instant may be looked at: what comes so soon is waited for.
 const AHEAD_MAX: Duration = Duration::from_millis(5_000);
+
+/// How long a script waits while no operation comes to its end, in wall milliseconds.
+const ANSWER_MS_MAX: f64 = 30_000.0;
 
 /// Makes `window.ftqueue`.
 pub(super) fn install() {
@@ -103,10 +116,6 @@ fn or_null<T>(value: Option<T>, plain: impl Fn(T) -> JsValue) -> JsValue {
     value.map_or(JsValue::NULL, plain)
 }
 
-fn rejected(why: &str) -> Promise {
-    Promise::reject(&Error::new(why))
-}
-
 fn status() -> JsValue {
     let app = app();
     let now_ms = app.now().0 as f64 / 1000.0;
@@ -180,7 +189,7 @@ fn queue(queue: &QueueSummary) -> JsValue {
 
 fn submit(text: JsValue) -> Promise {
     let Some(text) = text.as_string() else {
-        return rejected("submit takes a command as text, as in submit(\"push 1 42\")");
+        return refused("submit takes a command as text, as in submit(\"push 1 42\")");
     };
     let app = app();
     // What is asked in the past is asked in a branch, where nobody acknowledges it to who asks here.
@@ -188,15 +197,51 @@ fn submit(text: JsValue) -> Promise {
         let name = &past.shown.name;
         format!("not done in the present: {name} is shown at {}, so it was asked in a branch there; ftqueue.look() shows the present", past.shown.at)
     });
-    Promise::new(&mut |resolve, _| {
-        let shown = shown.clone();
-        app.enter(&text, move |mut returned| {
-            if let Some(why) = shown.filter(|_| returned.ok) {
-                (returned.ok, returned.text) = (false, why);
-            }
-            let _ = resolve.call1(&JsValue::NULL, &outcome(&returned));
-        });
-    })
+    let (promise, pledge) = Pledge::new();
+    let pledge = Rc::new(Cell::new(Some(pledge)));
+    wait_for(Rc::clone(&pledge), wall_ms());
+    app.enter(&text, move |mut returned| {
+        if let Some(why) = shown.filter(|_| returned.ok) {
+            (returned.ok, returned.text) = (false, why);
+        }
+        if let Some(pledge) = pledge.take() {
+            pledge.keep(&outcome(&returned));
+        }
+    });
+    promise
+}
+
+/// A script does not wait for ever: where no operation at all has come to its end for a while, it is told so. The line stays among the
+/// results, and its operation under way.
+fn wait_for(pledge: Rc<Cell<Option<Pledge>>>, since_wall_ms: f64) {
+    let quiet_ms = app().clients.borrow().quiet_ms(since_wall_ms);
+    wall::after((ANSWER_MS_MAX - quiet_ms).max(1.0) as i32, move || {
+        let Some(kept) = pledge.take() else { return };
+        let app = app();
+        if app.clients.borrow().quiet_ms(since_wall_ms) < ANSWER_MS_MAX {
+            pledge.set(Some(kept));
+            return wait_for(pledge, since_wall_ms);
+        }
+        let why = if app.stands() {
+            "time stands"
+        } else if app.model.borrow().nodes().all(|node| !node.is_up()) {
+            "no node runs"
+        } else {
+            "the cluster answers nothing"
+        };
+        kept.keep(&outcome(&ResultOutcome {
+            ok: false,
+            text: format!(
+                "no answer within {} s: {why}; it is under way yet, and may be applied",
+                ANSWER_MS_MAX / 1_000.0
+            ),
+            value: None,
+            tries: 0,
+            leaders: Vec::new(),
+            wall_ms: wall_ms() - since_wall_ms,
+            virtual_ms: 0.0,
+        }));
+    });
 }
 
 fn outcome(outcome: &ResultOutcome) -> JsValue {
@@ -232,7 +277,7 @@ fn node(number: &JsValue) -> Result<NodeId, String> {
 fn crash(number: JsValue) -> Promise {
     match node(&number).and_then(|id| app().crash(id)) {
         Ok(()) => Promise::resolve(&object([("id", number), ("role", "crashed".into())])),
-        Err(why) => rejected(&why),
+        Err(why) => refused(&why),
     }
 }
 
@@ -244,7 +289,7 @@ fn restart(number: JsValue) -> Promise {
             let _ = app.crash(id);
             app.start_and_wait(id)
         }
-        Err(why) => rejected(&why),
+        Err(why) => refused(&why),
     }
 }
 
@@ -273,17 +318,15 @@ fn instant(at_ms: &JsValue) -> Result<Option<Instant>, String> {
 fn look(at_ms: JsValue) -> Promise {
     let at = match instant(&at_ms) {
         Ok(at) => at,
-        Err(why) => return rejected(&why),
+        Err(why) => return refused(&why),
     };
     let app = app();
     let is_live = app.past.borrow().as_ref().is_none_or(|past| past.shown.run == LIVE);
     let now = app.now();
     if let Some(at) = at.filter(|at| is_live && at.since(now) > AHEAD_MAX) {
-        return rejected(&format!("{at} has not come yet: it is {now}"));
+        return refused(&format!("{at} has not come yet: it is {now}"));
     }
-    app.start_recorder();
-    app.tell_recorder(&ToLockstep::Look(at));
-    timepanel::answer("look")
+    timepanel::answer("look", &ToLockstep::Look(at))
 }
 
 /// What a node is by its own word, and what the recorder makes again of the same instant: fingerprints of the whole state, which are to be
@@ -291,20 +334,22 @@ fn look(at_ms: JsValue) -> Promise {
 fn reconstruct(number: JsValue) -> Promise {
     match node(&number) {
         Ok(id) => {
-            app()
-                .fleet
-                .borrow_mut()
-                .send(id, ToNode::Describe { request: RequestId(0) });
-            timepanel::answer("check")
+            let app = app();
+            if !app.model.borrow().node(id).is_some_and(Node::is_up) {
+                return refused(&format!("{id} does not run, so it says nothing of what it is"));
+            }
+            if let Err(why) = app.may_ask_recorder() {
+                return refused(&why);
+            }
+            let request = RequestId(CHECKS.replace(CHECKS.get() + 1));
+            app.fleet.borrow().send(id, ToNode::Describe { request });
+            timepanel::promise(&timepanel::check_name(request.0), Some(id))
         }
-        Err(why) => rejected(&why),
+        Err(why) => refused(&why),
     }
 }
 
 /// Has the recorder say something.
 fn ask(what: &str) -> Promise {
-    let app = app();
-    app.start_recorder();
-    app.tell_recorder(&ToLockstep::Do(what.to_owned()));
-    timepanel::answer(what)
+    timepanel::answer(what, &ToLockstep::Do(what.to_owned()))
 }

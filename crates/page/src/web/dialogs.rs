@@ -9,9 +9,9 @@ use web_sys::HtmlDialogElement;
 
 use super::app::app;
 use super::keys::KEYS;
-use super::settings::Settings;
 use super::view::{self, act, flag, text};
-use super::wall;
+use super::{field, wall};
+use crate::model::settings::{NUMBERS, Settings};
 
 thread_local! {
     /// The node whose disk the person is asked about.
@@ -118,23 +118,23 @@ fn SettingsDialog() -> impl IntoView {
             <h2 id="settings-title">"Settings"</h2>
             <ClusterSettings />
             <h3>"Timers"</h3>
-            <Number name="Shortest election timeout" unit="ms" step="1" read=|s| s.election_ms.0 as f64 write=|s, v| s.election_ms.0 = v as u64 />
-            <Number name="Longest election timeout" unit="ms" step="1" read=|s| s.election_ms.1 as f64 write=|s, v| s.election_ms.1 = v as u64 />
-            <Number name="Heartbeat" unit="ms" step="1" read=|s| s.heartbeat_ms as f64 write=|s, v| s.heartbeat_ms = v as u64 />
+            <Number name="election_min" />
+            <Number name="election_max" />
+            <Number name="heartbeat" />
             <div class="presets" role="group" aria-label="Presets of timers">
                 <button on:click=act(|| preset((150, 300), 50))>"150–300 ms, as in the paper"</button>
                 <button on:click=act(|| preset((1_000, 5_000), 250))>"1–5 s, to watch"</button>
             </div>
             <h3>"Logs"</h3>
-            <Number name="Snapshot after" unit="entries" step="1" read=|s| s.snapshot_entries as f64 write=|s, v| s.snapshot_entries = v as u64 />
+            <Number name="snapshot" />
             <p class="hint">"From a node's next start on. What a snapshot stands for is dropped from its log (Raft §7)."</p>
             <h3>"Every link that is not cut"</h3>
-            <Number name="Delay" unit="ms" step="any" read=|s| s.delay_ms write=|s, v| s.delay_ms = v />
-            <Number name="Jitter" unit="ms" step="any" read=|s| s.jitter_ms write=|s, v| s.jitter_ms = v />
-            <Number name="Loss" unit="%" step="any" read=|s| s.loss_percent write=|s, v| s.loss_percent = v />
+            <Number name="delay" />
+            <Number name="jitter" />
+            <Number name="loss" />
             <h3>"Keys"</h3>
             <label class="row"><span>"Single-letter keys"</span>
-                <input type="checkbox" aria-label="Single-letter keys" prop:checked=flag(move |_| settings.get().single_keys)
+                <input type="checkbox" aria-label="Single-letter keys" prop:checked=move || settings.with(|settings| settings.single_keys)
                     on:change=view::on(|event| {
                         let on = event_target_checked(&event);
                         app().change_settings(|settings| settings.single_keys = on);
@@ -174,35 +174,24 @@ fn ClusterSettings() -> impl IntoView {
                 let all = event_target_value(&event) == "all";
                 app().change_settings(|settings| settings.start_all = all);
             })>
-                <option value="all" selected=flag(move |_| settings.get().start_all)>"start all nodes"</option>
-                <option value="none" selected=flag(move |_| !settings.get().start_all)>"start none"</option>
+                <option value="all" selected=move || settings.with(|settings| settings.start_all)>"start all nodes"</option>
+                <option value="none" selected=move || settings.with(|settings| !settings.start_all)>"start none"</option>
             </select>
         </label>
     }
 }
 
+/// A field for the number that the address calls this.
 #[component]
-fn Number(
-    name: &'static str,
-    unit: &'static str,
-    step: &'static str,
-    read: fn(&Settings) -> f64,
-    write: fn(&mut Settings, f64),
-) -> impl IntoView {
+fn Number(name: &'static str) -> impl IntoView {
     let settings = app().settings;
-    view! {
-        <label class="row"><span>{name}</span>
-            <input type="number" min="0" step=step aria-label=name prop:value=text(move |_| settings.with(read).to_string())
-                on:change=view::on(move |event| {
-                    if let Some(value) = wall::number(&event_target_value(&event)) {
-                        app().change_settings(|settings| write(settings, value.max(0.0)));
-                    }
-                    // What was typed may have been out of range: show what holds.
-                    settings.notify();
-                }) />
-            " " {unit}
-        </label>
-    }
+    NUMBERS.iter().find(|known| known.name == name).map(|known| {
+        field::number(
+            known.range,
+            Box::new(move || settings.with(known.read)),
+            Box::new(|value| app().change_settings(|settings| (known.write)(settings, value))),
+        )
+    })
 }
 
 fn preset(election_ms: (u64, u64), heartbeat_ms: u64) {

@@ -3,13 +3,14 @@
 use cluster::batch::Batch;
 use cluster::codec;
 use cluster::host::{Boot, FromNode, Remedy, ToNode};
-use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
 use netem::LinkSettings;
 use raft_core::{NodeId, Rules};
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageChannel, MessageEvent, MessagePort, Worker, WorkerOptions, WorkerType};
 
 use super::app::app;
+use super::pledge::Pledge;
 use super::wall;
 
 /// The Workers of a cluster.
@@ -31,7 +32,7 @@ struct Seat {
     /// Whether a person has isolated the node, and not yet let it rejoin.
     isolated: bool,
     /// Whom to tell when the node has booted, or cannot.
-    waiting: Vec<(Function, Function)>,
+    waiting: Vec<Pledge>,
 }
 
 struct Running {
@@ -277,24 +278,21 @@ impl Fleet {
 
     /// A promise that settles when the node has booted, or cannot.
     pub(super) fn booted(&mut self, id: NodeId) -> Promise {
-        Promise::new(&mut |resolve, reject| {
-            if let Some(seat) = self.seat_mut(id) {
-                seat.waiting.push((resolve, reject));
-            }
-        })
+        let (promise, pledge) = Pledge::new();
+        if let Some(seat) = self.seat_mut(id) {
+            seat.waiting.push(pledge);
+        }
+        promise
     }
 
     /// Settles the promises of those who wait for a node.
     pub(super) fn settle(&mut self, id: NodeId, outcome: Result<(), &str>) {
-        for (resolve, reject) in self
-            .seat_mut(id)
-            .map(|seat| std::mem::take(&mut seat.waiting))
-            .unwrap_or_default()
-        {
-            let _ = match outcome {
-                Ok(()) => resolve.call1(&JsValue::NULL, &JsValue::from(id.0)),
-                Err(why) => reject.call1(&JsValue::NULL, &js_sys::Error::new(why)),
-            };
+        let waiting = self.seat_mut(id).map(|seat| std::mem::take(&mut seat.waiting));
+        for pledge in waiting.unwrap_or_default() {
+            match outcome {
+                Ok(()) => pledge.keep(&id.0.into()),
+                Err(why) => pledge.refuse(why),
+            }
         }
     }
 

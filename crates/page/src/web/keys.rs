@@ -1,5 +1,7 @@
 //! Keys: where the focus is, and what is done. What a key is for is in [`crate::model::keys`].
 
+use std::cell::Cell;
+
 use raft_core::NodeId;
 use trace::lockstep::Gesture;
 use wasm_bindgen::prelude::*;
@@ -76,6 +78,11 @@ pub(super) const KEYS: &[(&str, &[(&str, &str)])] = &[
     ),
 ];
 
+thread_local! {
+    /// Whether something was done when a key went down last.
+    static DONE: Cell<bool> = const { Cell::new(false) };
+}
+
 /// One step faster or slower is this factor.
 const SPEED_STEP: f64 = 1.5;
 
@@ -97,7 +104,16 @@ pub(super) fn composes(event: &KeyboardEvent) -> bool {
 
 /// Does what a key is for. Says whether it was for anything.
 fn pressed(event: &KeyboardEvent) -> bool {
-    if dialogs::is_open() {
+    let is_done = does(event);
+    if !event.repeat() {
+        DONE.set(is_done);
+    }
+    is_done
+}
+
+fn does(event: &KeyboardEvent) -> bool {
+    // What is held acts no more, in a dialog that it has opened as little as elsewhere.
+    if dialogs::is_open() && !event.repeat() {
         return false;
     }
     let focused = wall::document().active_element();
@@ -111,6 +127,7 @@ fn pressed(event: &KeyboardEvent) -> bool {
         shift: event.shift_key(),
         modified: event.ctrl_key() || event.meta_key() || event.alt_key(),
         repeat: event.repeat(),
+        was_done: DONE.get(),
         composing: composes(event),
         focus: focused.as_ref().map_or(Focus::Elsewhere, focus_on),
         on_control: focused

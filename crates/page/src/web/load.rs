@@ -9,8 +9,10 @@ use leptos::prelude::*;
 
 use super::app::app;
 use super::clients::Returned;
+use super::field;
 use super::view::{self, act, text};
 use super::wall::{self, wall_ms};
+use crate::model::settings::Range;
 
 /// The label of the queue that the load goes to.
 const LABEL: Label = Label(1_000_000);
@@ -22,10 +24,21 @@ const NUMBERS_MS: f64 = 250.0;
 const WINDOW_MS: f64 = 2_000.0;
 /// The most operations that are under way at once: what a slow cluster cannot take is not piled up.
 const UNDER_WAY_MAX: u32 = 1_024;
-/// The most operations a second.
-const RATE_MAX: u32 = 5_000;
-/// The most operations in a batch.
-const BATCH_MAX: u32 = 500;
+/// How many operations a second.
+const RATE: Range = Range {
+    label: "Operations per second",
+    unit: "ops/s",
+    least: 1.0,
+    most: 5_000.0,
+    whole: true,
+};
+/// How many operations in a batch.
+const BATCH: Range = Range {
+    label: "Batch",
+    unit: "at once",
+    most: 500.0,
+    ..RATE
+};
 
 /// Which operations the load consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,21 +129,19 @@ pub(super) fn Load() -> impl IntoView {
         mix,
         numbers,
     } = panel;
-    let number = move |name: &'static str, value: RwSignal<u32>, max: u32| {
-        view! {
-            <input type="number" min="1" max=max aria-label=name prop:value=text(move |_| value.get().to_string())
-                on:change=view::on(move |event| {
-                    let typed = event_target_value(&event).parse().unwrap_or(1);
-                    value.set(typed.clamp(1, max));
-                }) />
-        }
+    let number = move |range: Range, value: RwSignal<u32>| {
+        field::number(
+            range,
+            Box::new(move || f64::from(value.get())),
+            Box::new(move |typed| value.set(typed as u32)),
+        )
     };
     view! {
         <details class="load">
             <summary>"Load" <span class="num">{text(move |_| if running.get() { summary(&numbers.get()) } else { String::new() })}</span></summary>
             <div class="load-row">
-                <label>{number("Operations per second", rate, RATE_MAX)} " ops/s"</label>
-                <label>"in batches of " {number("Batch", batch, BATCH_MAX)}</label>
+                {number(RATE, rate)}
+                {number(BATCH, batch)}
                 <select aria-label="Mix" on:change=view::on(move |event| {
                     let chosen = event_target_value(&event).parse::<usize>().ok().and_then(|place| Mix::ALL.get(place));
                     mix.set(chosen.map_or(Mix::Pushes, |(mix, _)| *mix));

@@ -18,6 +18,10 @@ use super::{timeline, timepanel, wall};
 const COLLECTED_MS: i32 = 20;
 /// How long the page waits for a first leader before it fetches the host all the same, in wall milliseconds.
 const PATIENCE_MS: i32 = 3_000;
+/// How long those who ask wait for the host to start, in wall milliseconds.
+const START_MS_MAX: i32 = 30_000;
+/// What is said when it has failed.
+const STOPPED: &str = "The recorder has stopped. The cluster runs on; reload the page to record it again.";
 
 /// The way to the host.
 #[derive(Default)]
@@ -25,8 +29,8 @@ pub(super) struct Recorder {
     worker: Option<Worker>,
     /// Its code runs.
     ready: bool,
-    /// It has failed, and what happens is recorded no more.
-    failed: bool,
+    /// Why nothing is recorded, or is recorded no more.
+    failed: Option<&'static str>,
     waiting: Vec<(Object, Array)>,
     asked: Vec<(Instant, u16, Asked)>,
 }
@@ -34,7 +38,7 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Tells it something.
     fn tell(&mut self, message: &ToLockstep, transferred: Option<(&str, &JsValue)>) {
-        if self.failed {
+        if self.failed.is_some() {
             return;
         }
         let parcel = Object::new();
@@ -57,7 +61,8 @@ impl Recorder {
 impl App {
     /// Nothing is recorded: asked for in the address, by who wants to know what recording costs.
     pub(super) fn refuse_recorder(&self) {
-        self.recorder.borrow_mut().failed = true;
+        self.recorder.borrow_mut().failed =
+            Some("nothing is recorded: the address says record=no; take that out of it and reload");
         if link().is_some() {
             self.notify(
                 "The run in this address is not opened: with record=no there is no recorder. Take that out of the address to see it.".to_owned(),
@@ -67,7 +72,27 @@ impl App {
 
     /// Whether what nodes do is recorded.
     pub(super) fn records(&self) -> bool {
-        !self.recorder.borrow().failed
+        self.recorder.borrow().failed.is_none()
+    }
+
+    /// Asks the host for what a person or a script waits for, and has it fetched if it is not there yet.
+    ///
+    /// # Errors
+    /// Nobody would answer; says why.
+    pub(super) fn ask_recorder(&self, message: &ToLockstep) -> Result<(), String> {
+        self.may_ask_recorder()?;
+        self.tell_recorder(message);
+        Ok(())
+    }
+
+    /// Has the host fetched if it is not there yet.
+    ///
+    /// # Errors
+    /// There is none; says why.
+    pub(super) fn may_ask_recorder(&self) -> Result<(), String> {
+        self.start_recorder();
+        let recorder = self.recorder.borrow();
+        recorder.failed.map_or(Ok(()), |why| Err(why.to_owned()))
     }
 
     /// Has the host fetched soon: when there is a leader, or when there has been none for a while.
@@ -78,21 +103,21 @@ impl App {
     /// Has it fetched now.
     pub(super) fn start_recorder(&self) {
         let mut recorder = self.recorder.borrow_mut();
-        if recorder.worker.is_some() || recorder.failed {
+        if recorder.worker.is_some() || recorder.failed.is_some() {
             return;
         }
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         options.set_name("lockstep");
         let Ok(worker) = Worker::new_with_options("lockstep-worker.js", &options) else {
-            recorder.failed = true;
+            recorder.failed = Some("the browser started no Worker for the recorder, so nothing is recorded");
             return;
         };
         let on_message =
             Closure::<dyn FnMut(MessageEvent)>::new(|event: MessageEvent| app().hear_recorder(&event.data()));
         let on_error = Closure::<dyn FnMut(ErrorEvent)>::new(|event: ErrorEvent| {
             event.prevent_default();
-            app().lose_recorder();
+            app().recorder_stopped();
         });
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
@@ -100,11 +125,11 @@ impl App {
         on_message.forget();
         on_error.forget();
         recorder.worker = Some(worker);
-    }
-
-    /// Whether there is a host that may answer.
-    pub(super) fn has_recorder(&self) -> bool {
-        self.recorder.borrow().worker.is_some()
+        wall::after(START_MS_MAX, || {
+            if !app().recorder.borrow().ready {
+                timepanel::refuse_all("the recorder has not started yet; ask again in a moment");
+            }
+        });
     }
 
     /// Tells the host something. What a person asks is answered with all that their clients were answered before.
@@ -155,7 +180,7 @@ impl App {
             .map_err(|_| ())
             .and_then(|bytes| codec::decode(&bytes.to_vec()).map_err(|_| ()))
         else {
-            return self.lose_recorder();
+            return self.recorder_stopped();
         };
         match message {
             FromLockstep::Ready { build, wall_ms } => self.recorder_is_ready(&build, wall_ms),
@@ -184,9 +209,8 @@ impl App {
 
     fn recorder_is_ready(&self, build: &str, of_worker_ms: f64) {
         if build != worker::BUILD {
-            return self.notify(
-                "The recorder is of another build, so nothing is recorded. Reload the page without its cache."
-                    .to_owned(),
+            return self.lose_recorder(
+                "The recorder is of another build, so nothing is recorded. Reload the page without its cache.",
             );
         }
         let clock = self.clock.borrow_mut().setting(wall::wall_ms());
@@ -209,22 +233,27 @@ impl App {
         }
     }
 
-    fn lose_recorder(&self) {
+    fn recorder_stopped(&self) {
+        // If it was a link that ended it, a reload is not to meet it again.
+        let _ = wall::window().location().set_hash("");
+        self.lose_recorder(STOPPED);
+    }
+
+    /// Nothing is recorded any more, and nobody is answered.
+    fn lose_recorder(&self, why: &'static str) {
         let mut recorder = self.recorder.borrow_mut();
         if let Some(worker) = recorder.worker.take() {
             worker.terminate();
         }
         *recorder = Recorder {
-            failed: true,
+            failed: Some(why),
             ..Recorder::default()
         };
         drop(recorder);
-        // If it was a link that ended it, a reload is not to meet it again.
-        let _ = wall::window().location().set_hash("");
         self.show(None);
-        timepanel::answers_no_more();
+        timepanel::refuse_all(why);
         self.stay_or_go();
-        self.notify("The recorder has stopped. The cluster runs on; reload the page to record it again.".to_owned());
+        self.notify(why.to_owned());
     }
 
     /// A file to save; or a link, which goes to the address and the clipboard.

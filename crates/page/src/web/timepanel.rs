@@ -3,21 +3,32 @@
 
 use std::cell::RefCell;
 
-use js_sys::{Function, Promise};
+use js_sys::Promise;
 use leptos::html::Div;
 use leptos::prelude::*;
+use raft_core::NodeId;
 use trace::lockstep::{FILE_BYTES_MAX, ToLockstep};
 use wasm_bindgen::prelude::*;
 use web_sys::{DragEvent, Element, Event, FocusOptions, HtmlElement, HtmlInputElement, HtmlSelectElement, MouseEvent};
 
 use super::app::app;
+use super::pledge::{Pledge, refused};
 use super::{view, wall};
+
+/// A promise of an answer.
+struct Asked {
+    /// What was asked for.
+    name: String,
+    /// The node that has to speak first.
+    of: Option<NodeId>,
+    pledge: Pledge,
+}
 
 thread_local! {
     /// Where the panel is.
     static PLACE: RefCell<Option<NodeRef<Div>>> = const { RefCell::new(None) };
-    /// Who waits for an answer of the host, and to what.
-    static ASKED: RefCell<Vec<(String, Function)>> = const { RefCell::new(Vec::new()) };
+    /// Who waits for an answer of the host, and to what, in the order in which they asked.
+    static ASKED: RefCell<Vec<Asked>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The panel, empty until the host has something to show.
@@ -98,30 +109,65 @@ fn leave(input: &HtmlElement) {
     });
 }
 
-/// A promise of what the host answers to what was asked under this name.
-pub(super) fn answer(name: &str) -> Promise {
-    if !app().has_recorder() {
-        return Promise::resolve(&JsValue::NULL);
+/// A promise of what the host answers to what is asked under this name. It is kept or refused, whatever becomes of the host.
+pub(super) fn answer(name: &str, message: &ToLockstep) -> Promise {
+    match app().ask_recorder(message) {
+        Ok(()) => promise(name, None),
+        Err(why) => refused(&why),
     }
-    Promise::new(&mut |resolve, _| ASKED.with_borrow_mut(|asked| asked.push((name.to_owned(), resolve))))
 }
 
-/// The host has answered, in JSON.
+/// A promise of what the host answers under this name once this node has spoken. If the node dies before, it is refused.
+pub(super) fn promise(name: &str, of: Option<NodeId>) -> Promise {
+    let (promise, pledge) = Pledge::new();
+    let name = name.to_owned();
+    ASKED.with_borrow_mut(|asked| asked.push(Asked { name, of, pledge }));
+    promise
+}
+
+/// The host has answered, in JSON; or says why it does not, as the only thing.
 pub(super) fn answered(name: &str, json: &str) {
-    let value = js_sys::JSON::parse(json).unwrap_or(JsValue::NULL);
     let first = ASKED.with_borrow_mut(|asked| {
-        let place = asked.iter().position(|(known, _)| known == name)?;
-        Some(asked.remove(place).1)
+        let place = asked.iter().position(|asked| asked.name == name)?;
+        Some(asked.remove(place).pledge)
     });
-    if let Some(resolve) = first {
-        let _ = resolve.call1(&JsValue::NULL, &value);
+    let Some(pledge) = first else { return };
+    let value = js_sys::JSON::parse(json).unwrap_or(JsValue::NULL);
+    match wall::get(&value, "refused").as_string() {
+        Some(why) => pledge.refuse(&why),
+        None => pledge.keep(&value),
     }
+}
+
+/// Under which name the host says what the tape makes of a state that a node says it is in.
+pub(super) fn check_name(request: u64) -> String {
+    format!("check {request}")
+}
+
+/// The node has spoken that an answer under this name rests on.
+pub(super) fn has_spoken(name: &str) {
+    ASKED.with_borrow_mut(|asked| {
+        let spoken = asked.iter_mut().filter(|asked| asked.name == name);
+        spoken.for_each(|asked| asked.of = None);
+    });
+}
+
+/// A node says nothing any more.
+pub(super) fn node_gone(id: NodeId) {
+    refuse(&format!("{id} has stopped before it could say what it is"), |asked| {
+        asked.of == Some(id)
+    });
 }
 
 /// Nobody answers any more.
-pub(super) fn answers_no_more() {
-    for (_, resolve) in ASKED.take() {
-        let _ = resolve.call1(&JsValue::NULL, &JsValue::NULL);
+pub(super) fn refuse_all(why: &str) {
+    refuse(why, |_| true);
+}
+
+fn refuse(why: &str, which: impl Fn(&Asked) -> bool) {
+    let refused: Vec<Asked> = ASKED.with_borrow_mut(|asked| asked.extract_if(.., |asked| which(asked)).collect());
+    for asked in refused {
+        asked.pledge.refuse(why);
     }
 }
 
@@ -202,10 +248,13 @@ fn read(file: web_sys::File) {
     }
     wall::spawn(async move {
         match wasm_bindgen_futures::JsFuture::from(file.array_buffer()).await {
-            Ok(buffer) => app().tell_recorder(&ToLockstep::OpenFile {
-                name: file.name(),
-                bytes: js_sys::Uint8Array::new(&buffer).to_vec(),
-            }),
+            Ok(buffer) => {
+                let opens = app().ask_recorder(&ToLockstep::OpenFile {
+                    name: file.name(),
+                    bytes: js_sys::Uint8Array::new(&buffer).to_vec(),
+                });
+                app().report(opens.map_err(|why| format!("{} cannot be opened: {why}", file.name())));
+            }
             Err(error) => app().notify(format!("{} cannot be read: {}", file.name(), wall::words(&error))),
         }
     });

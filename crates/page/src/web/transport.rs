@@ -2,7 +2,9 @@
 
 use cluster::clock::{RATE_MAX, RATE_MIN};
 use js_sys::Math;
+use leptos::html::Input;
 use leptos::prelude::*;
+use web_sys::HtmlInputElement;
 
 use super::app::{App, STEP, app};
 use super::view::{act, text};
@@ -12,6 +14,17 @@ use super::{view, wall};
 #[component]
 pub(super) fn Transport() -> impl IntoView {
     let stopped = app().stopped;
+    let settings = app().settings;
+    let slider = NodeRef::<Input>::new();
+    let said =
+        move |slider: &HtmlInputElement| wall::number(&slider.value()).map(|power| snapped(Math::pow(10.0, power)));
+    // The slider is a person's while they move it: it goes only where the speed is another than the one that it says.
+    let kept: Box<dyn FnMut() + Send> = Box::new(move || {
+        let rate = settings.with(|settings| settings.rate);
+        if let Some(slider) = slider.get().filter(|slider| said(slider) != Some(rate)) {
+            slider.set_value(&Math::log10(rate).to_string());
+        }
+    });
     let rate = |app: &App| rate_text(app.settings.get().rate);
     let run = act(move || app().set_stopped(!stopped.get_untracked()));
     view! {
@@ -27,14 +40,14 @@ pub(super) fn Transport() -> impl IntoView {
             format!("{}.{:03} s", now_ms / 1_000, now_ms % 1_000)
         })}</output>
         <label class="stat speed">"speed"
-            <input type="range" min="-3" max="1" step="0.01" aria-label="Speed"
+            <input node_ref=slider type="range" min="-3" max="1" step="0.01" aria-label="Speed"
                 aria-valuetext=text(move |app| format!("{} times", rate(app)))
-                prop:value=text(|app| Math::log10(app.settings.get().rate).to_string())
-                on:input=view::on(|event| {
-                    if let Some(power) = wall::number(&event_target_value(&event)) {
-                        app().set_rate(snapped(Math::pow(10.0, power)));
+                on:input=view::on(move |_| {
+                    if let Some(rate) = slider.get_untracked().and_then(|slider| said(&slider)) {
+                        app().set_rate(rate);
                     }
                 }) />
+            {kept}
         </label>
         <button class="num speed-value" title="Back to real time (0)" on:click=act(|| app().set_rate(1.0))>
             {text(move |app| format!("{} ×", rate(app)))}

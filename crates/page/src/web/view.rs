@@ -213,6 +213,12 @@ fn Header() -> impl IntoView {
             </span>
             <button class="pill warn" title="Timers and links do not go together" hidden=flag(|app| app.settings.get().warning().is_none())
                 on:click=act(dialogs::open_settings)>"timers too short"</button>
+            <span class="pill warn busy" role="status" hidden=flag(|app| app.too_busy().is_none())>
+                {text(|app| app.too_busy().map(|busy| format!("{busy} ")).unwrap_or_default())}
+                <button on:click=act(|| if let Some(busy) = app().too_busy() { app().set_rate(busy.speed) })>
+                    {text(|app| app.too_busy().map(|busy| format!("Slow time to {} ×", busy.speed)).unwrap_or_default())}
+                </button>
+            </span>
             <span class="grow"></span>
             <button on:click=act(|| app().start_all()) disabled=flag(move |app| { let (up, all) = up(app); up == all })>"Start all"</button>
             <button on:click=act(dialogs::open_settings)>"Settings"</button>

@@ -11,10 +11,10 @@ use trace::Act;
 use trace::lockstep::ToLockstep;
 
 use super::App;
+use crate::model::settings::Settings;
 use crate::web::fleet::no_such_node;
 use crate::web::home::Home;
-use crate::web::settings::Settings;
-use crate::web::{announce, home, wall};
+use crate::web::{announce, home, settings, timepanel, wall};
 
 impl App {
     /// Starts every node that does not run.
@@ -109,6 +109,7 @@ impl App {
         self.begin_fault(now, crash_key(id), text);
         self.end_fault(now, pause_key(id));
         self.fleet.borrow_mut().settle(id, Err(&why));
+        timepanel::node_gone(id);
         self.clients.borrow_mut().node_down(now, id);
         self.serve_clients();
         self.touch();
@@ -285,12 +286,17 @@ impl App {
                 "{id} is not running, so it cannot say its state. Start it first."
             ));
         }
-        self.tell_recorder(&ToLockstep::Do(format!("state {}", id.0)));
+        self.download(format!("state {}", id.0));
     }
 
     /// Offers what a node has done as text, one line an event.
     pub(in crate::web) fn download_activity(&self, id: NodeId) {
-        self.tell_recorder(&ToLockstep::Do(format!("activity {}", id.0)));
+        self.download(format!("activity {}", id.0));
+    }
+
+    fn download(&self, what: String) {
+        let asked = self.ask_recorder(&ToLockstep::Do(what));
+        self.report(asked.map_err(|why| format!("There is nothing to download: {why}")));
     }
 
     /// Opens the page anew with another number of nodes. That is another cluster, with logs of its own; this one's are kept.
@@ -300,7 +306,7 @@ impl App {
             ..self.settings.get_untracked()
         }
         .taken();
-        settings.store(&Home::own_settings_key(self.home.slot));
+        settings::store(&settings, &Home::own_settings_key(self.home.slot));
         // The address may name a number too, and would have the last word.
         let location = wall::window().location();
         let search = location.search().unwrap_or_default();
@@ -329,7 +335,8 @@ impl App {
         let now = self.now();
         self.model.borrow_mut().forget_slow_disks(now);
         self.slow_disks_told.set(false);
-        settings.store(&self.home.settings_key());
+        self.lateness.borrow_mut().forget();
+        settings::store(&settings, &self.home.settings_key());
         if settings.timing() != before.timing() {
             self.fleet.borrow().broadcast(&ToNode::SetTiming(settings.timing()));
         }

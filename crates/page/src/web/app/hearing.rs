@@ -7,8 +7,9 @@ use trace::lockstep::ToLockstep;
 use wasm_bindgen::JsValue;
 
 use super::App;
+use crate::model::lateness::TooBusy;
 use crate::web::wall::{self, wall_ms};
-use crate::web::{announce, fleet};
+use crate::web::{announce, fleet, timepanel};
 
 impl App {
     /// A Worker has said something.
@@ -72,7 +73,19 @@ impl App {
                 let now = self.now();
                 self.clients.borrow_mut().receive(now, id, request, reply);
             }
-            FromNode::Recorded { recorded, .. } => self.tell_recorder(&ToLockstep::Check { node: id, recorded }),
+            FromNode::Recorded { request, recorded } => {
+                timepanel::has_spoken(&timepanel::check_name(request.0));
+                self.tell_recorder(&ToLockstep::Check {
+                    node: id,
+                    recorded,
+                    request: request.0,
+                });
+            }
+            FromNode::Late { wall_us } => {
+                let settings = self.settings.get_untracked();
+                let mut lateness = self.lateness.borrow_mut();
+                lateness.add(wall_ms(), wall_us as f64 / 1000.0, &settings);
+            }
             FromNode::Leading { term } => {
                 let now = self.now();
                 self.start_recorder();
@@ -118,6 +131,12 @@ impl App {
         self.end_fault(now, super::acts::crash_key(id));
         announce::say(&format!("{id} started"));
         self.touch();
+    }
+
+    /// That the computer is too busy for the timers, as long as it is.
+    pub(in crate::web) fn too_busy(&self) -> Option<TooBusy> {
+        let settings = self.settings.get_untracked();
+        self.lateness.borrow_mut().too_busy(wall_ms(), &settings)
     }
 
     /// Says that disks are too slow for the timers: once, until somebody changes something about it.

@@ -43,9 +43,10 @@ impl App {
 
     /// Gives an operation to a client.
     pub(in crate::web) fn submit(self: &Rc<Self>, operation: Operation, then: impl FnOnce(Returned) + 'static) {
-        let taken = self.clients.borrow_mut().submit(operation, then);
-        if !taken {
-            self.notify("Too many operations wait in line; this one was not sent.".to_owned());
+        let now = self.now();
+        let refused = self.clients.borrow_mut().submit(now, operation, Box::new(then));
+        if let Some((answer, returned)) = refused {
+            return answer(returned);
         }
         self.serve_clients_soon();
     }
@@ -173,6 +174,10 @@ fn outcome_of(returned: &Returned) -> ResultOutcome {
     ResultOutcome {
         ok: done.result.is_ok(),
         text: match (&returned.went_back, &done.result) {
+            _ if returned.overloaded.is_some() => {
+                let in_line = returned.overloaded.unwrap_or_default();
+                format!("Overloaded: {in_line} operations wait in line already, so this one was not sent")
+            }
             (Some(to), Err(Failure::Cancelled)) => {
                 format!("not sent: the cluster went back in time, to {to}, before it could have any effect")
             }
