@@ -48,11 +48,31 @@ impl Site {
     }
 
     fn with_script(file: &str, name: &str, script: &str) -> Site {
+        Site::with_scripts(name, &[(file, script)])
+    }
+
+    /// A copy in which scripts of the site have something of a test's at their ends.
+    pub fn with_scripts(name: &str, scripts: &[(&str, &str)]) -> Site {
+        Site::changed(name, |folder| {
+            for (file, script) in scripts {
+                let file = found(folder, file);
+                let own = fs::read_to_string(&file).expect("the site has the script");
+                fs::write(&file, format!("{own}\n{script}\n")).expect("a copy can be written");
+            }
+        })
+    }
+
+    /// A copy that lacks a file.
+    pub fn without(name: &str, file: &str) -> Site {
+        Site::changed(name, |folder| {
+            fs::remove_file(found(folder, file)).expect("a copy can be changed");
+        })
+    }
+
+    fn changed(name: &str, change: impl FnOnce(&Path)) -> Site {
         let folder = std::env::temp_dir().join(format!("ftqueue-site-{name}-{}", std::process::id()));
         copy(&built_folder(), &folder);
-        let worker = folder.join(file);
-        let own = fs::read_to_string(&worker).expect("the site has the Worker's script");
-        fs::write(&worker, format!("{own}\n{script}\n")).expect("a copy can be written");
+        change(&folder);
         Site::serve(folder, "/", true)
     }
 
@@ -64,6 +84,12 @@ impl Site {
     /// Ends the server, as if the network were gone.
     pub fn go_offline(&self) {
         self.server.borrow_mut().take();
+    }
+
+    /// Starts the server again, where it was.
+    pub fn come_back(&self) {
+        let server = Server::start(&self.folder, self.path, self.port.get()).expect("the port is still free");
+        *self.server.borrow_mut() = Some(server);
     }
 
     fn serve(folder: PathBuf, path: &'static str, is_copy: bool) -> Site {
@@ -92,6 +118,13 @@ fn built_folder() -> PathBuf {
         "run `cargo xtask test --only browser`, or set FTQUEUE_SITE to a folder that `cargo xtask dist` has written",
     );
     PathBuf::from(folder)
+}
+
+/// Where this file is: the pieces of a build lie in a folder that has its name.
+fn found(folder: &Path, file: &str) -> PathBuf {
+    let paths = xtask::site::files(folder).expect("the site can be read");
+    let path = paths.iter().find(|path| path.ends_with(file));
+    folder.join(path.unwrap_or_else(|| panic!("the site has a file {file}")))
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -70,6 +70,8 @@ const IN_FIREFOX: &[&str] = &[
     "engines::the_timeline_is_painted_at_any_size",
     "engines::who_asks_a_hidden_page_is_answered",
     "opening::a_run_of_seven_that_is_dropped_on_a_page_of_three_opens",
+    "policy::nothing_that_the_page_does_is_against_its_policy",
+    "site::a_sub_path_and_then_no_network",
     "site::a_worker_that_dies_by_itself_is_shown_and_restarts",
     "site::two_tabs_have_a_cluster_each",
     "site::without_private_files_the_logs_are_in_memory_and_the_page_says_so",

@@ -9,6 +9,7 @@ mod input;
 mod keys;
 mod looks;
 mod opening;
+mod policy;
 mod site;
 mod storage;
 mod time;
