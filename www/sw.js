@@ -55,11 +55,12 @@ async function piece(request) {
   return kept ?? (await caches.match(request, options)) ?? fetch(request);
 }
 
-// A page holds a lock that has its cache's name. While another build is being kept, its cache is in use as well.
+// A page holds a lock that has its cache's name. Caches are told in the order in which they were made, and one that was made after this build's
+// belongs to the next, which may just be on its way.
 async function forgetUnused() {
-  if (self.registration.installing || self.registration.waiting) return;
   const { held = [] } = (await navigator.locks?.query()) ?? {};
-  const used = [CACHE, ...held.map((lock) => lock.name)];
   const names = await caches.keys();
-  await Promise.all(names.filter((name) => name.startsWith(PREFIX) && !used.includes(name)).map((name) => caches.delete(name)));
+  const older = names.slice(0, Math.max(names.indexOf(CACHE), 0));
+  const unused = (name) => name.startsWith(PREFIX) && !held.some((lock) => lock.name === name);
+  await Promise.all(older.filter(unused).map((name) => caches.delete(name)));
 }

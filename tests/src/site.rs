@@ -1,6 +1,7 @@
 //! The site under test, served on this machine.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use xtask::server::{Server, serve_under};
@@ -69,6 +70,45 @@ impl Site {
         })
     }
 
+    /// A copy, for a test that puts something else in its place.
+    pub fn copied(name: &str) -> Site {
+        Site::changed(name, |_| {})
+    }
+
+    /// Puts another build in the place of this one, as a deploy does: what lies under the old build's name is gone. Returns the new name.
+    pub fn deploy(&self) -> String {
+        assert!(self.is_copy, "what was built is not to be changed");
+        let folders = fs::read_dir(&self.folder).expect("the site can be read").flatten();
+        let mut names =
+            folders.filter_map(|entry| Some(entry.file_name().to_str()?.strip_prefix("build-")?.to_owned()));
+        let old = names.next().expect("a site for hosts has its pieces in a folder");
+        let new: String = old.chars().rev().collect();
+        let path = |build: &str| self.folder.join(format!("build-{build}"));
+        fs::rename(path(&old), path(&new)).expect("a folder can be renamed");
+        for file in ["index.html", "sw.js"] {
+            let file = self.folder.join(file);
+            let text = fs::read_to_string(&file).expect("the site has it");
+            fs::write(&file, text.replace(&old, &new)).expect("a copy can be written");
+        }
+        new
+    }
+
+    /// Ends the server; what has its address then takes every connection and answers none.
+    pub fn hang(&self) -> TcpListener {
+        self.go_offline();
+        TcpListener::bind((Ipv4Addr::LOCALHOST, self.port.get())).expect("the port is still free")
+    }
+
+    /// From now on, whoever asks for the page gets this one, as from a network that wants its terms accepted; nothing else is there.
+    pub fn gives_only(&self, page: &str) {
+        assert!(self.is_copy, "what was built is not to be changed");
+        fs::remove_dir_all(&self.folder).expect("a copy can be removed");
+        fs::create_dir_all(&self.folder).expect("a folder can be made");
+        if !page.is_empty() {
+            fs::write(self.folder.join("index.html"), page).expect("a copy can be written");
+        }
+    }
+
     fn changed(name: &str, change: impl FnOnce(&Path)) -> Site {
         let folder = std::env::temp_dir().join(format!("ftqueue-site-{name}-{}", std::process::id()));
         copy(&built_folder(), &folder);
@@ -84,12 +124,6 @@ impl Site {
     /// Ends the server, as if the network were gone.
     pub fn go_offline(&self) {
         self.server.borrow_mut().take();
-    }
-
-    /// Starts the server again, where it was.
-    pub fn come_back(&self) {
-        let server = Server::start(&self.folder, self.path, self.port.get()).expect("the port is still free");
-        *self.server.borrow_mut() = Some(server);
     }
 
     fn serve(folder: PathBuf, path: &'static str, is_copy: bool) -> Site {

@@ -3,6 +3,7 @@
 mod back;
 mod bench;
 mod controls;
+mod delivery;
 mod elections;
 mod engines;
 mod input;

@@ -22,7 +22,7 @@ use super::past::Past;
 use super::recorder::Recorder;
 use super::settings::Settings;
 use super::wall::{self, wall_ms};
-use super::{console, keys, timeline, timepanel, view};
+use super::{builds, console, keys, timeline, timepanel, view};
 use crate::model::{Model, Power};
 
 /// How far a single step of time goes.
@@ -170,6 +170,7 @@ async fn try_open() -> Result<(), String> {
     timeline::watch_size();
     timepanel::take_drops();
     keys::install();
+    builds::watch();
     app.draw();
     if wall::window()
         .location()

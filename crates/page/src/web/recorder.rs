@@ -12,7 +12,7 @@ use web_sys::{ErrorEvent, MessageEvent, MessagePort, Worker, WorkerOptions, Work
 
 use super::app::{App, Selection, app};
 use super::past::Past;
-use super::{timeline, timepanel, wall};
+use super::{builds, timeline, timepanel, wall};
 
 /// How long what clients do is collected before it is told, in wall milliseconds.
 const COLLECTED_MS: i32 = 20;
@@ -222,6 +222,7 @@ impl App {
         self.show(None);
         timepanel::answers_no_more();
         self.stay_or_go();
+        builds::look();
         self.notify("The recorder has stopped. The cluster runs on; reload the page to record it again.".to_owned());
     }
 

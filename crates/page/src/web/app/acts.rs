@@ -14,7 +14,7 @@ use super::App;
 use crate::web::fleet::no_such_node;
 use crate::web::home::Home;
 use crate::web::settings::Settings;
-use crate::web::{announce, home, wall};
+use crate::web::{announce, builds, home, wall};
 
 impl App {
     /// Starts every node that does not run.
@@ -78,6 +78,8 @@ impl App {
             why
         };
         self.gone(id, Some((why, remedy)));
+        // Code that did not come, or that does not fit, may be of another build.
+        builds::look();
     }
 
     fn gone(&self, id: NodeId, failure: Option<(String, Remedy)>) {
