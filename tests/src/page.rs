@@ -125,26 +125,35 @@ impl Page {
         self.wait_until_open();
     }
 
-    /// Goes to another page of the site.
-    pub fn visit(&self, file: &str) {
+    /// Goes to any address, and waits for no cluster there.
+    pub fn load(&self, address: &str) {
         self.runtime
-            .block_on(self.browser.goto(format!("{}{file}", self.address)))
-            .expect("the page is served");
+            .block_on(self.browser.goto(address))
+            .expect("the address is served");
     }
 
     /// Loads it again, as a person does.
     pub fn reload(&self) {
-        self.runtime
-            .block_on(self.browser.refresh())
-            .expect("the page is served");
+        if self.engine() == Engine::Firefox {
+            // Its driver reloads as with Shift, past the service worker; a person does not.
+            self.eval("window.leaves = true; setTimeout(() => location.reload(), 0);");
+            eventually(20.0, "the page is left", || {
+                let left = self.try_eval("return !window.leaves");
+                left.ok().filter(|left| *left == true)
+            });
+        } else {
+            self.runtime
+                .block_on(self.browser.refresh())
+                .expect("the page is served");
+        }
         self.wait_until_open();
     }
 
     fn wait_until_open(&self) {
         eventually(20.0, "the page opens", || {
-            self.eval("return typeof window.ftqueue === 'object' && !!document.querySelector('[data-node]')")
-                .as_bool()
-                .filter(|open| *open)
+            let open = "return typeof window.ftqueue === 'object' && !!document.querySelector('[data-node]')";
+            // A document that is just being left answers nothing.
+            self.try_eval(open).ok()?.as_bool().filter(|open| *open)
         });
     }
 

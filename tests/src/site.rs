@@ -1,6 +1,7 @@
 //! The site under test, served on this machine.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use xtask::server::{Server, serve_under};
@@ -47,26 +48,80 @@ impl Site {
         Site::with_script("lockstep-worker.js", name, script)
     }
 
-    /// The same, for both kinds of Workers.
-    pub fn with_scripts(name: &str, of_nodes: &str, of_recorder: &str) -> Site {
-        let folder = copied(name);
-        append(&folder.join("worker.js"), of_nodes);
-        append(&folder.join("lockstep-worker.js"), of_recorder);
-        Site::serve(folder, "/", true)
-    }
-
     /// A copy with more files, each of a name.
     pub fn with_files(name: &str, files: &[(&str, &str)]) -> Site {
-        let folder = copied(name);
-        for (file, text) in files {
-            fs::write(folder.join(file), text).expect("a copy can be written");
-        }
-        Site::serve(folder, "/", true)
+        Site::changed(name, |folder| {
+            for (file, text) in files {
+                fs::write(folder.join(file), text).expect("a copy can be written");
+            }
+        })
     }
 
     fn with_script(file: &str, name: &str, script: &str) -> Site {
-        let folder = copied(name);
-        append(&folder.join(file), script);
+        Site::with_scripts(name, &[(file, script)])
+    }
+
+    /// A copy in which scripts of the site have something of a test's at their ends.
+    pub fn with_scripts(name: &str, scripts: &[(&str, &str)]) -> Site {
+        Site::changed(name, |folder| {
+            for (file, script) in scripts {
+                let file = found(folder, file);
+                let own = fs::read_to_string(&file).expect("the site has the script");
+                fs::write(&file, format!("{own}\n{script}\n")).expect("a copy can be written");
+            }
+        })
+    }
+
+    /// A copy that lacks a file.
+    pub fn without(name: &str, file: &str) -> Site {
+        Site::changed(name, |folder| {
+            fs::remove_file(found(folder, file)).expect("a copy can be changed");
+        })
+    }
+
+    /// A copy, for a test that puts something else in its place.
+    pub fn copied(name: &str) -> Site {
+        Site::changed(name, |_| {})
+    }
+
+    /// Puts another build in the place of this one, as a deploy does: what lies under the old build's name is gone. Returns the new name.
+    pub fn deploy(&self) -> String {
+        assert!(self.is_copy, "what was built is not to be changed");
+        let folders = fs::read_dir(&self.folder).expect("the site can be read").flatten();
+        let mut names =
+            folders.filter_map(|entry| Some(entry.file_name().to_str()?.strip_prefix("build-")?.to_owned()));
+        let old = names.next().expect("a site for hosts has its pieces in a folder");
+        let new: String = old.chars().rev().collect();
+        let path = |build: &str| self.folder.join(format!("build-{build}"));
+        fs::rename(path(&old), path(&new)).expect("a folder can be renamed");
+        for file in ["index.html", "sw.js"] {
+            let file = self.folder.join(file);
+            let text = fs::read_to_string(&file).expect("the site has it");
+            fs::write(&file, text.replace(&old, &new)).expect("a copy can be written");
+        }
+        new
+    }
+
+    /// Ends the server; what has its address then takes every connection and answers none.
+    pub fn hang(&self) -> TcpListener {
+        self.go_offline();
+        TcpListener::bind((Ipv4Addr::LOCALHOST, self.port.get())).expect("the port is still free")
+    }
+
+    /// From now on, whoever asks for the page gets this one, as from a network that wants its terms accepted; nothing else is there.
+    pub fn gives_only(&self, page: &str) {
+        assert!(self.is_copy, "what was built is not to be changed");
+        fs::remove_dir_all(&self.folder).expect("a copy can be removed");
+        fs::create_dir_all(&self.folder).expect("a folder can be made");
+        if !page.is_empty() {
+            fs::write(self.folder.join("index.html"), page).expect("a copy can be written");
+        }
+    }
+
+    fn changed(name: &str, change: impl FnOnce(&Path)) -> Site {
+        let folder = std::env::temp_dir().join(format!("ftqueue-site-{name}-{}", std::process::id()));
+        copy(&built_folder(), &folder);
+        change(&folder);
         Site::serve(folder, "/", true)
     }
 
@@ -108,17 +163,11 @@ fn built_folder() -> PathBuf {
     PathBuf::from(folder)
 }
 
-/// Writes a script behind that of a Worker.
-fn append(worker: &Path, script: &str) {
-    let own = fs::read_to_string(worker).expect("the site has the Worker's script");
-    fs::write(worker, format!("{own}\n{script}\n")).expect("a copy can be written");
-}
-
-/// A copy of the built site.
-fn copied(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("ftqueue-site-{name}-{}", std::process::id()));
-    copy(&built_folder(), &folder);
-    folder
+/// Where this file is: the pieces of a build lie in a folder that has its name.
+fn found(folder: &Path, file: &str) -> PathBuf {
+    let paths = xtask::site::files(folder).expect("the site can be read");
+    let path = paths.iter().find(|path| path.ends_with(file));
+    folder.join(path.unwrap_or_else(|| panic!("the site has a file {file}")))
 }
 
 fn copy(from: &Path, to: &Path) {

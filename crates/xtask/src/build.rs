@@ -1,8 +1,9 @@
 //! Rust to WebAssembly: the page and the node, compiled and bound to JavaScript.
 
+use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::tools;
@@ -53,9 +54,57 @@ pub fn build(workspace: &Workspace, profile: Profile, out: &Path) -> Result<()> 
     )?;
 
     let compiled = workspace.target.join(tools::WASM_TARGET).join(profile.name());
-    PACKAGES
-        .iter()
-        .try_for_each(|name| bind(&compiled.join(name).with_extension("wasm"), name, profile, out))
+    let doors = workspace.root.join("www").join(DOORS_FILE);
+    let doors = fs::read_to_string(&doors).with_context(|| format!("{} cannot be read", doors.display()))?;
+    PACKAGES.iter().try_for_each(|name| {
+        bind(&compiled.join(name).with_extension("wasm"), name, profile, out)?;
+        let glue = out.join(name).with_extension("js");
+        let text = fs::read_to_string(&glue).with_context(|| format!("{} cannot be read", glue.display()))?;
+        fs::write(&glue, closed(&text, &doors)?).with_context(|| format!("{} cannot be written", glue.display()))
+    })
+}
+
+/// In `www`, what stands in front of glue that makes elements of text or starts scripts.
+pub const DOORS_FILE: &str = "glue.js";
+
+/// What the glue does with a text, and what is done in its place.
+const DOORS: [(&str, &str); 2] = [
+    (
+        "arg0.innerHTML = getStringFromWasm0(arg1, arg2)",
+        "fill(arg0, getStringFromWasm0(arg1, arg2))",
+    ),
+    (
+        "new Worker(getStringFromWasm0(arg0, arg1)",
+        "new Worker(ownScript(getStringFromWasm0(arg0, arg1))",
+    ),
+];
+
+/// Ways by which a text becomes code. None may be left.
+const OPEN_DOORS: [&str; 10] = [
+    ".innerHTML",
+    ".outerHTML",
+    "insertAdjacentHTML",
+    "document.write",
+    "createContextualFragment",
+    "DOMParser",
+    "new Worker(getString",
+    "new SharedWorker(",
+    "new Function(",
+    "eval(",
+];
+
+/// Glue in which no text can become code: the page's policy forbids it, and what needed it has its own way.
+fn closed(glue: &str, doors: &str) -> Result<String> {
+    let mut text = glue.to_owned();
+    for (open, closed) in DOORS {
+        text = text.replace(open, closed);
+    }
+    if let Some(left) = OPEN_DOORS.iter().find(|open| text.contains(**open)) {
+        bail!(
+            "the glue of wasm-bindgen has {left:?}, which the page's policy forbids; see DOORS in crates/xtask/src/build.rs"
+        );
+    }
+    Ok(if text == glue { text } else { format!("{doors}\n{text}") })
 }
 
 fn bind(input: &Path, name: &str, profile: Profile, out: &Path) -> Result<()> {
@@ -69,4 +118,23 @@ fn bind(input: &Path, name: &str, profile: Profile, out: &Path) -> Result<()> {
         .remove_name_section(profile == Profile::Release)
         .generate(out)
         .with_context(|| format!("wasm-bindgen cannot bind {}", input.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_becomes_code_in_the_glue() {
+        let glue = "arg0.innerHTML = getStringFromWasm0(arg1, arg2);\nconst ret = new Worker(getStringFromWasm0(arg0, arg1), arg2);\n";
+        assert_eq!(
+            closed(glue, "// doors").unwrap(),
+            "// doors\nfill(arg0, getStringFromWasm0(arg1, arg2));\nconst ret = new Worker(ownScript(getStringFromWasm0(arg0, arg1)), arg2);\n"
+        );
+        assert_eq!(closed("const ret = 1;\n", "// doors").unwrap(), "const ret = 1;\n");
+        for open in ["arg0.outerHTML = text;", "arg0.innerHTML = other;", "eval(text)"] {
+            let error = closed(open, "").unwrap_err().to_string();
+            assert!(error.contains("policy"), "{error}");
+        }
+    }
 }

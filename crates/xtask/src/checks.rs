@@ -77,6 +77,8 @@ const IN_FIREFOX: &[&str] = &[
     "opening::a_run_of_seven_that_is_dropped_on_a_page_of_three_opens",
     "opening::an_hour_is_opened_before_ones_eyes_and_can_be_cancelled",
     "promises::when_the_recorder_stops_who_asked_it_and_who_asks_is_told",
+    "policy::nothing_that_the_page_does_is_against_its_policy",
+    "site::a_sub_path_and_then_no_network",
     "site::a_worker_that_dies_by_itself_is_shown_and_restarts",
     "site::two_tabs_have_a_cluster_each",
     "site::without_private_files_the_logs_are_in_memory_and_the_page_says_so",

@@ -10,6 +10,7 @@ pub mod checks;
 pub mod deep;
 pub mod engines;
 pub mod kept;
+pub mod policy;
 pub mod server;
 pub mod site;
 pub mod speed;

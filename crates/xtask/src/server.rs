@@ -6,10 +6,12 @@ use std::path::Path;
 use std::thread::JoinHandle;
 
 use axum::Router;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use tokio::sync::oneshot;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::policy;
 
 /// A running server; dropping it ends it.
 #[derive(Debug)]
@@ -86,11 +88,15 @@ impl Drop for Server {
 fn router(folder: &Path, path: &str) -> Router {
     let files = ServeDir::new(folder);
     let path = path.trim_end_matches('/');
-    let router = if path.is_empty() {
+    let mut router = if path.is_empty() {
         Router::new().fallback_service(files)
     } else {
         Router::new().nest_service(path, files)
     };
+    for (name, value) in policy::headers() {
+        let value = HeaderValue::from_str(&value).expect("a policy is plain text");
+        router = router.layer(SetResponseHeaderLayer::overriding(HeaderName::from_static(name), value));
+    }
     // A build follows a build on one address: nothing may come from a cache.
     router.layer(SetResponseHeaderLayer::overriding(
         header::CACHE_CONTROL,
@@ -166,6 +172,8 @@ mod tests {
                 "{path}: {answer}"
             );
             assert!(answer.contains("\r\ncache-control: no-store"), "{path}: {answer}");
+            let policy = format!("\r\ncontent-security-policy: {}\r\n", policy::content_security_policy());
+            assert!(answer.contains(&policy), "{path}: {answer}");
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::build::{self, Profile};
+use crate::policy;
 use crate::workspace::Workspace;
 
 /// Who the site is for.
@@ -17,8 +18,14 @@ pub enum Audience {
     Visitors,
 }
 
-/// Sources of the service worker in `www`. None of them is copied as it is.
-const OFFLINE_SOURCES: [&str; 3] = ["offline.js", "sw.js", "sw-retired.js"];
+/// Sources in `www` that are not copied as they are: those of the service worker, and what the glue begins with.
+const SOURCES: [&str; 4] = ["offline.js", "sw.js", "sw-retired.js", build::DOORS_FILE];
+
+/// What the folder of a build's pieces is called in front of the build's name.
+const PIECES: &str = "build-";
+
+/// What keeps its address from build to build: the page, and what the browser shows where the page is not.
+const STAYS: [&str; 2] = ["index.html", "icons"];
 
 /// Compiles everything and lays the site out in the target folder. Returns where it lies.
 pub fn make(workspace: &Workspace, profile: Profile, audience: Audience) -> Result<PathBuf> {
@@ -44,16 +51,21 @@ pub fn lay_out(workspace: &Workspace, profile: Profile, audience: Audience, out:
     for path in files(&www)? {
         if path.extension().is_some_and(|extension| extension == "css") && audience == Audience::Visitors {
             write(&out.join(&path), &squeezed(&read(&www.join(&path))?))?;
-        } else if !OFFLINE_SOURCES.iter().any(|source| path == Path::new(source)) {
+        } else if !SOURCES.iter().any(|source| path == Path::new(source)) {
             copy(&www.join(&path), &out.join(&path))?;
         }
     }
     match audience {
-        Audience::Developer => copy(&www.join("sw-retired.js"), &out.join("sw.js")),
+        Audience::Developer => {
+            name_build(out)?;
+            copy(&www.join("sw-retired.js"), &out.join("sw.js"))
+        }
         Audience::Visitors => {
-            for package in build::PACKAGES {
-                let glue = out.join(package).with_extension("js");
-                write(&glue, &without_comments(&read(&glue)?))?;
+            copy(&www.join("offline.js"), &out.join("offline.js"))?;
+            for path in files(out)? {
+                if path.extension().is_some_and(|extension| extension == "js") {
+                    write(&out.join(&path), &without_comments(&read(&out.join(&path))?))?;
+                }
             }
             make_offline(&www, out)
         }
@@ -63,9 +75,8 @@ pub fn lay_out(workspace: &Workspace, profile: Profile, audience: Audience, out:
 /// Copies a finished site to where the user wants it. An older site there is replaced, anything else is left alone.
 pub fn publish(site: &Path, out: &Path) -> Result<()> {
     let is_empty = fs::read_dir(out).map_or(true, |mut entries| entries.next().is_none());
-    let is_a_site = ["index.html", "page_bg.wasm", "sw.js"]
-        .iter()
-        .all(|name| out.join(name).is_file());
+    let is_a_site = ["index.html", "sw.js"].iter().all(|name| out.join(name).is_file())
+        && files(out)?.iter().any(|path| path.ends_with("page_bg.wasm"));
     if !is_empty && !is_a_site {
         bail!(
             "{} holds something that is not this site; name another folder with --out, or empty it",
@@ -90,37 +101,71 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Adds the service worker: the list of the files it keeps, and a version that changes with any byte of them.
-fn make_offline(www: &Path, out: &Path) -> Result<()> {
-    copy(&www.join("offline.js"), &out.join("offline.js"))?;
+/// Gives the document its policy and the build's name, which changes with any byte of any file. Returns the name.
+fn name_build(out: &Path) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    for path in files(out)? {
+        hasher.update(slashed(&path).as_bytes());
+        hasher.update(blake3::hash(&fs::read(out.join(&path))?).as_bytes());
+    }
+    let build = hasher.finalize().to_hex()[..16].to_owned();
     let index = out.join("index.html");
-    let html = read(&index)?;
-    let Some(end_of_head) = html.find("</head>") else {
-        bail!("www/index.html has no </head>; the script that makes the site work offline goes in front of it");
-    };
-    let (head, body) = html.split_at(end_of_head);
+    let html = replaced(&read(&index)?, "<html", &format!("<html data-build=\"{build}\""))?;
+    // After the encoding, before everything that it is about.
+    let encoding = "<meta charset=\"utf-8\">";
     write(
         &index,
-        &format!("{head}<script type=\"module\" src=\"offline.js\"></script>\n{body}"),
+        &replaced(&html, encoding, &format!("{encoding}\n  {}", policy::meta()))?,
     )?;
-
-    let mut hasher = blake3::Hasher::new();
-    let mut names = Vec::new();
-    for path in files(out)? {
-        let name = path.to_string_lossy().replace('\\', "/");
-        hasher.update(name.as_bytes());
-        hasher.update(blake3::hash(&fs::read(out.join(&path))?).as_bytes());
-        names.push(name);
-    }
-    let version = &hasher.finalize().to_hex()[..16];
-    let constants = format!(
-        "const VERSION = {version:?};\nconst FILES = {};\n\n",
-        serde_json::to_string(&names)?
-    );
-    write(&out.join("sw.js"), &(constants + &read(&www.join("sw.js"))?))
+    Ok(build)
 }
 
-/// The glue that wasm-bindgen writes, without its indentation and the lines that are comments. It has no text that goes over lines.
+/// Makes it a site for hosts: the pieces of this build in a folder of their own, the service worker with the list of what it keeps, the headers.
+fn make_offline(www: &Path, out: &Path) -> Result<()> {
+    let index = out.join("index.html");
+    let offline = "<script type=\"module\" src=\"offline.js\"></script>\n</head>";
+    write(&index, &replaced(&read(&index)?, "</head>", offline)?)?;
+    let build = name_build(out)?;
+    let pieces = format!("{PIECES}{build}");
+    let mut html = read(&index)?;
+    let mut kept = Vec::new();
+    for path in files(out)? {
+        let name = slashed(&path);
+        if STAYS.iter().any(|stays| path.starts_with(stays)) {
+            // Some hosts send who asks for index.html on to the folder.
+            kept.push(if name == "index.html" { "./".to_owned() } else { name });
+            continue;
+        }
+        let moved = format!("{pieces}/{name}");
+        html = html.replace(&format!("=\"{name}\""), &format!("=\"{moved}\""));
+        copy(&out.join(&path), &out.join(&moved))?;
+        fs::remove_file(out.join(&path)).with_context(|| format!("{name} cannot be removed"))?;
+        kept.push(moved);
+    }
+    write(&index, &html)?;
+    write(&out.join("_headers"), &policy::headers_file(&pieces))?;
+    let constants = format!(
+        "const BUILD = {build:?};\nconst FILES = {};\n",
+        serde_json::to_string(&kept)?
+    );
+    let worker = without_comments(&read(&www.join("sw.js"))?);
+    write(&out.join("sw.js"), &(constants + &worker))
+}
+
+/// A path inside the site as addresses have it.
+fn slashed(path: &Path) -> String {
+    path.to_string_lossy().replace('\\', "/")
+}
+
+/// The document with something in place of what it must have once.
+fn replaced(html: &str, what: &str, with: &str) -> Result<String> {
+    if html.matches(what).count() != 1 {
+        bail!("www/index.html must have {what} once; something of the build goes there");
+    }
+    Ok(html.replacen(what, with, 1))
+}
+
+/// A script, or the glue that wasm-bindgen writes, without indentation and the lines that are comments. No text of theirs goes over lines.
 fn without_comments(script: &str) -> String {
     let comment = |line: &&str| ["//", "/*", "*"].iter().any(|begins| line.starts_with(begins));
     let lines = script
@@ -172,6 +217,9 @@ fn remove(folder: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
+    const HTML: &str =
+        "<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<link href=\"style.css\">\n</head>\n</html>\n";
+
     /// An empty folder, removed at the end.
     struct Folder(PathBuf);
 
@@ -188,7 +236,7 @@ mod tests {
             let site = self.0.join(name);
             fs::create_dir_all(&site).unwrap();
             for (file, text) in [
-                ("index.html", "<head></head>"),
+                ("index.html", HTML),
                 ("page_bg.wasm", ""),
                 ("sw.js", ""),
                 ("style.css", style),
@@ -259,5 +307,43 @@ mod tests {
         let first = version(&site("first", "a"));
         assert_eq!(first, version(&site("second", "a")));
         assert_ne!(first, version(&site("third", "b")));
+    }
+
+    #[test]
+    fn the_pieces_of_a_build_lie_under_its_name() {
+        let folder = Folder::new("pieces");
+        let site = folder.site("site", "a");
+        fs::remove_file(site.join("sw.js")).unwrap();
+        make_offline(&Workspace::find().unwrap().root.join("www"), &site).unwrap();
+        let html = read(&site.join("index.html")).unwrap();
+        let (_, rest) = html.split_once("data-build=\"").unwrap();
+        let pieces = format!("{PIECES}{}", &rest[..16]);
+        assert!(html.contains(&format!("<link href=\"{pieces}/style.css\">")), "{html}");
+        assert!(site.join(&pieces).join("page_bg.wasm").is_file());
+        assert!(!site.join("page_bg.wasm").exists());
+        let worker = read(&site.join("sw.js")).unwrap();
+        for file in [&format!("{pieces}/page_bg.wasm"), &format!("{pieces}/style.css"), "./"] {
+            assert!(worker.contains(&format!("{file:?}")), "{file} in {worker}");
+        }
+    }
+
+    #[test]
+    fn one_policy_stands_in_the_headers_and_in_the_document() {
+        let folder = Folder::new("policy");
+        let site = folder.site("site", "a");
+        fs::remove_file(site.join("sw.js")).unwrap();
+        make_offline(&Workspace::find().unwrap().root.join("www"), &site).unwrap();
+        let policy = policy::content_security_policy();
+        let headers = read(&site.join("_headers")).unwrap();
+        assert!(
+            headers.contains(&format!("content-security-policy: {policy}\n")),
+            "{headers}"
+        );
+        let html = read(&site.join("index.html")).unwrap();
+        let (before, _) = html.split_once(&format!("content=\"{policy}\"")).unwrap();
+        assert!(
+            !before.contains("<link"),
+            "it is about everything that the document asks for"
+        );
     }
 }

@@ -11,7 +11,7 @@ use crate::site;
 /// The most that everything fetched up to the first leader may weigh, in kB (1,000 bytes) of brotli.
 pub const BUDGET_KB: usize = 340;
 
-/// What the page fetches only when the cluster runs: it begins with this.
+/// What the page fetches only when the cluster runs: its name begins with this.
 const LATER: &str = "lockstep";
 
 const BROTLI_QUALITY: u32 = 11;
@@ -39,7 +39,7 @@ impl Weight {
         let weigh = |path: &Path| -> Result<File> {
             let bytes = fs::read(site.join(path)).with_context(|| format!("{} cannot be read", path.display()))?;
             Ok(File {
-                name: path.display().to_string(),
+                name: path.file_name().unwrap_or_default().display().to_string(),
                 raw_bytes: bytes.len(),
                 brotli_bytes: brotli_bytes(&bytes)?,
             })

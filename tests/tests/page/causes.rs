@@ -22,7 +22,10 @@ const RECORDER: &str = r#"{
 /// F11 and V3: restarted nodes voted no more, calls began after what they had caused, nodes went on after they had crashed.
 #[test]
 fn no_effect_stands_before_its_cause() {
-    let site = Site::with_scripts("moved-clocks", NODES, RECORDER);
+    let site = Site::with_scripts(
+        "moved-clocks",
+        &[("worker.js", NODES), ("lockstep-worker.js", RECORDER)],
+    );
     drive_site(&site, "?nodes=5", |page| {
         page.leader_within(20.0);
         page.value_of("create_queue 7");

@@ -77,7 +77,7 @@ fn who_asks_a_hidden_page_is_answered() {
         ));
         let mut answered = Value::Null;
         // Another document of the same site sees what the hidden page puts into its storage.
-        page.in_another_tab(&format!("{}style.css", page.address()), || {
+        page.in_another_tab(&format!("{}icons/icon.svg", page.address()), || {
             answered = eventually(20.0, "an answer of the hidden page", || {
                 let answered = page.eval("return JSON.parse(localStorage.getItem('answered'))");
                 Some(answered).filter(|answered| !answered.is_null())

@@ -66,7 +66,7 @@ fn of_one_push() {
             let (mut bare, mut recorded) = (Vec::new(), Vec::new());
             let mut parts = (0.0, 0.0);
             for _ in 0..2 {
-                page.visit("floor.html");
+                page.load(&format!("{}floor.html", page.address()));
                 let floor = page.eval(&format!("return await floor({nodes})"));
                 let (flush, hop) = (floor["flush"].as_f64().unwrap(), floor["hop"].as_f64().unwrap());
                 parts = (flush, hop);

@@ -28,7 +28,7 @@ pub(crate) fn presses(page: &Page, does: &str) {
 }
 
 /// Types into a field of the recorder.
-fn says(page: &Page, field: &str, text: &str) {
+pub(crate) fn says(page: &Page, field: &str, text: &str) {
     page.eval(&format!(
         "const field = document.querySelector('[data-say=\"{field}\"]'); field.value = '{text}';
          field.dispatchEvent(new Event('change', {{ bubbles: true }}));"

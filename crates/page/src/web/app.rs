@@ -23,7 +23,7 @@ use super::past::Past;
 use super::recorder::Recorder;
 use super::results::{ResultLine, Results};
 use super::wall::{self, Alarm, wall_ms};
-use super::{console, keys, settings, timeline, timepanel, view};
+use super::{builds, console, keys, settings, timeline, timepanel, view};
 use crate::model::lateness::Lateness;
 use crate::model::settings::Settings;
 use crate::model::{Model, Power};
@@ -168,6 +168,7 @@ async fn try_open() -> Result<(), String> {
     timeline::watch_size();
     timepanel::take_drops();
     keys::install();
+    builds::watch();
     app.draw();
     if settings::address_says("record", "no") {
         app.refuse_recorder();

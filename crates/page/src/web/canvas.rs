@@ -2,7 +2,7 @@
 
 use raft_core::Term;
 use wasm_bindgen::JsCast;
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement};
 
 use super::wall;
 
@@ -51,7 +51,8 @@ pub(super) fn resolved(name: &str) -> String {
     let Some((probe, body)) = probe else {
         return String::new();
     };
-    let _ = probe.set_attribute("style", &format!("color: var({name})"));
+    let probe: HtmlElement = probe.unchecked_into();
+    let _ = probe.style().set_property("color", &format!("var({name})"));
     let _ = body.append_child(&probe);
     let style = wall::window().get_computed_style(&probe).ok().flatten();
     let colour = style.and_then(|style| style.get_property_value("color").ok());

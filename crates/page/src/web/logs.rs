@@ -78,7 +78,7 @@ pub(super) fn Logs() -> impl IntoView {
         placed: StoredValue::new(0),
     };
     app().on_frame(move || handle.paint());
-    let width = view::text(|app| format!("width: {}px", spacer_px(Span::of(&app.scene())) as u64));
+    let width = view::text(|app| format!("{}px", spacer_px(Span::of(&app.scene())) as u64));
     let follows = view::flag(move |_| handle.follows.get_value());
     view! {
         <section class="panel logs" aria-label="Logs">
@@ -90,7 +90,7 @@ pub(super) fn Logs() -> impl IntoView {
             <p class="sr-only">{view::text(summary)}</p>
             <div class="logs-view" tabindex="0" role="group" aria-label="Entries of the logs" node_ref=handle.scroller
                 on:scroll=view::on(move |_: Event| handle.scrolled())>
-                <div class="logs-spacer" style=width>
+                <div class="logs-spacer" style:width=width>
                     <canvas node_ref=handle.canvas aria-hidden="true" on:click=view::on(move |event: MouseEvent| handle.click(&event))></canvas>
                 </div>
             </div>

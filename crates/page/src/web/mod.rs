@@ -5,6 +5,7 @@
 
 mod announce;
 mod app;
+mod builds;
 mod canvas;
 mod clients;
 mod command;

@@ -12,7 +12,7 @@ use web_sys::{ErrorEvent, MessageEvent, MessagePort, Worker, WorkerOptions, Work
 
 use super::app::{App, Selection, app};
 use super::past::Past;
-use super::{timeline, timepanel, wall};
+use super::{builds, timeline, timepanel, wall};
 
 /// How long what clients do is collected before it is told, in wall milliseconds.
 const COLLECTED_MS: i32 = 20;
@@ -253,6 +253,7 @@ impl App {
         self.show(None);
         timepanel::refuse_all(why);
         self.stay_or_go();
+        builds::look();
         self.notify(why.to_owned());
     }
 

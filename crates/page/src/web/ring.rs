@@ -89,7 +89,9 @@ fn seats(count: usize) -> impl IntoView {
 #[component]
 fn NodeButton(id: NodeId, count: usize) -> impl IntoView {
     let (x, y) = place(id, count);
-    let style = format!("left:{:.3}%;top:{:.3}%", x * 100.0, y / ASPECT * 100.0);
+    // Each as a property: the page's policy takes no attribute of style.
+    let percent = |part: f64| format!("{:.3}%", part * 100.0);
+    let (left, top) = (percent(x), percent(y / ASPECT));
     let seen = move |show: fn(NodeLook) -> String| text(move |app| show(look(app, id)));
     let class = seen(|look| {
         let paused = if look.paused { " paused" } else { "" };
@@ -112,7 +114,7 @@ fn NodeButton(id: NodeId, count: usize) -> impl IntoView {
     });
     let menu_id = format!("menu-{}", id.0);
     view! {
-        <div class="seat" style=style style:--c=seen(|look| canvas::term_variable(look.term))>
+        <div class="seat" style:left=left style:top=top style:--c=seen(|look| canvas::term_variable(look.term))>
             <button class=class aria-label=seen(|look| look.name) title=title
                 data-node=id.0.to_string() on:click=act(move || app().toggle(id))
                 on:focus=view::on(move |_| app().selected.set(Selection::Node(id)))
@@ -231,7 +233,7 @@ fn LinkHandle(one: NodeId, other: NodeId, count: usize) -> impl IntoView {
         app.set_cut(other, one, back);
     });
     view! {
-        <button class=class style=style aria-label=text(name) title=title on:click=turn>
+        <button class=class prop:style=style aria-label=text(name) title=title on:click=turn>
             <span aria-hidden="true">{sign}</span>
         </button>
     }

@@ -9,7 +9,7 @@ use raft_core::Instant;
 use trace::lockstep::{COLOURS, Gesture, Tip, ToLockstep};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
-use web_sys::{Event, HtmlCanvasElement, OffscreenCanvas, PointerEvent, WheelEvent};
+use web_sys::{Event, HtmlCanvasElement, HtmlElement, OffscreenCanvas, PointerEvent, WheelEvent};
 
 use super::app::app;
 use super::markup::Markup;
@@ -140,14 +140,14 @@ pub(super) fn show_tip(tip: Option<Tip>) {
         format!("left: {}px", (x + 12.0) as i32)
     };
     place.set_inner_html(&html.finish());
-    let _ = place.set_attribute("style", &format!("{side}; top: {}px", y as i32 + 12));
+    HtmlElement::style(&place).set_css_text(&format!("{side}; top: {}px", y as i32 + 12));
 }
 
 /// How high it is, and its tools.
 pub(super) fn lay_out(height: f64, tools: &str) {
     let Some(handle) = HANDLE.get() else { return };
     if let Some(frame) = handle.frame.get_untracked() {
-        let _ = frame.set_attribute("style", &format!("height: {height}px"));
+        let _ = HtmlElement::style(&frame).set_property("height", &format!("{height}px"));
     }
     if let Some(place) = handle.tools.get_untracked() {
         timepanel::replace(&place, tools);

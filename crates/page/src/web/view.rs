@@ -7,6 +7,7 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
 use super::app::{App, app};
+use super::builds;
 use super::canvas;
 use super::command::Commands;
 use super::dialogs::{self, Dialogs};
@@ -236,6 +237,7 @@ fn Notices() -> impl IntoView {
             {move || notices.get().into_iter().map(|notice| view! {
                 <div class="notice">
                     <span>{notice.clone()}</span>
+                    <button hidden={!notice.to_ascii_lowercase().contains("reload the page")} on:click=act(builds::reload)>"Reload"</button>
                     <button aria-label="Dismiss" on:click=act(move || {
                         notices.update(|notices| notices.retain(|kept| *kept != notice));
                     })>"✕"</button>

@@ -14,7 +14,7 @@ use super::App;
 use crate::model::settings::Settings;
 use crate::web::fleet::no_such_node;
 use crate::web::home::Home;
-use crate::web::{announce, home, settings, timepanel, wall};
+use crate::web::{announce, builds, home, settings, timepanel, wall};
 
 impl App {
     /// Starts every node that does not run.
@@ -74,6 +74,8 @@ impl App {
             why
         };
         self.gone(id, Some((why, remedy)));
+        // Code that did not come, or that does not fit, may be of another build.
+        builds::look();
     }
 
     fn gone(&self, id: NodeId, failure: Option<(String, Remedy)>) {
