@@ -20,6 +20,7 @@ use super::fleet::Fleet;
 use super::home::Home;
 use super::past::Past;
 use super::recorder::Recorder;
+use super::room::Room;
 use super::settings::Settings;
 use super::wall::{self, wall_ms};
 use super::{console, keys, timeline, timepanel, view};
@@ -64,6 +65,8 @@ pub(super) struct App {
     pub(super) selected: RwSignal<Selection>,
     /// What could not be done, until it is dismissed.
     pub(super) notices: RwSignal<Vec<String>>,
+    /// What is known of what the browser keeps.
+    pub(super) room: Room,
     /// Whether it has been said that disks are too slow for the timers.
     slow_disks_told: Cell<bool>,
     /// How what was set last in the dialog had to be changed, in words, if it had to be.
@@ -155,6 +158,7 @@ async fn try_open() -> Result<(), String> {
         errors_let_go: RwSignal::new(0),
         selected: RwSignal::new(Selection::Leader),
         notices: RwSignal::new(Vec::new()),
+        room: Room::default(),
         slow_disks_told: Cell::new(false),
         corrected: RwSignal::new(None),
         changed: Cell::new(true),
@@ -179,6 +183,7 @@ async fn try_open() -> Result<(), String> {
         app.refuse_recorder();
     }
     app.start_recorder_soon();
+    app.watch_files();
     for said in [refused, changed].into_iter().flatten() {
         app.notify(said);
     }

@@ -21,6 +21,7 @@ mod past;
 mod queues;
 mod recorder;
 mod ring;
+mod room;
 mod settings;
 mod theme;
 mod timeline;

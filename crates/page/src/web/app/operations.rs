@@ -84,6 +84,9 @@ impl App {
 
     /// Gives an operation to a client.
     pub(in crate::web) fn submit(self: &Rc<Self>, operation: Operation, then: impl FnOnce(Returned) + 'static) {
+        if matches!(operation, Operation::Write(Write::Push { .. })) {
+            self.ask_to_keep();
+        }
         let taken = self.clients.borrow_mut().submit(operation, then);
         if !taken {
             self.notify("Too many operations wait in line; this one was not sent.".to_owned());
