@@ -9,6 +9,7 @@ mod input;
 mod keys;
 mod looks;
 mod opening;
+mod room;
 mod site;
 mod storage;
 mod time;
