@@ -67,8 +67,8 @@ impl Driver {
         self.engine
     }
 
-    pub(crate) async fn browser(&self) -> WebDriver {
-        let browser = WebDriver::new(&self.address, capabilities(self.engine))
+    pub(crate) async fn browser(&self, keeps: Keeps) -> WebDriver {
+        let browser = WebDriver::new(&self.address, capabilities(self.engine, keeps))
             .await
             .unwrap_or_else(|error| panic!("{} starts no browser: {error}", self.engine.driver()));
         browser
@@ -123,7 +123,20 @@ impl Screen {
     }
 }
 
-fn capabilities(engine: Engine) -> Capabilities {
+/// What a browser keeps for the sites that it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// What they ask for.
+    All,
+    /// Nothing: a person has blocked all site data.
+    Nothing,
+}
+
+fn capabilities(engine: Engine, keeps: Keeps) -> Capabilities {
+    const BLOCKED: u8 = 2;
+    const ALLOWED: u8 = 1;
+    const FIREFOX_ALLOWED: u8 = 5;
+    let blocks = keeps == Keeps::Nothing;
     let asked = match engine {
         Engine::Chromium => json!({
             "browserName": "chrome",
@@ -134,7 +147,9 @@ fn capabilities(engine: Engine) -> Capabilities {
                 "--disable-dev-shm-usage",
                 format!("--window-size={},{}", WINDOW.0, WINDOW.1),
                 format!("--host-resolver-rules=MAP {UNTRUSTED_HOST} 127.0.0.1"),
-            ] },
+            ], "prefs": {
+                "profile.default_content_setting_values.cookies": if blocks { BLOCKED } else { ALLOWED },
+            } },
             "goog:loggingPrefs": { "browser": "ALL" },
         }),
         Engine::Firefox => json!({
@@ -142,7 +157,10 @@ fn capabilities(engine: Engine) -> Capabilities {
             "moz:firefoxOptions": {
                 "binary": engine.browser(),
                 "args": ["-headless"],
-                "prefs": { "network.dns.localDomains": UNTRUSTED_HOST },
+                "prefs": {
+                    "network.dns.localDomains": UNTRUSTED_HOST,
+                    "network.cookie.cookieBehavior": if blocks { BLOCKED } else { FIREFOX_ALLOWED },
+                },
             },
         }),
         Engine::WebKit => json!({

@@ -9,6 +9,8 @@ mod site;
 pub use page::{Node, Outcome, Page, Queue, Status};
 pub use site::Site;
 
+use browser::Keeps;
+
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -23,8 +25,17 @@ pub fn drive(query: &str, test: impl FnOnce(&Page)) {
 
 /// The same with a site that differs from the built one.
 pub fn drive_site(site: &Site, query: &str, test: impl FnOnce(&Page)) {
+    drive_in(Keeps::All, site, query, test);
+}
+
+/// The same as [`drive`] in a browser in which a person has blocked all site data.
+pub fn drive_without_site_data(query: &str, test: impl FnOnce(&Page)) {
+    drive_in(Keeps::Nothing, &Site::built(), query, test);
+}
+
+fn drive_in(keeps: Keeps, site: &Site, query: &str, test: impl FnOnce(&Page)) {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let page = Page::open(site, query);
+    let page = Page::open(keeps, site, query);
     let outcome = catch_unwind(AssertUnwindSafe(|| test(&page)));
     if outcome.is_err() {
         page.say_what_is_there();

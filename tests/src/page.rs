@@ -8,7 +8,7 @@ use thirtyfour::{By, WebDriver, WebElement};
 use tokio::runtime::Runtime;
 use xtask::engines::Engine;
 
-use crate::browser::Driver;
+use crate::browser::{Driver, Keeps};
 use crate::eventually;
 use crate::site::Site;
 
@@ -56,6 +56,7 @@ pub struct Node {
     pub paused: bool,
     pub isolated: bool,
     pub error: Option<String>,
+    pub lacks_room: Option<String>,
     pub queues: Vec<Queue>,
 }
 
@@ -100,13 +101,13 @@ impl Status {
 
 /// Opening and closing.
 impl Page {
-    pub(crate) fn open(site: &Site, query: &str) -> Page {
+    pub(crate) fn open(keeps: Keeps, site: &Site, query: &str) -> Page {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
         let driver = Driver::start(Engine::of_environment());
-        let browser = runtime.block_on(driver.browser());
+        let browser = runtime.block_on(driver.browser(keeps));
         let page = Page {
             runtime,
             driver,
@@ -424,6 +425,12 @@ impl Page {
             limit["quotaSize"] = bytes.into();
         }
         self.command("Storage.overrideQuotaForOrigin", limit);
+    }
+
+    /// Has the browser forget all that it keeps for the page, as a person can while the page is open.
+    pub fn clear_site_data(&self) {
+        let all = serde_json::json!({ "origin": self.address.trim_end_matches('/'), "storageTypes": "all" });
+        self.command("Storage.clearDataForOrigin", all);
     }
 
     /// Where downloads go from now on.

@@ -3,6 +3,10 @@
 //! A browser has been seen to answer −8, read as 4,294,967,288, to a write on a full disk. So a count is believed only if it
 //! can be true, and before anything is called flushed the file is as long as all that was written to it. A [`Disk`] that
 //! answered with an error is not to be used any more: what it holds is unknown until it is opened and read again.
+//!
+//! One trouble is no error: that there is no room. All that is not flushed is kept in memory, so it can be written again from the
+//! first byte of it, over whatever a write left that was cut short, and over what a failed flush may have dropped from a cache. Until
+//! then nothing of it is flushed, and nobody promises anything on its strength.
 
 use std::fmt;
 
@@ -13,58 +17,66 @@ pub const LOG_BYTES_MAX: u64 = 1 << 30;
 /// How often in a row a file may take none of the bytes that it is given.
 const WRITES_IN_VAIN_MAX: u32 = 3;
 
-/// One file, as little of one as a log needs. Counts are what the platform gave, be they true or not; an error is what it said,
-/// in words for a person.
+/// Why a file did not do what it was to do: what the platform said, in words for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no room now, and there may be later.
+    NoRoom(String),
+    /// Anything else.
+    Failed(String),
+}
+
+/// One file, as little of one as a log needs. Counts are what the platform gave, be they true or not.
 pub trait RawFile {
     /// Writes some of the bytes at this place. Gives how many.
     ///
     /// # Errors
     /// The platform refused.
-    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, String>;
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, Refusal>;
 
     /// Reads some bytes from this place. Gives how many.
     ///
     /// # Errors
     /// The platform refused.
-    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, String>;
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, Refusal>;
 
     /// How long the file is, in bytes.
     ///
     /// # Errors
     /// The platform refused.
-    fn size(&mut self) -> Result<f64, String>;
+    fn size(&mut self) -> Result<f64, Refusal>;
 
     /// Shortens the file to so many bytes.
     ///
     /// # Errors
     /// The platform refused.
-    fn truncate(&mut self, bytes: u64) -> Result<(), String>;
+    fn truncate(&mut self, bytes: u64) -> Result<(), Refusal>;
 
     /// Makes the file durable, at least up to `end` bytes.
     ///
     /// # Errors
     /// The platform refused. What is durable is unknown then.
-    fn flush(&mut self, end: u64) -> Result<(), String>;
+    fn flush(&mut self, end: u64) -> Result<(), Refusal>;
 }
 
 impl<F: RawFile + ?Sized> RawFile for Box<F> {
-    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, String> {
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, Refusal> {
         (**self).write_at(at, bytes)
     }
 
-    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, String> {
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, Refusal> {
         (**self).read_at(at, into)
     }
 
-    fn size(&mut self) -> Result<f64, String> {
+    fn size(&mut self) -> Result<f64, Refusal> {
         (**self).size()
     }
 
-    fn truncate(&mut self, bytes: u64) -> Result<(), String> {
+    fn truncate(&mut self, bytes: u64) -> Result<(), Refusal> {
         (**self).truncate(bytes)
     }
 
-    fn flush(&mut self, end: u64) -> Result<(), String> {
+    fn flush(&mut self, end: u64) -> Result<(), Refusal> {
         (**self).flush(end)
     }
 }
@@ -77,6 +89,11 @@ pub enum DiskError {
         /// What it was to do.
         what: &'static str,
         /// What it said.
+        why: String,
+    },
+    /// There is no room for the log now. Given only where the caller can begin anew: all else waits ([`Disk::lacks_room`]).
+    NoRoom {
+        /// What the platform said.
         why: String,
     },
     /// It answered with a count that cannot be true.
@@ -118,6 +135,13 @@ pub struct Disk<F> {
     current: usize,
     /// The other file is to be emptied once this one is flushed.
     other_is_stale: bool,
+    /// To so many bytes the file in use is to be cut before anything is written to it, if it is.
+    cut_to: Option<u64>,
+    /// From here on the file in use is not known to be flushed, and this is what it is to hold there.
+    unflushed_at: u64,
+    unflushed: Vec<u8>,
+    /// Why there was no room, if there was none when it was tried last.
+    lacks_room: Option<String>,
     /// Whether any count is taken for true: only in a run that shows why not.
     is_credulous: bool,
 }
@@ -140,6 +164,10 @@ impl<F: RawFile> Disk<F> {
             ends: [0; 2],
             current: 0,
             other_is_stale: false,
+            cut_to: None,
+            unflushed_at: 0,
+            unflushed: Vec::new(),
+            lacks_room: None,
             is_credulous: false,
         };
         disk.measure()?;
@@ -174,7 +202,15 @@ impl<F: RawFile> Disk<F> {
         for file in 0..2 {
             self.ends[file] = self.size(file)?;
         }
+        self.begin_at(self.ends[self.current], None, &[]);
+        self.lacks_room = None;
         Ok(())
+    }
+
+    /// Why there was no room, if there was none when it was tried last. What is appended meanwhile waits in memory, and each
+    /// [`Disk::flush`] tries again.
+    pub fn lacks_room(&self) -> Option<&str> {
+        self.lacks_room.as_deref()
     }
 
     /// Everything in both files.
@@ -185,7 +221,7 @@ impl<F: RawFile> Disk<F> {
         Ok([self.read(0)?, self.read(1)?])
     }
 
-    /// Puts this in the place of everything, in the first file, durably.
+    /// Puts this in the place of everything, in the first file, durably. May be called again if there was no room.
     ///
     /// # Errors
     /// As [`DiskError`] says.
@@ -193,9 +229,14 @@ impl<F: RawFile> Disk<F> {
         for old in 0..2 {
             self.truncate(old, 0)?;
         }
-        self.current = 0;
+        (self.current, self.other_is_stale, self.lacks_room) = (0, false, None);
+        self.begin_at(0, None, &[]);
         self.append(file)?;
-        self.flush()
+        if self.flush()? {
+            return Ok(());
+        }
+        let why = self.lacks_room.clone().unwrap_or_default();
+        Err(DiskError::NoRoom { why })
     }
 
     /// Goes on where a node that boots wants to.
@@ -205,9 +246,9 @@ impl<F: RawFile> Disk<F> {
     pub fn go_on(&mut self, open: &OpenDisk) -> Result<(), DiskError> {
         self.current = open.file.min(1);
         self.other_is_stale = true;
-        self.truncate(self.current, open.keep)?;
         let from = open.keep.saturating_sub(open.again.len() as u64);
-        self.write(from, &open.again)
+        self.begin_at(from, Some(open.keep), &open.again);
+        self.write_unflushed_or_wait()
     }
 
     /// Goes on in the other file, from its beginning.
@@ -217,7 +258,8 @@ impl<F: RawFile> Disk<F> {
     pub fn switch(&mut self) -> Result<(), DiskError> {
         self.current = 1 - self.current;
         self.other_is_stale = true;
-        self.truncate(self.current, 0)
+        self.begin_at(0, Some(0), &[]);
+        self.write_unflushed_or_wait()
     }
 
     /// Adds bytes to the file in use. They may be lost until the next flush.
@@ -225,18 +267,27 @@ impl<F: RawFile> Disk<F> {
     /// # Errors
     /// As [`DiskError`] says.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
-        // What an earlier write claimed to have added is there.
-        self.check_size(self.current)?;
+        let waits = self.lacks_room.is_some();
+        if !waits {
+            // What an earlier write claimed to have added is there.
+            self.check_size(self.current)?;
+        }
         let at = self.ends[self.current];
         self.ends[self.current] += bytes.len() as u64;
-        self.write(at, bytes)
+        self.unflushed.extend_from_slice(bytes);
+        if waits {
+            return Ok(());
+        }
+        let written = self.write(at, bytes);
+        self.or_wait(written).map(drop)
     }
 
-    /// Makes the file in use durable, and empties the other if this has taken its place.
+    /// Makes the file in use durable, and empties the other if this has taken its place. Says whether that is done: not, if there
+    /// is no room. What is durable is then what was before.
     ///
     /// # Errors
     /// As [`DiskError`] says. What is durable is unknown then.
-    pub fn flush(&mut self) -> Result<(), DiskError> {
+    pub fn flush(&mut self) -> Result<bool, DiskError> {
         let flushing = self.begin_flush();
         self.finish_flush(flushing)
     }
@@ -253,16 +304,71 @@ impl<F: RawFile> Disk<F> {
     ///
     /// # Errors
     /// As [`DiskError`] says. What is durable is unknown then.
-    pub fn finish_flush(&mut self, flushing: Flushing) -> Result<(), DiskError> {
-        let Flushing { file, end } = flushing;
+    pub fn finish_flush(&mut self, flushing: Flushing) -> Result<bool, DiskError> {
+        let flushed = self.try_to_flush(flushing);
+        self.or_wait(flushed)
+    }
+
+    fn try_to_flush(&mut self, Flushing { file, end }: Flushing) -> Result<(), DiskError> {
+        if self.lacks_room.is_some() {
+            self.write_unflushed()?;
+        }
         self.files[file].flush(end).map_err(refused("flush the log"))?;
         self.check_size(file)?;
-        if file == self.current && std::mem::take(&mut self.other_is_stale) {
+        if file != self.current {
+            return Ok(());
+        }
+        let done = end.saturating_sub(self.unflushed_at) as usize;
+        self.unflushed.drain(..done.min(self.unflushed.len()));
+        self.unflushed_at = end;
+        if self.other_is_stale {
             let other = 1 - file;
             self.truncate(other, 0)?;
             self.files[other].flush(0).map_err(refused("flush the log"))?;
+            self.other_is_stale = false;
         }
         Ok(())
+    }
+
+    /// From here on the file in use is to hold this, after it was cut, if it is to be.
+    fn begin_at(&mut self, at: u64, cut_to: Option<u64>, bytes: &[u8]) {
+        self.unflushed_at = at;
+        self.unflushed.clear();
+        self.unflushed.extend_from_slice(bytes);
+        self.cut_to = cut_to;
+        self.ends[self.current] = at + bytes.len() as u64;
+    }
+
+    /// Writes all that is not known to be flushed, in its place. It is not cut off first: what stands there at a boot may have been
+    /// acknowledged.
+    fn write_unflushed(&mut self) -> Result<(), DiskError> {
+        if let Some(bytes) = self.cut_to {
+            let end = self.ends[self.current];
+            self.truncate(self.current, bytes)?;
+            (self.ends[self.current], self.cut_to) = (end, None);
+        }
+        let bytes = std::mem::take(&mut self.unflushed);
+        let written = self.write(self.unflushed_at, &bytes);
+        self.unflushed = bytes;
+        written
+    }
+
+    fn write_unflushed_or_wait(&mut self) -> Result<(), DiskError> {
+        if self.lacks_room.is_some() {
+            return Ok(());
+        }
+        let written = self.write_unflushed();
+        self.or_wait(written).map(drop)
+    }
+
+    /// Whether it was done; not, if there was no room.
+    fn or_wait(&mut self, done: Result<(), DiskError>) -> Result<bool, DiskError> {
+        self.lacks_room = match done {
+            Ok(()) => None,
+            Err(DiskError::NoRoom { why }) => Some(why),
+            Err(error) => return Err(error),
+        };
+        Ok(self.lacks_room.is_none())
     }
 
     fn write(&mut self, mut at: u64, mut rest: &[u8]) -> Result<(), DiskError> {
@@ -304,8 +410,9 @@ impl<F: RawFile> Disk<F> {
     }
 
     fn truncate(&mut self, file: usize, bytes: u64) -> Result<(), DiskError> {
+        self.files[file].truncate(bytes).map_err(refused("shorten the log"))?;
         self.ends[file] = bytes;
-        self.files[file].truncate(bytes).map_err(refused("shorten the log"))
+        Ok(())
     }
 
     fn size(&mut self, file: usize) -> Result<u64, DiskError> {
@@ -353,14 +460,18 @@ fn plausible(said: f64, bytes_max: u64) -> Option<u64> {
     (said.fract() == 0.0 && said >= 0.0 && said <= bytes_max as f64).then_some(said as u64)
 }
 
-fn refused(what: &'static str) -> impl Fn(String) -> DiskError {
-    move |why| DiskError::Refused { what, why }
+fn refused(what: &'static str) -> impl Fn(Refusal) -> DiskError {
+    move |refusal| match refusal {
+        Refusal::NoRoom(why) => DiskError::NoRoom { why },
+        Refusal::Failed(why) => DiskError::Refused { what, why },
+    }
 }
 
 impl fmt::Display for DiskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DiskError::Refused { what, why } => write!(f, "the browser refused to {what}: {why}"),
+            DiskError::NoRoom { why } => write!(f, "the browser has no room for the log: {why}"),
             DiskError::Implausible { what, bytes_max, said } => {
                 write!(
                     f,

@@ -123,6 +123,16 @@ pub enum FromNode {
         /// How late, in wall microseconds.
         wall_us: u64,
     },
+    /// Whether there is room for what the node writes. While there is none it takes part and promises nothing that rests on a write.
+    Room {
+        /// Why there is none; none, if there is some again.
+        lacking: Option<String>,
+    },
+    /// The browser gives the node no files. It takes no part: whether a log in memory will do is for the page to decide.
+    NoFiles {
+        /// What the browser said.
+        why: String,
+    },
 }
 
 /// How long a Worker collects what happens before it reports, in wall milliseconds.
@@ -151,8 +161,9 @@ pub struct Boot {
     pub clock: ClockSetting,
     /// How far the Worker's wall clock is ahead of the page's at least, in milliseconds: see [`crate::batch::Ahead`].
     pub ahead_ms_least: f64,
-    /// The directory in the Origin Private File System in which the node keeps `node-ID.wal`. None: memory only.
-    pub directory: Option<String>,
+    /// The directory in the Origin Private File System in which the node keeps `node-ID.wal`; or why its log is to be in memory. All
+    /// nodes of a cluster are told the same: one that forgets among others that do not is no member to count on.
+    pub directory: Result<String, String>,
     /// How each direction from this node behaves.
     pub links: Vec<(NodeId, LinkSettings)>,
     /// Go on from here, and not from what the directory holds.

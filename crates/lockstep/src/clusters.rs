@@ -159,6 +159,66 @@ pub(crate) async fn delete(cluster: &str) -> Result<(), Failure> {
     remove(ROOT, cluster).await
 }
 
+/// The clusters that no tab has open, with the bytes in their files. `own` is the one that asks.
+pub(crate) async fn unused(own: &str) -> Vec<(String, f64)> {
+    let mut found = Vec::new();
+    for name in names(ROOT).await.unwrap_or_default() {
+        if let Some(_lock) = lock_unused(own, &name).await {
+            let bytes = bytes_in(&format!("{ROOT}/{name}")).await;
+            found.push((name, bytes));
+        }
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+/// Deletes what [`unused`] tells.
+pub(crate) async fn delete_unused(own: &str) -> Result<(), Failure> {
+    for name in names(ROOT).await? {
+        if let Some(_lock) = lock_unused(own, &name).await {
+            remove(ROOT, &name).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The lock of a cluster that no tab has open, if this is one. A tab holds the lock of its place, which has a cluster for each number of
+/// nodes: of those only one is open.
+async fn lock_unused(own: &str, name: &str) -> Option<Option<Lock>> {
+    let place = |name: &str| match name.strip_prefix("cluster-") {
+        Some(rest) => format!("cluster-{}", rest.split('-').next().unwrap_or_default()),
+        None => name.to_owned(),
+    };
+    let is_cluster = name.starts_with("cluster-") || name.starts_with(BESIDE_PREFIX);
+    if name == own || !is_cluster {
+        return None;
+    }
+    if place(name) == place(own) {
+        return Some(None);
+    }
+    Lock::take(&place(name)).await.map(Some)
+}
+
+/// How many bytes the files of a directory and of those in it have. What cannot be read counts nothing.
+async fn bytes_in(directory: &str) -> f64 {
+    let mut bytes = 0.0;
+    for name in names(directory).await.unwrap_or_default() {
+        bytes += match size(directory, &name).await {
+            Some(size) => size,
+            None => Box::pin(bytes_in(&format!("{directory}/{name}"))).await,
+        };
+    }
+    bytes
+}
+
+async fn size(directory: &str, name: &str) -> Option<f64> {
+    let place = open(directory, false).await.ok()??;
+    let handle = JsFuture::from(place.get_file_handle(name)).await.ok()?;
+    let handle: FileSystemFileHandle = handle.unchecked_into();
+    let file: File = JsFuture::from(handle.get_file()).await.ok()?.unchecked_into();
+    Some(file.size())
+}
+
 /// Removes the files of epochs that do not stand. What is still held by a Worker that ends is removed the next time.
 pub(crate) async fn tidy(home: &str, standing: Standing) {
     for name in names(home).await.unwrap_or_default() {
@@ -319,7 +379,7 @@ impl Lock {
         let request = get(&locks, "request").dyn_into::<Function>().ok()?;
         let options = Object::new();
         let _ = Reflect::set(&options, &"ifAvailable".into(), &JsValue::TRUE);
-        let granted = Promise::new(&mut |granted, _| {
+        let granted = Promise::new(&mut |granted, refused| {
             let callback = Closure::once_into_js(move |lock: JsValue| -> JsValue {
                 if lock.is_null() {
                     let _ = granted.call0(&JsValue::NULL);
@@ -331,7 +391,14 @@ impl Lock {
                 });
                 held.into()
             });
-            let _ = request.call3(&locks, &format!("{ROOT}-{cluster}").into(), &options, &callback);
+            // Where a site's data is blocked locks are refused, at once or later. Nobody is to wait for one that never comes.
+            match request.call3(&locks, &format!("{ROOT}-{cluster}").into(), &options, &callback) {
+                Ok(asked) => {
+                    let then = get(&asked, "then").dyn_into::<Function>();
+                    drop(then.map(|then| then.call2(&asked, &JsValue::UNDEFINED, &refused)));
+                }
+                Err(error) => drop(refused.call1(&JsValue::NULL, &error)),
+            }
         });
         let release = JsFuture::from(granted).await.ok()?;
         release.dyn_into::<Function>().ok().map(Lock)

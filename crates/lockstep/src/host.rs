@@ -145,8 +145,41 @@ impl Host {
                 self.ending.borrow_mut().push((node, boot));
                 self.end_after_turns(LAST_WORDS_TURNS, (node, boot), message);
             }
+            ToLockstep::Do(what) if self.does_with_clusters(&what) => {}
             message => self.tell(message),
         }
+    }
+
+    /// Tells which clusters no tab has open, or deletes them, if that is what is asked.
+    fn does_with_clusters(self: &Rc<Self>, what: &str) -> bool {
+        let (what, own) = what.split_once(' ').unwrap_or((what, ""));
+        let own = own.to_owned();
+        let host = Rc::clone(self);
+        match what {
+            "unused" => wasm_bindgen_futures::spawn_local(async move {
+                let unused = clusters::unused(&own).await;
+                let unused = unused
+                    .iter()
+                    .map(|(name, bytes)| format!("{{\"name\":\"{name}\",\"bytes\":{bytes}}}"));
+                let json = format!("[{}]", unused.collect::<Vec<_>>().join(","));
+                host.say(&FromLockstep::Made {
+                    name: "unused".to_owned(),
+                    mime: String::new(),
+                    bytes: json.into_bytes(),
+                });
+            }),
+            "delete-unused" => wasm_bindgen_futures::spawn_local(async move {
+                if let Err(why) = clusters::delete_unused(&own).await {
+                    host.say(&FromLockstep::Notice(format!(
+                        "Not every other cluster was deleted: {why}."
+                    )));
+                }
+                let beside = clusters::beside().await;
+                host.with(|desk| desk.deleted(Ok(()), beside));
+            }),
+            _ => return false,
+        }
+        true
     }
 
     /// A life is over, after so many turns of the event loop, a moment each: what is posted by now is heard before, however long the recorder

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use cluster::disk::{DiskError, Flushing, RawFile};
+use cluster::disk::{DiskError, Flushing, RawFile, Refusal};
 use cluster::node::{OpenDisk, WriteId};
 use raft_core::{Duration, Instant, Rules, Term};
 use serde::{Deserialize, Serialize};
@@ -231,7 +231,7 @@ impl Disk {
 }
 
 impl RawFile for File {
-    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, String> {
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, Refusal> {
         let half = bytes.len().div_ceil(2);
         let (written, said) = match self.miscounts {
             None => (bytes.len(), bytes.len() as f64),
@@ -245,18 +245,18 @@ impl RawFile for File {
         Ok(said)
     }
 
-    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, String> {
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, Refusal> {
         let there = self.bytes.get(at as usize..).unwrap_or_default();
         let count = there.len().min(into.len());
         into[..count].copy_from_slice(&there[..count]);
         Ok(count as f64)
     }
 
-    fn size(&mut self) -> Result<f64, String> {
+    fn size(&mut self) -> Result<f64, Refusal> {
         Ok(self.bytes.len() as f64)
     }
 
-    fn truncate(&mut self, bytes: u64) -> Result<(), String> {
+    fn truncate(&mut self, bytes: u64) -> Result<(), Refusal> {
         let length = bytes as usize;
         self.bytes.truncate(length);
         self.flushed = self.flushed.min(length);
@@ -267,7 +267,7 @@ impl RawFile for File {
         Ok(())
     }
 
-    fn flush(&mut self, end: u64) -> Result<(), String> {
+    fn flush(&mut self, end: u64) -> Result<(), Refusal> {
         self.flushed = self.flushed.max((end as usize).min(self.bytes.len()));
         self.holes.retain(|hole| !hole.rewritten);
         Ok(())

@@ -17,6 +17,7 @@ use web_sys::MessagePort;
 
 use crate::port::{self, Ports};
 use crate::pump::{Arrival, NextTurn, Pump};
+use crate::room::{ROOM_PAUSE_MS, Room};
 use crate::scope;
 use crate::storage::{self, StorageError};
 use crate::wake::Waker;
@@ -98,12 +99,20 @@ impl Host {
         });
         let this = self.this.clone();
         spawn_local(async move {
-            let recovered = recover(&boot, this.clone(), tape).await;
-            // A host that was dropped meanwhile wants no node.
-            let Some(host) = this.upgrade() else { return };
-            match recovered {
-                Ok(recovered) => host.run(recovered),
-                Err((why, remedy)) => host.refuse(why, remedy),
+            let mut recovered = recover(&boot, this.clone(), tape).await;
+            loop {
+                // A host that was dropped meanwhile wants no node.
+                let Some(host) = this.upgrade() else { return };
+                match recovered {
+                    Ok(recovered) if recovered.pump.room.due().is_none() => return host.run(recovered),
+                    Ok(_) => {}
+                    Err(Unable::Refused(why, remedy)) => return host.refuse(why, remedy),
+                    Err(Unable::NoFiles(why)) => return host.give_up(why),
+                }
+                drop(host);
+                // What was found is not promised anew before it is flushed.
+                scope::sleep(ROOM_PAUSE_MS).await;
+                recovered = recovered.and_then(|recovered| recovered.write(&this));
             }
         });
     }
@@ -114,9 +123,6 @@ impl Host {
             storage,
             recovery,
         } = recovered;
-        if let Err(error) = pump.carry_out(&self.say) {
-            return self.refuse(error.to_string(), Remedy::Restart);
-        }
         pump.said.push(FromNode::Booted { storage, recovery });
         *self.stage.borrow_mut() = Stage::Running(pump);
         self.turn();
@@ -124,7 +130,14 @@ impl Host {
 
     /// Takes what has arrived: at once, if nothing else is about to happen.
     fn arrive(&self, arrivals: impl IntoIterator<Item = Arrival>) {
-        self.arrivals.borrow_mut().extend(arrivals);
+        let mut waiting = self.arrivals.borrow_mut();
+        for arrival in arrivals {
+            // A node that cannot boot for want of room hears its peers all the same. It loses what a network may lose.
+            if waiting.len() < ARRIVALS_MAX || !matches!(arrival, Arrival::Frame(..)) {
+                waiting.push(arrival);
+            }
+        }
+        drop(waiting);
         let is_due = match &mut *self.stage.borrow_mut() {
             Stage::Running(pump) => pump.is_due(),
             _ => return,
@@ -164,6 +177,11 @@ impl Host {
         self.say_last(FromNode::Refused { why, remedy });
     }
 
+    fn give_up(&self, why: String) {
+        self.end();
+        self.say_last(FromNode::NoFiles { why });
+    }
+
     /// A disk that failed once has lost nobody knows what. Only a restart, which reads it again, can tell.
     fn fail(&self, error: StorageError) {
         self.end();
@@ -194,6 +212,17 @@ impl Host {
     }
 }
 
+/// How many messages wait for a node that boots, or for a turn, before frames are lost.
+const ARRIVALS_MAX: usize = 65_536;
+
+/// Why a node cannot take part.
+enum Unable {
+    /// What is wrong, and what helps.
+    Refused(String, Remedy),
+    /// The browser gives it no files.
+    NoFiles(String),
+}
+
 /// What recovery gives.
 struct Recovered {
     pump: Box<Pump>,
@@ -201,26 +230,62 @@ struct Recovered {
     recovery: Recovery,
 }
 
+impl Recovered {
+    /// Writes what the node asks for at boot; not all of it, if there is no room.
+    fn write(mut self, host: &Weak<Host>) -> Result<Recovered, Unable> {
+        let say = |batch: Batch<FromNode>| {
+            if let Some(host) = host.upgrade() {
+                (host.say)(batch);
+            }
+        };
+        self.pump.carry_out(&say).map_err(unreadable)?;
+        Ok(self)
+    }
+}
+
+fn unreadable(error: impl Into<StorageError>) -> Unable {
+    match error.into() {
+        StorageError::NotGiven(why) => Unable::NoFiles(why),
+        error => Unable::Refused(error.to_string(), Remedy::Restart),
+    }
+}
+
+/// Opens the disk, with what it is to hold if the node goes on from the past. Waits for room as long as it takes.
+async fn open(boot: &Boot, host: &Weak<Host>) -> Result<storage::Opened, StorageError> {
+    let directory = boot.directory.as_ref().map(String::as_str).map_err(String::as_str);
+    let resumes_from = boot.resume.as_ref().and_then(|resume| resume.file.as_ref());
+    loop {
+        let opened = storage::open(directory, boot.id).await.and_then(|mut opened| {
+            resumes_from.map_or(Ok(()), |file| opened.disk.replace(file))?;
+            Ok(opened)
+        });
+        match (opened, host.upgrade()) {
+            (Err(StorageError::NoRoom(why)), Some(host)) => {
+                let lacking = Some(why);
+                (host.say)(Batch::of(Instant(0), FromNode::Room { lacking }));
+            }
+            (opened, _) => return opened,
+        }
+        scope::sleep(ROOM_PAUSE_MS).await;
+    }
+}
+
 /// Opens and reads the disk and boots the node from it, or goes on from where it is told to.
-async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Result<Recovered, (String, Remedy)> {
+async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Result<Recovered, Unable> {
+    let refused = |why: String, remedy| Unable::Refused(why, remedy);
     let started = scope::wall_ms();
-    let opened = storage::open(boot.directory.as_deref(), boot.id).await;
-    let unreadable = |error: StorageError| (error.to_string(), Remedy::Restart);
     let storage::Opened {
         mut disk,
         storage,
         files_were_missing,
-    } = opened.map_err(unreadable)?;
-    if let Some(file) = boot.resume.as_ref().and_then(|resume| resume.file.as_ref()) {
-        disk.replace(file).map_err(|error| unreadable(error.into()))?;
-    }
-    let [first, second] = disk.read_all().map_err(|error| unreadable(error.into()))?;
+    } = open(boot, &host).await.map_err(unreadable)?;
+    let [first, second] = disk.read_all().map_err(unreadable)?;
     let mut clock = Clock::new(boot.clock);
     let mut outbox = NodeOutbox::default();
     let now = clock.now(scope::wall_ms());
     let config = NodeConfig::from(boot);
     let booted = Node::boot(config.clone(), [&first, &second], now, &mut outbox);
-    let (mut node, mut recovery) = booted.map_err(|error| (error.to_string(), Remedy::Wipe))?;
+    let (mut node, mut recovery) = booted.map_err(|error| refused(error.to_string(), Remedy::Wipe))?;
     recovery.wall_ms = scope::wall_ms() - started;
     let mut origin = Origin::Disk {
         config,
@@ -232,9 +297,9 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
         },
     };
     if let Some(state) = boot.resume.as_ref().and_then(|resume| resume.state.as_ref()) {
-        node = Node::load(state).map_err(|error| (error.to_string(), Remedy::Reload))?;
+        node = Node::load(state).map_err(|error| refused(error.to_string(), Remedy::Reload))?;
         if node.epoch() != boot.epoch {
-            return Err((
+            return Err(refused(
                 format!(
                     "the state it is to go on from belongs to {}, and this is {}",
                     node.epoch(),
@@ -256,8 +321,9 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
         node.record();
         port::post(port, &Piece::Began { origin, at: now });
     }
+    let (this, receiver) = (host.clone(), host);
     let receive = move |from: NodeId, bytes: Vec<u8>| {
-        if let Some(host) = host.upgrade() {
+        if let Some(host) = receiver.upgrade() {
             host.arrive([Arrival::Frame(from, bytes)]);
         }
     };
@@ -265,6 +331,7 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
         node,
         clock,
         disk,
+        room: Room::default(),
         ports: Ports::new(receive),
         tape,
         outbox,
@@ -272,9 +339,10 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
         synced: None,
         reported_wall_ms: 0.0,
     };
-    Ok(Recovered {
+    let recovered = Recovered {
         pump: Box::new(pump),
         storage,
         recovery,
-    })
+    };
+    recovered.write(&this)
 }

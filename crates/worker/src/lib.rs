@@ -2,11 +2,12 @@
 //!
 //! The Worker decides nothing: it carries bytes between ports, a log file and [`cluster::node::Node`], and tells it the
 //! time. [`pump`] is the run loop; [`storage`] the log file; [`port`] the ports to the peers; [`wake`] what makes the loop run;
-//! [`host`] puts a node's life together, from the first word of the page to its end.
+//! [`room`] what is to be flushed when there is room; [`host`] puts a node's life together, from the first word of the page to its end.
 
 pub mod host;
 pub mod port;
 pub mod pump;
+pub mod room;
 pub mod scope;
 pub mod storage;
 pub mod wake;

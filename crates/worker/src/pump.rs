@@ -11,6 +11,7 @@ use raft_core::{Instant, NodeId};
 use web_sys::MessagePort;
 
 use crate::port::{self, Ports};
+use crate::room::Room;
 use crate::scope;
 use crate::storage::{Disk, StorageError};
 
@@ -47,6 +48,8 @@ pub struct Pump {
     pub clock: Clock,
     /// Its disk.
     pub disk: Disk,
+    /// What is to be flushed there.
+    pub room: Room,
     /// Its network.
     pub ports: Ports,
     /// Where what goes into the node is kept, if it is.
@@ -101,7 +104,7 @@ impl Pump {
             Some(wall_us) => NextTurn::AtOnce {
                 stalled: wall_us > STALL_US,
             },
-            None => NextTurn::At(earlier(report_due, self.deadline())),
+            None => NextTurn::At(earlier(earlier(report_due, self.deadline()), self.room.due())),
         })
     }
 
@@ -110,7 +113,7 @@ impl Pump {
         self.node.deadline() <= self.now()
     }
 
-    /// Does what the outbox asks. The node learns of the flush in the next turn.
+    /// Does what the outbox asks. The node learns of the flush in the next turn; without room on the disk, in a later one.
     ///
     /// # Errors
     /// The disk failed.
@@ -131,12 +134,11 @@ impl Pump {
         }
         self.talk(say);
         if let Some(write) = self.outbox.sync {
-            let started = scope::wall_ms();
-            self.disk.flush()?;
-            let wall_us = ((scope::wall_ms() - started) * 1000.0).max(0.0) as u64;
-            self.synced = Some((write, wall_us));
+            self.room.ask(write);
         }
+        self.synced = self.room.flush(&mut self.disk, &mut self.said)?;
         self.outbox.clear();
+        self.post(say);
         Ok(())
     }
 

@@ -1,12 +1,13 @@
-//! The node's log files: in the Origin Private File System where the browser has one, else in memory.
+//! The node's log files: in the Origin Private File System, or in memory where the page says so.
 //!
 //! A synchronous access handle is exclusive, and the browser releases the one of a terminated Worker a little after the
-//! Worker is gone. So opening is tried again for a while. A file that stays taken is an error and never a reason to
-//! fall back to memory: a node that forgets what it promised breaks the cluster.
+//! Worker is gone. So opening is tried again for a while. Whatever cannot be opened is an error and never a reason to
+//! fall back to memory: a node that forgets what it promised breaks the cluster. That all of a cluster's logs are in memory is
+//! decided by the page, before any node has promised anything.
 
 use std::fmt;
 
-use cluster::disk::{DiskError, RawFile};
+use cluster::disk::{DiskError, RawFile, Refusal};
 use cluster::host::Storage;
 use js_sys::{Function, Promise, Reflect};
 use raft_core::NodeId;
@@ -27,31 +28,44 @@ const OPEN_PAUSE_MS_MIN: u32 = 4;
 /// The longest wait between two tries to open.
 const OPEN_PAUSE_MS_MAX: u32 = 128;
 
+/// What Chromium has been seen to answer to a write on a full disk: the number of its error, also without its sign.
+const NO_SPACE: [f64; 2] = [-8.0, 4_294_967_288.0];
+
 /// Why the log file cannot be used, in words for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StorageError(pub String);
+pub enum StorageError {
+    /// The browser gives this page no files, or not this one.
+    NotGiven(String),
+    /// There is no room now, and there may be later.
+    NoRoom(String),
+    /// Anything else.
+    Failed(String),
+}
 
 impl fmt::Display for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        let (StorageError::NotGiven(why) | StorageError::NoRoom(why) | StorageError::Failed(why)) = self;
+        f.write_str(why)
     }
 }
 
 impl From<DiskError> for StorageError {
     fn from(error: DiskError) -> StorageError {
-        StorageError(error.to_string())
+        match error {
+            DiskError::NoRoom { why } => StorageError::NoRoom(why),
+            error => StorageError::Failed(error.to_string()),
+        }
     }
 }
 
 /// A node's disk, wherever its files are.
 pub type Disk = cluster::disk::Disk<Box<dyn RawFile>>;
 
-/// Opens the disk of a node: two files in `directory`, made if they are missing. In memory if there is no directory to keep
-/// them in or the browser has no place for them.
+/// Opens the disk of a node: two files in `directory`, made if they are missing; in memory, if it says why.
 ///
 /// # Errors
-/// The place exists but a file cannot be opened, for instance because another tab holds it.
-pub async fn open(directory: Option<&str>, id: NodeId) -> Result<Opened, StorageError> {
+/// A file cannot be opened, for instance because another tab holds it.
+pub async fn open(directory: Result<&str, &str>, id: NodeId) -> Result<Opened, StorageError> {
     let [first, second] = file_names(id);
     let first = open_file(directory, &first).await?;
     let second = open_file(directory, &second).await?;
@@ -91,22 +105,21 @@ pub fn file_names(id: NodeId) -> [String; 2] {
 ///
 /// # Errors
 /// As [`open`].
-pub async fn open_file(directory: Option<&str>, name: &str) -> Result<OpenedFile, StorageError> {
-    let memory = |why: String| OpenedFile {
-        log: Box::new(MemoryLog::default()),
-        storage: Storage::Memory { why },
-        was_missing: true,
+pub async fn open_file(directory: Result<&str, &str>, name: &str) -> Result<OpenedFile, StorageError> {
+    let directory = match directory {
+        Ok(directory) => directory,
+        Err(why) => {
+            return Ok(OpenedFile {
+                log: Box::new(MemoryLog::default()),
+                storage: Storage::Memory { why: why.into() },
+                was_missing: true,
+            });
+        }
     };
-    let Some(directory) = directory else {
-        return Ok(memory(why_not_kept(scope::global().is_secure_context()).into()));
-    };
-    let root = match root().await {
-        Ok(root) => root,
-        Err(why) => return Ok(memory(why.0)),
-    };
-    let (file, was_missing) = file_handle(root, directory, name).await?;
+    let (file, was_missing) = file_handle(root().await?, directory, name).await?;
     if !Reflect::has(&file, &"createSyncAccessHandle".into()).unwrap_or(false) {
-        return Ok(memory("this browser has no synchronous access to private files".into()));
+        let why = "this browser has no synchronous access to private files".into();
+        return Err(StorageError::NotGiven(why));
     }
     let log = OpfsLog::new(access_handle(&file, &format!("{directory}/{name}")).await?);
     Ok(OpenedFile {
@@ -134,32 +147,37 @@ impl OpfsLog {
 }
 
 impl RawFile for OpfsLog {
-    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, String> {
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, Refusal> {
         self.at.set_at_f64(at as f64);
-        self.handle
+        let said = self
+            .handle
             .write_with_u8_array_and_options(bytes, &self.at)
-            .map_err(|error| scope::describe(&error))
+            .map_err(|error| refusal(&error))?;
+        if NO_SPACE.contains(&said) {
+            return Err(Refusal::NoRoom(format!("it answered {said} to a write")));
+        }
+        Ok(said)
     }
 
-    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, String> {
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, Refusal> {
         self.at.set_at_f64(at as f64);
         self.handle
             .read_with_u8_array_and_options(into, &self.at)
-            .map_err(|error| scope::describe(&error))
+            .map_err(|error| refusal(&error))
     }
 
-    fn size(&mut self) -> Result<f64, String> {
-        self.handle.get_size().map_err(|error| scope::describe(&error))
+    fn size(&mut self) -> Result<f64, Refusal> {
+        self.handle.get_size().map_err(|error| refusal(&error))
     }
 
-    fn truncate(&mut self, bytes: u64) -> Result<(), String> {
+    fn truncate(&mut self, bytes: u64) -> Result<(), Refusal> {
         self.handle
             .truncate_with_f64(bytes as f64)
-            .map_err(|error| scope::describe(&error))
+            .map_err(|error| refusal(&error))
     }
 
-    fn flush(&mut self, _end: u64) -> Result<(), String> {
-        self.handle.flush().map_err(|error| scope::describe(&error))
+    fn flush(&mut self, _end: u64) -> Result<(), Refusal> {
+        self.handle.flush().map_err(|error| refusal(&error))
     }
 }
 
@@ -169,14 +187,14 @@ impl Drop for OpfsLog {
     }
 }
 
-/// A log in memory: the twin of [`OpfsLog`] for browsers without a private file system.
+/// A log in memory: the twin of [`OpfsLog`] for pages that are given no private files.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLog {
     bytes: Vec<u8>,
 }
 
 impl RawFile for MemoryLog {
-    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, String> {
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, Refusal> {
         let at = at as usize;
         let end = at + bytes.len();
         self.bytes.resize(self.bytes.len().max(end), 0);
@@ -184,33 +202,24 @@ impl RawFile for MemoryLog {
         Ok(bytes.len() as f64)
     }
 
-    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, String> {
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, Refusal> {
         let there = self.bytes.get(at as usize..).unwrap_or_default();
         let count = there.len().min(into.len());
         into[..count].copy_from_slice(&there[..count]);
         Ok(count as f64)
     }
 
-    fn size(&mut self) -> Result<f64, String> {
+    fn size(&mut self) -> Result<f64, Refusal> {
         Ok(self.bytes.len() as f64)
     }
 
-    fn truncate(&mut self, bytes: u64) -> Result<(), String> {
+    fn truncate(&mut self, bytes: u64) -> Result<(), Refusal> {
         self.bytes.resize(bytes as usize, 0);
         Ok(())
     }
 
-    fn flush(&mut self, _end: u64) -> Result<(), String> {
+    fn flush(&mut self, _end: u64) -> Result<(), Refusal> {
         Ok(())
-    }
-}
-
-/// Why a page has no directory for its nodes.
-fn why_not_kept(is_secure_context: bool) -> &'static str {
-    if is_secure_context {
-        "the page has no place of its own to keep files in: too many tabs have a cluster, or its locks are refused"
-    } else {
-        "the page came over plain http, and browsers keep files only for https and for localhost"
     }
 }
 
@@ -220,7 +229,8 @@ async fn root() -> Result<FileSystemDirectoryHandle, StorageError> {
         .ok()
         .and_then(|get| get.dyn_into::<Function>().ok());
     let Some(get) = get else {
-        return Err(StorageError("this browser has no private file system here".into()));
+        let why = "this browser has no private file system here".into();
+        return Err(StorageError::NotGiven(why));
     };
     let opened = match get.call0(&storage) {
         Ok(promise) => JsFuture::from(Promise::from(promise)).await,
@@ -264,7 +274,7 @@ async fn access_handle(file: &FileSystemFileHandle, path: &str) -> Result<FileSy
             Ok(handle) => return Ok(handle.unchecked_into()),
             Err(error) if !is_taken(&error) => return Err(refused(&format!("open {path} for writing"), &error)),
             Err(_) if waited >= OPEN_WAIT_MS_MAX => {
-                return Err(StorageError(format!(
+                return Err(StorageError::Failed(format!(
                     "{path} is held by another Worker or tab, and was not released within {OPEN_WAIT_MS_MAX} ms"
                 )));
             }
@@ -279,14 +289,32 @@ async fn access_handle(file: &FileSystemFileHandle, path: &str) -> Result<FileSy
 
 /// Whether another handle holds the file. Chromium and Firefox call it one name, WebKit the other.
 fn is_taken(error: &JsValue) -> bool {
-    error.dyn_ref::<DomException>().is_some_and(|error| {
-        matches!(
-            error.name().as_str(),
-            "NoModificationAllowedError" | "InvalidStateError"
-        )
-    })
+    ["NoModificationAllowedError", "InvalidStateError"].contains(&name(error).as_str())
+}
+
+fn name(error: &JsValue) -> String {
+    let error = error.dyn_ref::<DomException>();
+    error.map(DomException::name).unwrap_or_default()
+}
+
+fn lacks_room(error: &JsValue) -> bool {
+    name(error) == "QuotaExceededError"
+}
+
+fn refusal(error: &JsValue) -> Refusal {
+    let why = scope::describe(error);
+    if lacks_room(error) {
+        Refusal::NoRoom(why)
+    } else {
+        Refusal::Failed(why)
+    }
 }
 
 fn refused(what: &str, error: &JsValue) -> StorageError {
-    StorageError(format!("the browser refused to {what}: {}", scope::describe(error)))
+    let why = format!("the browser refused to {what}: {}", scope::describe(error));
+    if lacks_room(error) {
+        StorageError::NoRoom(why)
+    } else {
+        StorageError::NotGiven(why)
+    }
 }

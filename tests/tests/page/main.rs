@@ -16,6 +16,7 @@ mod looks;
 mod opening;
 mod policy;
 mod promises;
+mod room;
 mod site;
 mod storage;
 mod time;

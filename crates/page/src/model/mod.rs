@@ -40,6 +40,8 @@ pub struct Node {
     pub boot: u32,
     /// Where it keeps its log, since it has said so.
     pub storage: Option<Storage>,
+    /// Why there is no room for what it writes, if there is none.
+    pub lacks_room: Option<String>,
     /// What it found when it booted.
     pub recovery: Option<Recovery>,
     /// Its state at its last report; kept while it is down.
@@ -130,6 +132,7 @@ impl Model {
         node.hold = None;
         node.status = None;
         node.storage = Some(storage);
+        node.lacks_room = None;
         node.recovery = Some(recovery);
     }
 
@@ -140,6 +143,7 @@ impl Model {
         };
         self.flights.stopped(id, at);
         node.power = failure.map_or(Power::Off, Power::Failed);
+        node.lacks_room = None;
         self.slow_disks.set(at, self.nodes.len(), id, None);
     }
 
@@ -211,6 +215,7 @@ impl Node {
             power: Power::Off,
             boot: 0,
             storage: None,
+            lacks_room: None,
             recovery: None,
             status: None,
             snapshot_index: LogIndex::ZERO,

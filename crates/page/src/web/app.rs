@@ -22,6 +22,7 @@ use super::home::Home;
 use super::past::Past;
 use super::recorder::Recorder;
 use super::results::{ResultLine, Results};
+use super::room::Room;
 use super::wall::{self, Alarm, wall_ms};
 use super::{builds, console, keys, settings, timeline, timepanel, view};
 use crate::model::lateness::Lateness;
@@ -77,6 +78,8 @@ pub(super) struct App {
     pub(super) selected: RwSignal<Selection>,
     /// What could not be done, until it is dismissed.
     pub(super) notices: RwSignal<Vec<String>>,
+    /// What is known of what the browser keeps.
+    pub(super) room: Room,
     /// Whether it has been said that disks are too slow for the timers.
     slow_disks_told: Cell<bool>,
     /// How late the Workers' timers ran.
@@ -151,6 +154,7 @@ async fn try_open() -> Result<(), String> {
         errors_let_go: RwSignal::new(0),
         selected: RwSignal::new(Selection::Leader),
         notices: RwSignal::new(Vec::new()),
+        room: Room::default(),
         slow_disks_told: Cell::new(false),
         lateness: RefCell::default(),
         corrected: RwSignal::new(None),
@@ -174,6 +178,7 @@ async fn try_open() -> Result<(), String> {
         app.refuse_recorder();
     }
     app.start_recorder_soon();
+    app.watch_files();
     for said in [refused, changed].into_iter().flatten() {
         app.notify(said);
     }

@@ -174,6 +174,7 @@ fn node_status(app: &App, node: &Node) -> JsValue {
         ("isolated", app.is_isolated(node.id).into()),
         ("bad_frames", number(status.map_or(0, |status| status.bad_frames))),
         ("error", or_null(error, JsValue::from)),
+        ("lacks_room", or_null(node.lacks_room.as_deref(), JsValue::from)),
         ("queues", list(node.queues.queues.iter().map(queue))),
     ])
 }

@@ -1,6 +1,10 @@
 //! Where this tab's cluster lives: two tabs never share one.
+//!
+//! Where the browser keeps nothing for the page, the whole cluster is in memory from its beginning. That is decided here or when the first
+//! node is given no files ([`super::room`]), and never for one node alone: a member that forgets among others that do not could break what
+//! they promised together.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use cluster::Epoch;
 use cluster::standing::{STANDING_FILE, Standing, directory_of};
@@ -26,8 +30,8 @@ pub(super) struct Home {
     pub(super) slot: u32,
     /// The cluster that the address names, if it is one that was begun beside, and how many nodes it has.
     pub(super) beside: Option<(String, usize)>,
-    /// Whether the browser has locks and a file system to go with them.
-    durable: bool,
+    /// Why the cluster is in memory, if it is.
+    in_memory: RefCell<Option<String>>,
     /// The epoch of the cluster that stands.
     pub(super) epoch: Cell<Epoch>,
 }
@@ -35,15 +39,14 @@ pub(super) struct Home {
 impl Home {
     /// Takes the cluster that the address names, or the first slot that no other tab has. Says why, where it does not take what is named.
     pub(super) async fn take() -> (Home, Option<String>) {
-        let home = |slot, durable| Home {
+        let home = |slot, in_memory| Home {
             slot,
             beside: None,
-            durable,
+            in_memory: RefCell::new(in_memory),
             epoch: Cell::new(Epoch(0)),
         };
-        let navigator = wall::window().navigator();
-        if wall::get(&navigator, "locks").is_undefined() {
-            return (home(0, false), None);
+        if let Err(why) = gives_files().await {
+            return (home(0, Some(why)), None);
         }
         let mut refused = None;
         if let Some(beside) = named() {
@@ -53,7 +56,7 @@ impl Home {
                     return (
                         Home {
                             beside,
-                            ..home(0, true)
+                            ..home(0, None)
                         },
                         None,
                     );
@@ -61,15 +64,31 @@ impl Home {
                 Err(why) => refused = Some(why),
             }
         }
-        if take_soon("cluster-0").await {
-            return (home(0, true), refused);
-        }
-        for slot in 1..SLOTS_MAX {
-            if lock(&format!("cluster-{slot}")).await {
-                return (home(slot, true), refused);
+        for slot in 0..SLOTS_MAX {
+            let name = format!("cluster-{slot}");
+            let taken = if slot == 0 {
+                take_soon(&name).await
+            } else {
+                lock(&name).await
+            };
+            match taken {
+                Ok(true) => return (home(slot, None), refused),
+                Ok(false) => {}
+                Err(why) => return (home(0, Some(why)), refused),
             }
         }
-        (home(SLOTS_MAX, false), refused)
+        let why = format!("{SLOTS_MAX} tabs have a cluster each, and there are no more places for files");
+        (home(SLOTS_MAX, Some(why)), refused)
+    }
+
+    /// The cluster is in memory from here on. No node of it has promised anything yet.
+    pub(super) fn move_to_memory(&self, why: String) {
+        self.in_memory.replace(Some(why));
+    }
+
+    /// Why the cluster is in memory, if it is.
+    pub(super) fn in_memory(&self) -> Option<String> {
+        self.in_memory.borrow().clone()
     }
 
     /// Under which name its settings are kept.
@@ -95,7 +114,8 @@ impl Home {
 
     /// The directory of the cluster's files, if they may be kept: its record, and the logs of each epoch.
     pub(super) fn root(&self, nodes: usize) -> Option<String> {
-        self.durable.then(|| format!("ftqueue/{}", self.cluster(nodes)))
+        let is_kept = self.in_memory.borrow().is_none();
+        is_kept.then(|| format!("ftqueue/{}", self.cluster(nodes)))
     }
 
     /// The directory of the logs of the epoch that stands, if they may be kept.
@@ -131,7 +151,7 @@ async fn take_beside(name: &str) -> Result<(), String> {
         None => Err(format!(
             "There is no cluster {name} here any more, so the page shows its own."
         )),
-        Some(_) if take_soon(name).await => Ok(()),
+        Some(_) if take_soon(name).await? => Ok(()),
         Some(_) => Err(format!(
             "The cluster {name} is open in another tab, so the page shows its own."
         )),
@@ -154,28 +174,28 @@ async fn standing(root: &str) -> Result<Option<Standing>, String> {
 }
 
 /// Takes a lock that the page that was here before may not have given up yet.
-async fn take_soon(name: &str) -> bool {
+async fn take_soon(name: &str) -> Result<bool, String> {
     let mut waited_ms = 0;
     while waited_ms < FIRST_SLOT_PATIENCE_MS {
-        if lock(name).await {
-            return true;
+        if lock(name).await? {
+            return Ok(true);
         }
         wall::sleep(50).await;
         waited_ms += 50;
     }
-    false
+    Ok(false)
 }
 
-/// Takes a cluster's lock, if nobody has it, for as long as this page lives.
-async fn lock(name: &str) -> bool {
+/// Takes a cluster's lock, if nobody has it, for as long as this page lives. Gives why it may have none at all.
+async fn lock(name: &str) -> Result<bool, String> {
     // Not in web-sys yet, but in every browser.
     let locks = wall::get(&wall::window().navigator(), "locks");
     let options = Object::new();
     let _ = Reflect::set(&options, &"ifAvailable".into(), &JsValue::TRUE);
     let Ok(request) = wall::get(&locks, "request").dyn_into::<Function>() else {
-        return false;
+        return Err("this browser has no locks, by which two tabs could be kept from sharing files".to_owned());
     };
-    let granted = Promise::new(&mut |resolve, _| {
+    let granted = Promise::new(&mut |resolve, reject| {
         let callback = Closure::once_into_js(move |lock: JsValue| -> JsValue {
             let _ = resolve.call1(&JsValue::NULL, &JsValue::from_bool(!lock.is_null()));
             if lock.is_null() {
@@ -184,9 +204,68 @@ async fn lock(name: &str) -> bool {
             // A promise that never settles holds the lock until the page is gone.
             Promise::new(&mut |_, _| {}).into()
         });
-        let _ = request.call3(&locks, &format!("ftqueue-{name}").into(), &options, &callback);
+        // Who blocks a site's data is refused locks, too: at once or later.
+        match request.call3(&locks, &format!("ftqueue-{name}").into(), &options, &callback) {
+            Ok(asked) => wall::otherwise(&asked, &reject),
+            Err(error) => drop(reject.call1(&JsValue::NULL, &error)),
+        }
     });
-    JsFuture::from(granted).await.is_ok_and(|granted| granted.is_truthy())
+    let granted = JsFuture::from(granted).await;
+    granted
+        .map(|granted| granted.is_truthy())
+        .map_err(|error| refused("locks", &error))
+}
+
+/// Whether the browser gives this page files at all; why, if not.
+async fn gives_files() -> Result<(), String> {
+    if !wall::window().is_secure_context() {
+        return Err(
+            "the page came over plain http, and browsers keep files only for https and for localhost".to_owned(),
+        );
+    }
+    match root().await {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_undefined() => Err("this browser has no private file system here".to_owned()),
+        Err(error) => Err(refused("private files", &error)),
+    }
+}
+
+fn refused(what: &str, error: &JsValue) -> String {
+    format!("the browser refuses this page {what}: {}", wall::words(error))
+}
+
+/// What the browser keeps for the page; undefined, if it does not know of such a thing.
+async fn root() -> Result<FileSystemDirectoryHandle, JsValue> {
+    let storage = wall::get(&wall::window().navigator(), "storage");
+    let get_directory = wall::get(&storage, "getDirectory")
+        .dyn_into::<Function>()
+        .map_err(|_| JsValue::UNDEFINED)?;
+    let opened = get_directory.call0(&storage)?;
+    Ok(JsFuture::from(Promise::resolve(&opened)).await?.unchecked_into())
+}
+
+/// How long a node's log files are; none, if neither is there. What cannot be seen counts as there, and empty.
+pub(super) async fn log_bytes(place: &str, node: NodeId) -> Option<f64> {
+    let [first, second] = file_names(node);
+    let mut bytes = None;
+    for name in [first, second] {
+        let read = async {
+            let file = JsFuture::from(directory(place).await?.get_file_handle(&name)).await?;
+            let file: web_sys::FileSystemFileHandle = file.unchecked_into();
+            let file: web_sys::File = JsFuture::from(file.get_file()).await?.unchecked_into();
+            Ok::<f64, JsValue>(file.size())
+        };
+        match read.await {
+            Ok(length) => bytes = Some(bytes.unwrap_or(0.0) + length),
+            Err(error) if is_missing(&error) => {}
+            Err(_) => bytes = bytes.or(Some(0.0)),
+        }
+    }
+    bytes
+}
+
+fn is_missing(error: &JsValue) -> bool {
+    wall::get(error, "name").as_string().as_deref() == Some("NotFoundError")
 }
 
 /// Removes a node's files. Waits for a terminated Worker to give it up, as long as that may take.
@@ -197,7 +276,7 @@ pub(super) async fn wipe(directory: &str, node: u8) -> Result<(), String> {
     for _ in 0..TRIES_MAX {
         while let Some(name) = names.peek() {
             match remove(directory, name).await {
-                Err(error) if wall::get(&error, "name").as_string().as_deref() != Some("NotFoundError") => {
+                Err(error) if !is_missing(&error) => {
                     last = wall::words(&error);
                     break;
                 }
@@ -220,8 +299,7 @@ async fn remove(path: &str, name: &str) -> Result<(), JsValue> {
 
 /// A directory that is there.
 async fn directory(path: &str) -> Result<FileSystemDirectoryHandle, JsValue> {
-    let storage = wall::get(&wall::window().navigator(), "storage").dyn_into::<web_sys::StorageManager>()?;
-    let mut place: FileSystemDirectoryHandle = JsFuture::from(storage.get_directory()).await?.unchecked_into();
+    let mut place = root().await?;
     for part in path.split('/') {
         place = JsFuture::from(place.get_directory_handle(part)).await?.unchecked_into();
     }

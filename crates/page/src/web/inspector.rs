@@ -56,7 +56,7 @@ fn state(app: &App, id: NodeId, html: &mut Markup) {
     if let Some(status) = &node.status {
         html.open("div", "halves");
         html.open("div", "");
-        durable(status, node.storage.as_ref(), html);
+        durable(status, node, html);
         html.close("div");
         html.open("div", "");
         volatile(node, status, now, html);
@@ -76,7 +76,7 @@ fn heading(title: &str, note: &str, html: &mut Markup) {
     html.close("h3");
 }
 
-fn durable(status: &Status, storage: Option<&Storage>, html: &mut Markup) {
+fn durable(status: &Status, node: &Node, html: &mut Markup) {
     heading("Durable", "survives a crash (figure 2)", html);
     html.open("dl", "durable");
     html.pair("term", status.durable_hard_state.term.0);
@@ -92,7 +92,10 @@ fn durable(status: &Status, storage: Option<&Storage>, html: &mut Markup) {
         0 => html.pair("being written", "nothing"),
         behind => html.pair("being written", format_args!("{behind} entries")),
     }
-    match storage {
+    if let Some(why) = &node.lacks_room {
+        html.pair("no room", why);
+    }
+    match &node.storage {
         Some(Storage::Opfs) => html.pair("on disk", format_args!("{} bytes, private file", status.disk_bytes)),
         Some(Storage::Memory { why }) => html.pair("in memory", format_args!("{} bytes: {why}", status.disk_bytes)),
         None => {}

@@ -25,6 +25,7 @@ mod queues;
 mod recorder;
 mod results;
 mod ring;
+mod room;
 mod settings;
 mod theme;
 mod timeline;

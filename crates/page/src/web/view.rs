@@ -15,6 +15,7 @@ use super::inspector::Inspector;
 use super::logs::Logs;
 use super::queues::Queues;
 use super::ring::Ring;
+use super::room::StorageNotice;
 use super::theme::ThemeButton;
 use super::timeline::Timeline;
 use super::timepanel::TimePanel;
@@ -234,6 +235,7 @@ fn Notices() -> impl IntoView {
     let notices = app().notices;
     view! {
         <div class="notices" role="alert">
+            <StorageNotice />
             {move || notices.get().into_iter().map(|notice| view! {
                 <div class="notice">
                     <span>{notice.clone()}</span>

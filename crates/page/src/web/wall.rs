@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::pin::Pin;
 
-use js_sys::{Promise, Reflect};
+use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -99,6 +99,13 @@ pub(super) fn number(text: &str) -> Option<f64> {
 /// A value of a plain object; undefined if it has none of that name.
 pub(super) fn get(object: &JsValue, name: &str) -> JsValue {
     Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// Calls `reject` if what was begun fails: a failure that nobody hears would be waited for for ever.
+pub(super) fn otherwise(begun: &JsValue, reject: &Function) {
+    if let Ok(then) = get(begun, "then").dyn_into::<Function>() {
+        let _ = then.call2(begun, &JsValue::UNDEFINED, reject);
+    }
 }
 
 /// What a thrown value says.

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use cluster::batch::Batch;
 use cluster::clock::{Clock, ClockSetting};
 use cluster::codec;
-use cluster::disk::RawFile;
-use cluster::host::{FromNode, Request, RequestId, ToNode};
+use cluster::disk::{RawFile, Refusal};
+use cluster::host::{FromNode, Reply, Request, RequestId, ToNode};
 use cluster::node::{Node, NodeConfig, NodeOutbox};
 use cluster::record::{Piece, Step};
 use js_sys::Uint8Array;
@@ -19,37 +19,43 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::{MessageChannel, MessageEvent};
 use worker::port::Ports;
 use worker::pump::{Arrival, NextTurn, Pump};
+use worker::room::{ROOM_PAUSE_MS, Room};
 use worker::scope;
 use worker::storage::{Disk, MemoryLog};
 
 use crate::seat;
 
-/// A file with room for so many flushes, each of which takes so long.
+/// A file that can be flushed so often, each of which takes so long, and that may be full.
 struct SmallFile {
     file: MemoryLog,
     flushes: Rc<Cell<u32>>,
+    is_full: Rc<Cell<bool>>,
     flush_ms: f64,
 }
 
 impl RawFile for SmallFile {
-    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, String> {
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, Refusal> {
         self.file.write_at(at, bytes)
     }
 
-    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, String> {
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<f64, Refusal> {
         self.file.read_at(at, into)
     }
 
-    fn size(&mut self) -> Result<f64, String> {
+    fn size(&mut self) -> Result<f64, Refusal> {
         self.file.size()
     }
 
-    fn truncate(&mut self, bytes: u64) -> Result<(), String> {
+    fn truncate(&mut self, bytes: u64) -> Result<(), Refusal> {
         self.file.truncate(bytes)
     }
 
-    fn flush(&mut self, end: u64) -> Result<(), String> {
-        let left = self.flushes.get().checked_sub(1).ok_or("the disk is full")?;
+    fn flush(&mut self, end: u64) -> Result<(), Refusal> {
+        let failed = || Refusal::Failed("a cable".to_owned());
+        let left = self.flushes.get().checked_sub(1).ok_or_else(failed)?;
+        if self.is_full.get() {
+            return Err(Refusal::NoRoom("the disk is full".to_owned()));
+        }
         self.flushes.set(left);
         let until = scope::wall_ms() + self.flush_ms;
         while scope::wall_ms() < until {}
@@ -77,10 +83,90 @@ async fn nothing_is_said_that_rests_on_a_flush_that_failed() {
     };
     let failed = pump.turn(iter::once(Arrival::Page(Box::new(message), None)), &say);
     assert_eq!(
-        failed.unwrap_err().0,
-        "the browser refused to flush the log: the disk is full"
+        failed.unwrap_err().to_string(),
+        "the browser refused to flush the log: a cable"
     );
     assert!(said.borrow().is_empty(), "{said:?}");
+}
+
+/// F18: a node that finds no room goes on, says so once, tries again now and then, and promises what it wrote when it is flushed.
+#[wasm_bindgen_test]
+async fn a_node_whose_disk_is_full_goes_on_and_promises_when_there_is_room() {
+    let (flushes, is_full) = (Rc::new(Cell::new(u32::MAX)), Rc::new(Cell::new(false)));
+    let mut pump = pump_on(&flushes, 0.0, &is_full);
+    let said = RefCell::new(Vec::new());
+    let say = |message: FromNode| {
+        if !matches!(message, FromNode::Report(_)) {
+            said.borrow_mut().push(message);
+        }
+    };
+    let leads = |said: &[FromNode]| said.iter().any(|message| matches!(message, FromNode::Leading { .. }));
+    while !leads(&said.borrow()) || pump.synced.is_some() {
+        pump.turn(iter::empty(), &say).expect("the disk is sound");
+        scope::sleep(10).await;
+    }
+    said.borrow_mut().clear();
+    is_full.set(true);
+    let ask = |number, body| {
+        let request = RequestId(number);
+        Arrival::Page(Box::new(ToNode::Request { request, body }), None)
+    };
+    let open_session = |number| ask(number, Request::OpenSession { nonce: number });
+    let started = scope::wall_ms();
+    let mut turns = 0;
+    while scope::wall_ms() < started + 2.5 * f64::from(ROOM_PAUSE_MS) {
+        turns += 1;
+        let next = pump
+            .turn(iter::once(open_session(turns)), &say)
+            .expect("a full disk is no failure");
+        assert!(
+            matches!(next, NextTurn::At(Some(due)) if due <= scope::wall_ms() + f64::from(ROOM_PAUSE_MS)),
+            "it looks again soon: {next:?}"
+        );
+        scope::sleep(20).await;
+    }
+    let lacking = Some("the disk is full".to_owned());
+    assert_eq!(
+        *said.borrow(),
+        [FromNode::Room { lacking }],
+        "said once, and nothing promised"
+    );
+    said.borrow_mut().clear();
+    // What is committed is there to be read all the while.
+    let label = ftqueue::Label(7);
+    let read = ask(1_000, Request::Read(ftqueue::Read::GetQid { label }));
+    pump.turn(iter::once(read), &say).expect("a full disk is no failure");
+    let answered = |message: &FromNode| {
+        matches!(
+            message,
+            FromNode::Reply {
+                request: RequestId(1_000),
+                ..
+            }
+        )
+    };
+    assert!(said.borrow().iter().any(answered), "{:?}", said.borrow());
+    said.borrow_mut().clear();
+
+    is_full.set(false);
+    let started = scope::wall_ms();
+    while said.borrow().len() <= turns as usize {
+        pump.turn(iter::empty(), &say).expect("the disk is sound");
+        assert!(scope::wall_ms() < started + 5_000.0, "{:?}", said.borrow());
+        scope::sleep(10).await;
+    }
+    let said = said.borrow();
+    assert_eq!(said[0], FromNode::Room { lacking: None });
+    let opened = |message: &FromNode| {
+        matches!(
+            message,
+            FromNode::Reply {
+                reply: Reply::SessionOpened(_),
+                ..
+            }
+        )
+    };
+    assert_eq!(said.iter().filter(|message| opened(message)).count(), turns as usize);
 }
 
 /// F6: the loop went from flush to flush and heard nothing in between, not even that time was slowed down.
@@ -162,9 +248,14 @@ async fn what_is_written_was_told_to_the_recorder_before() {
 }
 
 fn pump(flushes: &Rc<Cell<u32>>, flush_ms: f64) -> Pump {
+    pump_on(flushes, flush_ms, &Rc::default())
+}
+
+fn pump_on(flushes: &Rc<Cell<u32>>, flush_ms: f64, is_full: &Rc<Cell<bool>>) -> Pump {
     let disk = SmallFile {
         file: MemoryLog::default(),
         flushes: Rc::clone(flushes),
+        is_full: Rc::clone(is_full),
         flush_ms,
     };
     let boot = seat::boot(1, 1, None);
@@ -177,6 +268,7 @@ fn pump(flushes: &Rc<Cell<u32>>, flush_ms: f64) -> Pump {
         clock: Clock::new(boot.clock),
         disk: Disk::new([Box::new(disk), Box::new(MemoryLog::default())])
             .expect("files in memory know how long they are"),
+        room: Room::default(),
         ports,
         tape: None,
         outbox,

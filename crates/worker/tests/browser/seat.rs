@@ -20,6 +20,9 @@ use worker::{port, scope};
 /// How long a test waits for what must come.
 const PATIENCE_MS: f64 = 5_000.0;
 
+/// Why a node of a test has its log in memory.
+pub(crate) const IN_MEMORY: &str = "a test keeps nothing";
+
 /// A node and what it has said.
 pub(crate) struct Seat {
     pub(crate) id: NodeId,
@@ -189,7 +192,7 @@ pub(crate) fn boot(id: u8, members: u8, directory: Option<&str>) -> Boot {
         seed: u64::from(id),
         clock: clock(),
         ahead_ms_least: 0.0,
-        directory: directory.map(String::from),
+        directory: directory.map(String::from).ok_or_else(|| IN_MEMORY.into()),
         links: (1..=members)
             .filter(|peer| *peer != id)
             .map(|peer| (NodeId(peer), quick()))
@@ -232,7 +235,7 @@ pub(crate) fn fresh(name: &str) -> String {
 
 /// The first log file of a node, with nothing beside it.
 pub(crate) async fn first_file(directory: &str, id: u8) -> Disk {
-    let storage::OpenedFile { log, storage, .. } = storage::open_file(Some(directory), &format!("node-{id}.wal"))
+    let storage::OpenedFile { log, storage, .. } = storage::open_file(Ok(directory), &format!("node-{id}.wal"))
         .await
         .expect("the log opens");
     assert_eq!(storage, Storage::Opfs, "this browser has private files");

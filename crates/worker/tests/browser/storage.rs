@@ -1,12 +1,14 @@
 //! The log file against a real Origin Private File System, in a dedicated Worker.
 
+use std::mem;
+
 use cluster::disk::{DiskError, RawFile};
 use cluster::host::Storage;
 use cluster::node::OpenDisk;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_test::wasm_bindgen_test;
 use worker::scope;
-use worker::storage::{self, Disk, MemoryLog, OPEN_WAIT_MS_MAX, OpfsLog};
+use worker::storage::{self, Disk, MemoryLog, OPEN_WAIT_MS_MAX, OpfsLog, StorageError};
 
 use crate::seat::{first_file, fresh};
 
@@ -105,16 +107,16 @@ async fn a_file_that_stays_taken_is_an_error_and_not_a_reason_to_forget() {
     let directory = fresh("taken");
     let _held = first_file(&directory, 7).await;
     let started = scope::wall_ms();
-    let error = storage::open_file(Some(&directory), "node-7.wal")
+    let error = storage::open_file(Ok(&directory), "node-7.wal")
         .await
         .err()
         .expect("the file is taken");
     let waited = scope::wall_ms() - started;
-    assert!(
-        error.0.contains(&directory) && error.0.contains("node-7.wal"),
-        "{error}"
-    );
-    assert!(error.0.contains("held by another"), "{error}");
+    let StorageError::Failed(why) = error else {
+        panic!("{error:?}")
+    };
+    assert!(why.contains(&directory) && why.contains("node-7.wal"), "{why}");
+    assert!(why.contains("held by another"), "{why}");
     assert!(
         waited >= f64::from(OPEN_WAIT_MS_MAX) && waited < 2.0 * f64::from(OPEN_WAIT_MS_MAX),
         "waited {waited} ms"
@@ -123,46 +125,61 @@ async fn a_file_that_stays_taken_is_an_error_and_not_a_reason_to_forget() {
 
 #[wasm_bindgen_test]
 async fn a_name_that_is_no_directory_is_an_error() {
-    let error = storage::open_file(Some("ftqueue-test/.."), "node-1.wal")
+    let error = storage::open_file(Ok("ftqueue-test/.."), "node-1.wal")
         .await
         .err()
         .expect("the name is refused");
-    assert!(error.0.contains("ftqueue-test/.."), "{error}");
+    assert!(error.to_string().contains("ftqueue-test/.."), "{error}");
 }
 
 #[wasm_bindgen_test]
 async fn without_a_directory_the_log_is_in_memory_and_says_why() {
-    let storage::OpenedFile { log, storage, .. } = storage::open_file(None, "node-1.wal").await.unwrap();
-    let Storage::Memory { why } = storage else {
-        panic!("{storage:?}")
-    };
-    assert!(!why.is_empty());
+    let opened = storage::open_file(Err("nobody wants it kept"), "node-1.wal").await;
+    let storage::OpenedFile { log, storage, .. } = opened.expect("there is memory");
+    let why = "nobody wants it kept".into();
+    assert_eq!(storage, Storage::Memory { why });
     let mut log = Disk::new([log, Box::new(MemoryLog::default())]).unwrap();
     log.append(b"gone soon").unwrap();
     log.flush().unwrap();
     assert_eq!(read(&mut log), b"gone soon");
 }
 
+/// One node of a cluster must not forget what the others keep. So a Worker that is given no files says so and decides nothing.
 #[wasm_bindgen_test]
-async fn a_browser_without_private_files_keeps_the_log_in_memory() {
-    let _browser = Without::given("undefined");
-    let storage = storage::open_file(Some("anywhere"), "node-1.wal")
-        .await
-        .unwrap()
-        .storage;
-    let why = "this browser has no private file system here".into();
-    assert_eq!(storage, Storage::Memory { why });
-}
-
-#[wasm_bindgen_test]
-async fn a_window_that_is_refused_private_files_keeps_the_log_in_memory_and_says_why() {
-    let _browser = Without::given("async () => { throw new DOMException('a private window', 'SecurityError'); }");
-    let storage = storage::open_file(Some("anywhere"), "node-1.wal")
-        .await
-        .unwrap()
-        .storage;
-    let why = "the browser refused to open its private file system: SecurityError: a private window".into();
-    assert_eq!(storage, Storage::Memory { why });
+async fn a_browser_that_gives_no_files_is_no_reason_to_forget() {
+    let refused = "async () => { throw new DOMException('a private window', 'SecurityError'); }";
+    let places = [
+        ("undefined", "this browser has no private file system here"),
+        (
+            refused,
+            "the browser refused to open its private file system: SecurityError: a private window",
+        ),
+    ];
+    for (instead, why) in places {
+        let _browser = Replaced::by("StorageManager", "getDirectory", instead);
+        let error = storage::open_file(Ok("anywhere"), "node-1.wal").await.err();
+        assert_eq!(error, Some(StorageError::NotGiven(why.into())));
+    }
+    let access = [
+        (
+            "async () => { throw new DOMException('a private window', 'UnknownError'); }",
+            StorageError::NotGiven("for writing: UnknownError: a private window".into()),
+        ),
+        (
+            "async () => { throw new DOMException('full', 'QuotaExceededError'); }",
+            StorageError::NoRoom("for writing: QuotaExceededError: full".into()),
+        ),
+    ];
+    let directory = fresh("refused");
+    for (instead, expected) in access {
+        let _browser = Replaced::by("FileSystemFileHandle", "createSyncAccessHandle", instead);
+        let error = storage::open_file(Ok(&directory), "node-1.wal")
+            .await
+            .err()
+            .expect("the file is refused");
+        assert_eq!(mem::discriminant(&error), mem::discriminant(&expected), "{error:?}");
+        assert!(error.to_string().ends_with(&expected.to_string()), "{error}");
+    }
 }
 
 #[wasm_bindgen_test]
@@ -178,14 +195,15 @@ fn the_log_in_memory_is_a_twin_of_the_file() {
 /// A file of the browser's, of which `instead` is one method.
 fn lying(instead: &str) -> OpfsLog {
     let made = js_sys::Function::new_no_args(&format!(
-        "const bytes = []; return Object.assign({{
+        "const bytes = []; const honest = {{
             write: (from, {{ at }}) => {{ for (let i = 0; i < from.length; i++) bytes[at + i] = from[i]; return from.length; }},
             read: (into, {{ at }}) => {{ const part = bytes.slice(at, at + into.length); into.set(part); return part.length; }},
             getSize: () => bytes.length,
             truncate: (length) => {{ bytes.length = length; }},
             flush: () => {{}},
             close: () => {{}},
-        }}, {instead})"
+        }};
+        return {{ ...honest, ...{instead} }};"
     ));
     OpfsLog::new(
         made.call0(&wasm_bindgen::JsValue::NULL)
@@ -194,14 +212,43 @@ fn lying(instead: &str) -> OpfsLog {
     )
 }
 
-/// F2: a Chromium answered −8, as an unsigned number, to a write on a full disk, and the write was acknowledged.
+/// F2, F18: a Chromium answered −8, as an unsigned number, to a write on a full disk, and the write was acknowledged. Others say in words
+/// that there is no room. Either way nothing is flushed, and all of it is when there is room.
+#[wasm_bindgen_test]
+fn a_write_that_finds_no_room_is_written_again() {
+    let quota = "throw new DOMException('full', 'QuotaExceededError');";
+    let full = [
+        ("write", "return 4294967288;"),
+        ("write", "return -8;"),
+        (
+            "write",
+            "for (let i = 0; i < 3; i++) bytes[args[1].at + i] = 99; throw new DOMException('full', 'QuotaExceededError');",
+        ),
+        ("write", quota),
+        ("flush", quota),
+    ];
+    for (call, refuses) in full {
+        let mut log = disk(lying(&format!(
+            "{{ left: 2, {call}(...args) {{ if (this.left-- > 0) {{ {refuses} }} return honest.{call}(...args); }} }}"
+        )));
+        log.append(b"promised").expect("it waits");
+        assert_eq!(log.flush(), Ok(false), "{call}: {refuses}");
+        let flushed = (0..2).any(|_| log.flush().expect("it is only full"));
+        assert!(flushed && log.lacks_room().is_none(), "{call}: {refuses}");
+        assert_eq!(read(&mut log), b"promised", "{call}: {refuses}");
+    }
+}
+
+/// Any other count that cannot be true is an error.
 #[wasm_bindgen_test]
 fn a_write_is_believed_only_if_its_count_can_be_true() {
     let told = |instead: &str| {
         let mut log = disk(lying(instead));
-        log.append(b"promised").and_then(|()| log.flush()).unwrap_err()
+        log.append(b"promised")
+            .and_then(|()| log.flush().map(drop))
+            .unwrap_err()
     };
-    for said in ["4294967288", "-8", "9", "NaN", "Infinity", "2.5"] {
+    for said in ["4294967287", "-9", "9", "NaN", "Infinity", "2.5"] {
         match told(&format!("{{ write: () => {said} }}")) {
             DiskError::Implausible { bytes_max: 8, .. } => {}
             other => panic!("{said} gives {other}"),
@@ -233,21 +280,27 @@ fn a_write_in_parts_is_a_write() {
     assert_eq!(read(&mut log), b"promised");
 }
 
-/// While this lives, `navigator.storage.getDirectory` is something else, as in another browser.
-struct Without;
+/// While this lives, a method of a class of the browser's is something else.
+struct Replaced {
+    class: &'static str,
+    method: &'static str,
+}
 
-impl Without {
-    fn given(instead: &str) -> Without {
+impl Replaced {
+    fn by(class: &'static str, method: &'static str, instead: &str) -> Replaced {
         run(&format!(
-            "const at = StorageManager.prototype; at.kept = at.getDirectory; at.getDirectory = {instead};"
+            "const at = {class}.prototype; at.kept = at.{method}; at.{method} = {instead};"
         ));
-        Without
+        Replaced { class, method }
     }
 }
 
-impl Drop for Without {
+impl Drop for Replaced {
     fn drop(&mut self) {
-        run("const at = StorageManager.prototype; at.getDirectory = at.kept;");
+        run(&format!(
+            "const at = {}.prototype; at.{} = at.kept;",
+            self.class, self.method
+        ));
     }
 }
 

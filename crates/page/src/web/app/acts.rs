@@ -323,6 +323,13 @@ impl App {
         self.report(moved.map_err(|error| format!("the page could not be opened anew: {}", wall::words(&error))));
     }
 
+    /// What was known of slow disks is true no longer.
+    pub(in crate::web) fn forget_slow_disks(&self) {
+        let now = self.now();
+        self.model.borrow_mut().forget_slow_disks(now);
+        self.slow_disks_told.set(false);
+    }
+
     /// Changes what is set, tells the nodes, and keeps it.
     pub(in crate::web) fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
         let before = self.settings.get_untracked();
@@ -334,9 +341,7 @@ impl App {
             return;
         }
         self.settings.set(settings);
-        let now = self.now();
-        self.model.borrow_mut().forget_slow_disks(now);
-        self.slow_disks_told.set(false);
+        self.forget_slow_disks();
         self.lateness.borrow_mut().forget();
         settings::store(&settings, &self.home.settings_key());
         if settings.timing() != before.timing() {

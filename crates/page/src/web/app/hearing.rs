@@ -86,6 +86,8 @@ impl App {
                 let mut lateness = self.lateness.borrow_mut();
                 lateness.add(wall_ms(), wall_us as f64 / 1000.0, &settings);
             }
+            FromNode::Room { lacking } => self.room_changed(id, lacking),
+            FromNode::NoFiles { why } => self.no_files(id, boot, why),
             FromNode::Leading { term } => {
                 let now = self.now();
                 self.start_recorder();
@@ -114,7 +116,10 @@ impl App {
             seed: wall::seed(),
             clock: self.clock.borrow_mut().setting(wall_ms()),
             ahead_ms_least: 0.0,
-            directory: self.home.directory(settings.nodes),
+            directory: match self.home.in_memory() {
+                Some(why) => Err(why),
+                None => Ok(self.home.directory(settings.nodes).unwrap_or_default()),
+            },
             links: Vec::new(),
             resume: None,
         }
@@ -122,6 +127,15 @@ impl App {
 
     fn node_booted(&self, id: NodeId, storage: Storage, recovery: Recovery) {
         let now = self.now();
+        let had_files = |model: &crate::model::Model| {
+            let before = model.node(id).and_then(|node| node.status.as_ref());
+            before.is_some_and(|status| status.disk_bytes > 0)
+        };
+        if storage == Storage::Opfs && recovery.bytes == 0 && had_files(&self.model.borrow()) {
+            self.notify(format!(
+                "{id} had files and finds none: the site's data was cleared. It has forgotten its term, its vote and its log, begins with nothing, and gets the log from the others. What they agreed on with its word may be lost if as many forget as make a majority."
+            ));
+        }
         self.model.borrow_mut().booted(id, storage, recovery);
         self.fleet.borrow_mut().settle(id, Ok(()));
         self.clients.borrow_mut().node_up(now, id);

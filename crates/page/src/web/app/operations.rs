@@ -43,6 +43,9 @@ impl App {
 
     /// Gives an operation to a client.
     pub(in crate::web) fn submit(self: &Rc<Self>, operation: Operation, then: impl FnOnce(Returned) + 'static) {
+        if matches!(operation, Operation::Write(Write::Push { .. })) {
+            self.ask_to_keep();
+        }
         let now = self.now();
         let refused = self.clients.borrow_mut().submit(now, operation, Box::new(then));
         if let Some((answer, returned)) = refused {
