@@ -13,4 +13,5 @@ mod opening;
 mod policy;
 mod site;
 mod storage;
+mod tabs;
 mod time;
