@@ -6,7 +6,7 @@ mod browser;
 mod page;
 mod site;
 
-pub use page::{Node, Outcome, Page, Queue, Status};
+pub use page::{Node, Outcome, Page, Queue, Status, Tab};
 pub use site::Site;
 
 use browser::Keeps;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
-use thirtyfour::{By, WebDriver, WebElement};
+use thirtyfour::{By, WebDriver, WebElement, WindowHandle};
 use tokio::runtime::Runtime;
 use xtask::engines::Engine;
 
@@ -20,6 +20,10 @@ pub struct Page {
     browser: WebDriver,
     address: String,
 }
+
+/// A tab of the browser.
+#[derive(Clone, Debug)]
+pub struct Tab(WindowHandle);
 
 /// What `ftqueue.status()` says.
 #[derive(Clone, Debug, Deserialize)]
@@ -399,6 +403,32 @@ impl Page {
         self.runtime
             .block_on(self.browser.switch_to_window(first))
             .expect("the first tab is there");
+    }
+
+    /// The tab that is looked at.
+    pub fn tab(&self) -> Tab {
+        Tab(self.runtime.block_on(self.browser.window()).expect("a window"))
+    }
+
+    /// Opens another tab at this address and looks at it. It stays open.
+    pub fn open_tab(&self, address: &str) -> Tab {
+        let tab = Tab(self.runtime.block_on(self.browser.new_tab()).expect("a tab"));
+        self.look_at(&tab);
+        self.load(address);
+        tab
+    }
+
+    /// Looks at a tab.
+    pub fn look_at(&self, tab: &Tab) {
+        self.runtime
+            .block_on(self.browser.switch_to_window(tab.0.clone()))
+            .expect("a tab can be looked at");
+    }
+
+    /// Has Chromium freeze the page as it does with one that was long in the background, or go on with it.
+    pub fn set_frozen(&self, frozen: bool) {
+        let state = if frozen { "frozen" } else { "active" };
+        self.command("Page.setWebLifecycleState", serde_json::json!({ "state": state }));
     }
 
     /// Waits until the page in this tab can be used.

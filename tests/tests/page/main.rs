@@ -19,5 +19,6 @@ mod promises;
 mod room;
 mod site;
 mod storage;
+mod tabs;
 mod time;
 mod typing;

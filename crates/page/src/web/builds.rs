@@ -39,18 +39,6 @@ async fn on_the_host() -> Option<String> {
     Some(build.to_owned())
 }
 
-/// Looks again whenever a person comes back to the page.
-pub(super) fn watch() {
-    let seen = Closure::<dyn FnMut()>::new(|| {
-        if !wall::document().hidden() {
-            look();
-        }
-    });
-    let _ = wall::document().add_event_listener_with_callback("visibilitychange", seen.as_ref().unchecked_ref());
-    // The page lasts as long.
-    seen.forget();
-}
-
 /// Loads the page again, with what the host has by now.
 pub(super) fn reload() {
     let _ = wall::window().location().reload();

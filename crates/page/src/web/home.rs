@@ -5,6 +5,7 @@
 //! they promised together.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use cluster::Epoch;
 use cluster::standing::{STANDING_FILE, Standing, directory_of};
@@ -12,16 +13,40 @@ use js_sys::{Function, Object, Promise, Reflect};
 use raft_core::{MEMBERS_MAX, NodeId};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::FileSystemDirectoryHandle;
+use web_sys::{FileSystemDirectoryHandle, MessageEvent};
 use worker::storage::file_names;
 
 use super::wall;
 
 /// How many tabs may have a cluster each.
 const SLOTS_MAX: u32 = 32;
-/// How long the first slot is asked for before the next is taken, in wall milliseconds: after a reload, the lock of the page
-/// that was here may take a moment to be given up.
-const FIRST_SLOT_PATIENCE_MS: i32 = 600;
+/// After how long it is said what is waited for, in wall milliseconds: the page that was here before a reload gives its lock up in a moment,
+/// which load makes long.
+const QUIET_MS: i32 = 600;
+/// How long a lock is waited for whose holder does not answer. A page that lives answers at once, and nothing is waited for.
+const PATIENCE_MS: i32 = 30_000;
+/// How often the lock is asked for meanwhile, and its holder whether it lives.
+const AGAIN_MS: i32 = 100;
+
+/// Where pages ask each other, by the names of clusters.
+const CHANNEL: &str = "ftqueue-home";
+/// Under which name a tab keeps, for its next page, which slot it has.
+const SLOT_KEY: &str = "ftqueue-slot";
+
+#[wasm_bindgen]
+extern "C" {
+    /// What all pages of the site hear.
+    #[derive(Clone)]
+    type BroadcastChannel;
+    #[wasm_bindgen(constructor, catch)]
+    fn new(name: &str) -> Result<BroadcastChannel, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = postMessage)]
+    fn post(this: &BroadcastChannel, message: &str) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, setter, js_name = onmessage)]
+    fn set_heard(this: &BroadcastChannel, heard: &JsValue);
+    #[wasm_bindgen(method)]
+    fn close(this: &BroadcastChannel);
+}
 
 /// Where this tab's cluster lives.
 #[derive(Clone, Debug)]
@@ -64,15 +89,30 @@ impl Home {
                 Err(why) => refused = Some(why),
             }
         }
-        for slot in 0..SLOTS_MAX {
+        // What was this tab's before it was loaded again is its own.
+        let own = remembered().unwrap_or(0);
+        match take_when_free(&format!("cluster-{own}")).await {
+            Ok(Taken::Yes) => {
+                remember(own);
+                return (home(own, None), refused);
+            }
+            Ok(Taken::Silent) => {
+                refused = Some(format!(
+                    "A page that does not answer still has cluster {}, so this is another one. Once it is closed, a new tab has that cluster again.",
+                    own + 1
+                ));
+            }
+            Ok(Taken::No) => {}
+            Err(why) => return (home(0, Some(why)), refused),
+        }
+        for slot in (0..SLOTS_MAX).filter(|slot| *slot != own) {
             let name = format!("cluster-{slot}");
-            let taken = if slot == 0 {
-                take_soon(&name).await
-            } else {
-                lock(&name).await
-            };
-            match taken {
-                Ok(true) => return (home(slot, None), refused),
+            match lock(&name).await {
+                Ok(true) => {
+                    answer_for(name);
+                    remember(slot);
+                    return (home(slot, None), refused);
+                }
                 Ok(false) => {}
                 Err(why) => return (home(0, Some(why)), refused),
             }
@@ -151,7 +191,7 @@ async fn take_beside(name: &str) -> Result<(), String> {
         None => Err(format!(
             "There is no cluster {name} here any more, so the page shows its own."
         )),
-        Some(_) if take_soon(name).await? => Ok(()),
+        Some(_) if take_when_free(name).await? == Taken::Yes => Ok(()),
         Some(_) => Err(format!(
             "The cluster {name} is open in another tab, so the page shows its own."
         )),
@@ -173,17 +213,117 @@ async fn standing(root: &str) -> Result<Option<Standing>, String> {
     }
 }
 
-/// Takes a lock that the page that was here before may not have given up yet.
-async fn take_soon(name: &str) -> Result<bool, String> {
-    let mut waited_ms = 0;
-    while waited_ms < FIRST_SLOT_PATIENCE_MS {
-        if lock(name).await? {
-            return Ok(true);
-        }
-        wall::sleep(50).await;
-        waited_ms += 50;
+/// The slot that this tab had before the page was loaded.
+fn remembered() -> Option<u32> {
+    let storage = wall::window().session_storage().ok()??;
+    let slot = storage.get_item(SLOT_KEY).ok()??.parse().ok()?;
+    (slot < SLOTS_MAX).then_some(slot)
+}
+
+fn remember(slot: u32) {
+    // Without such a storage the next page of this tab begins at the first slot.
+    if let Ok(Some(storage)) = wall::window().session_storage() {
+        let _ = storage.set_item(SLOT_KEY, &slot.to_string());
     }
-    Ok(false)
+}
+
+/// What became of a lock that was wanted.
+#[derive(PartialEq)]
+enum Taken {
+    /// This page has it.
+    Yes,
+    /// Another page has it and lives, or the person did not want to wait.
+    No,
+    /// Who has it neither answers nor gives it up.
+    Silent,
+}
+
+/// Takes a cluster's lock as soon as it is free. The page that was here before may not have given it up yet, but it answers nothing any more.
+async fn take_when_free(name: &str) -> Result<Taken, String> {
+    if lock(name).await? {
+        answer_for(name.to_owned());
+        return Ok(Taken::Yes);
+    }
+    let enough = Rc::new(Cell::new(false));
+    let channel = BroadcastChannel::new(CHANNEL).ok();
+    let (lives, answered) = (format!("{name} lives"), enough.clone());
+    let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+        if event.data().as_string().as_deref() == Some(&lives) {
+            answered.set(true);
+        }
+    });
+    if let Some(channel) = &channel {
+        channel.set_heard(heard.as_ref());
+    }
+    let mut waited_ms = 0;
+    let taken = loop {
+        if let Some(channel) = &channel {
+            let _ = channel.post(name);
+        }
+        wall::sleep(AGAIN_MS).await;
+        waited_ms += AGAIN_MS;
+        if lock(name).await? {
+            answer_for(name.to_owned());
+            break Taken::Yes;
+        }
+        if enough.get() {
+            break Taken::No;
+        }
+        if waited_ms >= PATIENCE_MS {
+            break Taken::Silent;
+        }
+        if waited_ms == QUIET_MS {
+            offer_another(enough.clone());
+        }
+    };
+    if let Some(channel) = &channel {
+        channel.close();
+    }
+    Ok(taken)
+}
+
+/// Says what is waited for, where the page will be, and offers not to.
+fn offer_another(enough: Rc<Cell<bool>>) {
+    let document = wall::document();
+    let (Some(message), Ok(button)) = (
+        document.get_element_by_id("start-message"),
+        document.create_element("button"),
+    ) else {
+        return;
+    };
+    message.set_text_content(Some(
+        "This tab's cluster is still held by the page that was here before, or by one that does not answer. It opens as soon as it is free.",
+    ));
+    button.set_text_content(Some("Begin another cluster"));
+    let clicked = Closure::once_into_js(move || enough.set(true));
+    let _ = button.add_event_listener_with_callback("click", clicked.unchecked_ref());
+    // In place of the advice for a page that does not come: this one has come.
+    if let Some(late) = message.next_element_sibling() {
+        let _ = late.replace_with_with_node_1(&button);
+    }
+}
+
+/// Tells pages that ask for this cluster that it is in use, as long as this page is not being left.
+fn answer_for(name: String) {
+    let Ok(channel) = BroadcastChannel::new(CHANNEL) else {
+        return;
+    };
+    let left = Rc::new(Cell::new(false));
+    for (event, leaves) in [("pagehide", true), ("pageshow", false)] {
+        let left = left.clone();
+        let turned = Closure::<dyn FnMut()>::new(move || left.set(leaves));
+        let _ = wall::window().add_event_listener_with_callback(event, turned.as_ref().unchecked_ref());
+        // The page lasts as long; so below.
+        turned.forget();
+    }
+    let answering = channel.clone();
+    let asked = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+        if !left.get() && event.data().as_string().as_deref() == Some(&name) {
+            let _ = answering.post(&format!("{name} lives"));
+        }
+    });
+    channel.set_heard(asked.as_ref());
+    asked.forget();
 }
 
 /// Takes a cluster's lock, if nobody has it, for as long as this page lives. Gives why it may have none at all.
