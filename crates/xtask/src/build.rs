@@ -35,24 +35,9 @@ pub const PACKAGES: [&str; 2] = ["page", "lockstep"];
 /// Compiles the modules and writes a `.js` and a `_bg.wasm` of each into `out`.
 pub fn build(workspace: &Workspace, profile: Profile, out: &Path) -> Result<()> {
     tools::ensure_wasm_target(workspace)?;
-    let mut cargo = workspace.cargo(&[
-        "build",
-        "--lib",
-        "--target",
-        tools::WASM_TARGET,
-        "--profile",
-        profile.name(),
-        "--package",
-        PACKAGES[0],
-        "--package",
-        PACKAGES[1],
-    ]);
-    cargo.env("FTQUEUE_BUILD", workspace.build_hash()?);
-    run(
-        &mut cargo,
-        "compiling the page, the node and the recorder to WebAssembly",
-    )?;
-
+    for package in PACKAGES {
+        compile(workspace, profile, package)?;
+    }
     let compiled = workspace.target.join(tools::WASM_TARGET).join(profile.name());
     let doors = workspace.root.join("www").join(DOORS_FILE);
     let doors = fs::read_to_string(&doors).with_context(|| format!("{} cannot be read", doors.display()))?;
@@ -62,6 +47,31 @@ pub fn build(workspace: &Workspace, profile: Profile, out: &Path) -> Result<()> 
         let text = fs::read_to_string(&glue).with_context(|| format!("{} cannot be read", glue.display()))?;
         fs::write(&glue, closed(&text, &doors)?).with_context(|| format!("{} cannot be written", glue.display()))
     })
+}
+
+/// What of a node's own code is made small where the page is: a visitor waits for it, and a node spends its time on its disk and on messages. The
+/// recorder, which carries out what all nodes did again and again, has it fast.
+const SMALL_IN_PAGE: [&str; 3] = ["cluster", "raft-core", "ftqueue"];
+
+fn compile(workspace: &Workspace, profile: Profile, package: &str) -> Result<()> {
+    let mut cargo = workspace.cargo(&[
+        "build",
+        "--lib",
+        "--target",
+        tools::WASM_TARGET,
+        "--profile",
+        profile.name(),
+        "--package",
+        package,
+    ]);
+    if profile == Profile::Release && package == PACKAGES[0] {
+        for small in SMALL_IN_PAGE {
+            cargo.arg("--config");
+            cargo.arg(format!("profile.release.package.{small}.opt-level=\"s\""));
+        }
+    }
+    cargo.env("FTQUEUE_BUILD", workspace.build_hash()?);
+    run(&mut cargo, &format!("compiling {package} to WebAssembly"))
 }
 
 /// In `www`, what stands in front of glue that makes elements of text or starts scripts.
