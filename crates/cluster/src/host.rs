@@ -19,7 +19,7 @@ pub const PROTOCOL_VERSION: u8 = 3;
 pub enum ToNode {
     /// Be this node. Said once, after [`FromNode::Ready`]. If a port comes along, everything that goes into the node is posted there,
     /// before anything that follows from it leaves the node.
-    Boot(Boot),
+    Boot(Box<Boot>),
     /// Here is a port to a peer (transferred along). Replaces an earlier port to the same peer.
     Connect {
         /// The node at its other end.

@@ -80,7 +80,7 @@ impl Host {
         let mut arrivals = vec![Arrival::Time(batch.sent_at)];
         for message in batch.messages {
             match message {
-                ToNode::Boot(boot) => self.boot(boot, port.take()),
+                ToNode::Boot(boot) => self.boot(*boot, port.take()),
                 message => arrivals.push(Arrival::Page(Box::new(message), port.take())),
             }
         }

@@ -159,7 +159,7 @@ impl Fleet {
             None
         };
         if let Some(running) = self.seat(id).and_then(|seat| seat.running.as_ref()) {
-            let parcel = parcel(vec![ToNode::Boot(boot)]);
+            let parcel = parcel(vec![ToNode::Boot(Box::new(boot))]);
             let transferred = Array::new();
             if let Some(tape) = &tape {
                 let _ = Reflect::set(&parcel, &"port".into(), &tape.port1());

@@ -219,7 +219,7 @@ async fn a_frame_that_does_not_decode_is_counted_and_reported() {
 #[wasm_bindgen_test]
 async fn a_page_of_another_version_is_refused() {
     let node = Seat::vacant(1);
-    let mut bytes = seat::bytes(&ToNode::Boot(boot(1, 1, None)));
+    let mut bytes = seat::bytes(&ToNode::Boot(Box::new(boot(1, 1, None))));
     bytes[0] += 1;
     node.post(&bytes, None);
     let why = node.refused().await;
@@ -231,7 +231,7 @@ async fn a_wrong_configuration_is_refused() {
     let node = Seat::vacant(1);
     let mut wrong = boot(1, 3, None);
     wrong.members.reverse();
-    node.say(&ToNode::Boot(wrong));
+    node.say(&ToNode::Boot(Box::new(wrong)));
     assert!(!node.refused().await.is_empty());
 }
 
@@ -267,7 +267,7 @@ async fn a_clock_that_stands_still_holds_an_election_and_one_that_goes_on_lets_i
     let node = Seat::vacant(1);
     let mut still = boot(1, 1, None);
     still.clock.rate = 0.0;
-    node.say(&ToNode::Boot(still));
+    node.say(&ToNode::Boot(Box::new(still)));
     node.booted().await;
     scope::sleep(500).await;
     assert!(
@@ -292,7 +292,10 @@ async fn what_goes_into_a_node_is_recorded() {
     });
     channel.port2().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     let node = Seat::vacant(1);
-    node.post(&seat::bytes(&ToNode::Boot(boot(1, 1, None))), Some(channel.port1()));
+    node.post(
+        &seat::bytes(&ToNode::Boot(Box::new(boot(1, 1, None)))),
+        Some(channel.port1()),
+    );
     node.leading().await;
     for nonce in 0..20 {
         let (request, body) = (RequestId(nonce), Request::OpenSession { nonce });
@@ -337,7 +340,7 @@ async fn what_goes_into_a_node_is_recorded() {
 #[wasm_bindgen_test]
 async fn what_is_said_survives_a_port_unchanged() {
     let channel = MessageChannel::new().unwrap();
-    let said = ToNode::Boot(boot(3, 5, Some("ftqueue/cluster-0-n5")));
+    let said = ToNode::Boot(Box::new(boot(3, 5, Some("ftqueue/cluster-0-n5"))));
     channel
         .port1()
         .post_message(&port::parcel(&codec::encode(&said)))

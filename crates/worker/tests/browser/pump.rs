@@ -95,13 +95,13 @@ async fn a_node_whose_disk_is_full_goes_on_and_promises_when_there_is_room() {
     let (flushes, is_full) = (Rc::new(Cell::new(u32::MAX)), Rc::new(Cell::new(false)));
     let mut pump = pump_on(&flushes, 0.0, &is_full);
     let said = RefCell::new(Vec::new());
-    let say = |message: FromNode| {
-        if !matches!(message, FromNode::Report(_)) {
-            said.borrow_mut().push(message);
-        }
+    let say = |batch: Batch<FromNode>| {
+        let news = batch.messages.into_iter();
+        said.borrow_mut()
+            .extend(news.filter(|message| !matches!(message, FromNode::Report(_))));
     };
     let leads = |said: &[FromNode]| said.iter().any(|message| matches!(message, FromNode::Leading { .. }));
-    while !leads(&said.borrow()) || pump.synced.is_some() {
+    while !leads(&said.borrow()) || pump.synced.is_some() || pump.outbox.sync.is_some() {
         pump.turn(iter::empty(), &say).expect("the disk is sound");
         scope::sleep(10).await;
     }

@@ -48,7 +48,7 @@ impl Seat {
     /// A node of a cluster of `members`, told to boot.
     pub(crate) fn boot(id: u8, members: u8, directory: Option<&str>) -> Seat {
         let seat = Seat::vacant(id);
-        seat.say(&ToNode::Boot(boot(id, members, directory)));
+        seat.say(&ToNode::Boot(Box::new(boot(id, members, directory))));
         seat
     }
 
