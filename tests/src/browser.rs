@@ -174,26 +174,33 @@ fn capabilities(engine: Engine, keeps: Keeps) -> Capabilities {
     asked.into()
 }
 
+/// How often a driver is started at most. Chromium's finds a port that is free for IPv4, and ends if somebody has the same one for IPv6.
+const DRIVER_STARTS_MAX: u32 = 10;
+
 /// Starts a driver that finds a free port by itself, and reads which.
 fn says_its_port(command: &mut Command, before_port: &str) -> (u16, Child) {
-    let mut process = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{error}: {} is on no PATH", command.get_program().display()));
-    let output = BufReader::new(process.stdout.take().expect("a pipe"));
-    let mut lines = output.lines().map_while(Result::ok);
-    let port = lines.find_map(|line| {
-        line.split(before_port)
-            .nth(1)?
-            .trim()
-            .trim_end_matches('.')
-            .parse()
-            .ok()
-    });
-    // What it says later is read, too: a full pipe would hold it up.
-    std::thread::spawn(move || lines.for_each(drop));
-    (port.expect("the driver says its port"), process)
+    let mut said = String::new();
+    for _ in 0..DRIVER_STARTS_MAX {
+        let mut process = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{error}: {} is on no PATH", command.get_program().display()));
+        let output = BufReader::new(process.stdout.take().expect("a pipe"));
+        let mut lines = output.lines().map_while(Result::ok);
+        for line in lines.by_ref() {
+            let port = line.split(before_port).nth(1);
+            if let Some(port) = port.and_then(|port| port.trim().trim_end_matches('.').parse().ok()) {
+                // What it says later is read, too: a full pipe would hold it up.
+                std::thread::spawn(move || lines.for_each(drop));
+                return (port, process);
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        end(&mut process);
+    }
+    panic!("the driver says no port: {said}");
 }
 
 fn free_port() -> u16 {
