@@ -64,6 +64,7 @@ const BROWSER_TESTS: &str = "tests";
 const IN_FIREFOX: &[&str] = &[
     "back::a_tab_that_closes_in_the_middle_leaves_one_epoch_or_the_other",
     "back::two_pushes_at_once_after_going_back_are_two",
+    "causes::no_effect_stands_before_its_cause",
     "deleting::a_click_twice_deletes_no_branch_and_what_is_deleted_comes_back",
     "delivery::an_open_page_goes_on_with_its_own_build_after_a_deploy",
     "delivery::what_is_not_the_site_is_not_taken_for_it",
