@@ -273,6 +273,14 @@ impl Page {
         eventually(seconds_max, "a leader", || self.status().leader)
     }
 
+    /// A node that follows now.
+    #[track_caller]
+    pub fn follower(&self) -> u8 {
+        let status = self.status();
+        let follower = status.up().find(|node| node.role == "follower");
+        follower.map_or_else(|| panic!("nobody follows in {status:?}"), |node| node.id)
+    }
+
     /// Waits for another leader than this one.
     #[track_caller]
     pub fn other_leader_within(&self, seconds_max: f64, old: u8) -> u8 {

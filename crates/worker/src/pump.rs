@@ -118,8 +118,7 @@ impl Pump {
     /// # Errors
     /// The disk failed.
     pub fn carry_out(&mut self, say: &dyn Fn(Batch<FromNode>)) -> Result<(), StorageError> {
-        let todo = &self.outbox;
-        if !todo.disk.is_empty() || todo.open_disk.is_some() || todo.switch_disk {
+        if !self.outbox.disk.is_empty() || self.outbox.open_disk.is_some() || self.outbox.switch_disk {
             self.tell_tape();
         }
         let todo = &self.outbox;
@@ -203,7 +202,8 @@ impl Pump {
         }
     }
 
-    /// Sends what the outbox has for peers and clients: it rests on nothing that is yet to be flushed.
+    /// Sends what the outbox has for peers and clients: it rests on nothing that is yet to be flushed. Answers are posted at once: a report, which is
+    /// much more to take in, comes in a batch of its own after them.
     fn talk(&mut self, say: &dyn Fn(Batch<FromNode>)) {
         if self.outbox.frames.is_empty() && self.outbox.replies.is_empty() && self.outbox.leading.is_none() {
             return;

@@ -112,12 +112,27 @@ fn effects_before_causes(events: &[Value]) -> String {
     let text = |value: &Value| value.to_string();
     let (mut sent, mut asked, mut requests, mut lives) =
         (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let (mut pairs, mut answers) = (0, BTreeMap::<String, u64>::new());
+    let (mut pairs, mut answers, mut told_to) = (0, BTreeMap::<String, u64>::new(), 0);
+    // Causes first: of two that have the same instant either may stand first in the export.
     for event in events {
-        if !event["fact"]["Sent"].is_null() {
-            sent.insert(text(&event["fact"]["Sent"]["message"]), at(event));
+        let fact = &event["fact"];
+        if event["kind"] == "told" {
+            told_to = told_to.max(at(event));
+        }
+        if !fact["Sent"].is_null() {
+            sent.insert(text(&fact["Sent"]["message"]), at(event));
         } else if event["kind"] == "invoked" {
             asked.insert(event["operation"].as_str().unwrap_or_default().to_owned(), at(event));
+        } else if !fact["Requested"].is_null() {
+            // "Took request 7: push 1 42"
+            let operation = event["text"].as_str().and_then(|text| text.split_once(": "));
+            let operation = operation.map_or("", |(_, operation)| operation);
+            requests.insert(text(&fact["Requested"]["request"]), operation.to_owned());
+        } else if !fact["Replied"]["reply"]["Answered"].is_null()
+            && let Some(operation) = requests.get(&text(&fact["Replied"]["request"]))
+        {
+            let first = answers.entry(operation.clone()).or_insert(u64::MAX);
+            *first = at(event).min(*first);
         }
     }
     let mut calls = BTreeMap::new();
@@ -144,6 +159,8 @@ fn effects_before_causes(events: &[Value]) -> String {
                     pairs += 1;
                     match answers.get(&operation) {
                         Some(answered) if *answered <= now => {}
+                        // What nodes did last is not told yet: the load goes on.
+                        None if now > told_to => {}
                         answered => note(event, answered.copied().unwrap_or(u64::MAX), "before any node answered"),
                     }
                 }
@@ -158,24 +175,14 @@ fn effects_before_causes(events: &[Value]) -> String {
                 }
             }
         }
-        if !fact["Requested"].is_null() {
-            // "Took request 7: push 1 42"
-            let operation = event["text"]
-                .as_str()
-                .and_then(|text| text.split_once(": "))
-                .map_or("", |(_, operation)| operation);
-            requests.insert(text(&fact["Requested"]["request"]), operation.to_owned());
-            if let Some(asked) = asked.get(operation).filter(|_| operation.starts_with("push")) {
-                pairs += 1;
-                if now < *asked {
-                    note(event, *asked, "before anybody asked");
-                }
-            }
-        }
-        if !fact["Replied"]["reply"]["Answered"].is_null()
-            && let Some(operation) = requests.get(&text(&fact["Replied"]["request"]))
+        if !fact["Requested"].is_null()
+            && let Some(operation) = requests.get(&text(&fact["Requested"]["request"]))
+            && let Some(asked) = asked.get(operation).filter(|_| operation.starts_with("push"))
         {
-            answers.entry(operation.clone()).or_insert(now);
+            pairs += 1;
+            if now < *asked {
+                note(event, *asked, "before anybody asked");
+            }
         }
     }
     assert!(pairs > 1_000, "{pairs} pairs only");

@@ -67,11 +67,7 @@ fn an_open_page_goes_on_with_its_own_build_after_a_deploy() {
             || page.text(".notices").contains("another build").then_some(()),
         );
         page.click_text(".notice button", "Reload");
-        eventually(20.0, "the new build", || {
-            let build = page.try_eval("return document.documentElement.dataset.build").ok()?;
-            (build == new.as_str()).then_some(())
-        });
-        page.wait();
+        comes_with(page, &new);
         page.leader_within(10.0);
         assert_eq!(page.value_of("get_qid 7"), qid);
         page.reload();
@@ -89,13 +85,7 @@ fn without_a_service_worker_a_deploy_is_told_and_the_cluster_goes_on() {
         page.leader_within(10.0);
         let qid = page.value_of("create_queue 7");
         let new = site.deploy();
-        let follower = page
-            .status()
-            .nodes
-            .iter()
-            .find(|node| node.role == "follower")
-            .unwrap()
-            .id;
+        let follower = page.follower();
         page.crash(follower);
         let failed = page.try_eval(&format!("await ftqueue.restart({follower})"));
         assert!(failed.is_err(), "its code is gone: {failed:?}");
@@ -104,11 +94,7 @@ fn without_a_service_worker_a_deploy_is_told_and_the_cluster_goes_on() {
         });
         page.value_of(&format!("push {qid} 42"));
         page.click_text(".notice button", "Reload");
-        eventually(20.0, "the new build", || {
-            let build = page.try_eval("return document.documentElement.dataset.build").ok()?;
-            (build == new.as_str()).then_some(())
-        });
-        page.wait();
+        comes_with(page, &new);
         page.leader_within(10.0);
         assert_eq!(page.pop_all(qid), [42]);
         assert_eq!(page.status().up().count(), 3);
@@ -148,4 +134,13 @@ fn what_is_not_the_site_is_not_taken_for_it() {
             drop(hangs);
         });
     }
+}
+
+/// Waits for the page of this build.
+fn comes_with(page: &Page, build: &str) {
+    eventually(20.0, "the new build", || {
+        let shown = page.try_eval("return document.documentElement.dataset.build").ok()?;
+        (shown == build).then_some(())
+    });
+    page.wait();
 }

@@ -26,7 +26,7 @@ fn two_crashes_lose_nothing() {
         let leader = page.leader_within(5.0);
         page.crash(leader);
         wait_for(60);
-        let other = page.status().up().find(|node| node.role == "follower").unwrap().id;
+        let other = page.follower();
         page.crash(other);
         wait_for(110);
         page.restart(leader);
@@ -92,7 +92,7 @@ fn who_lags_too_far_gets_a_snapshot() {
     drive("?snapshot=5", |page| {
         page.leader_within(5.0);
         let qid = page.value_of("create_queue 7");
-        let away = page.status().up().find(|node| node.role == "follower").unwrap().id;
+        let away = page.follower();
         page.crash(away);
         let items: Vec<i64> = (0..40).collect();
         for item in &items {
@@ -132,13 +132,7 @@ fn a_damaged_log_is_refused_with_the_place_and_can_be_wiped() {
         for item in 0..20 {
             page.value_of(&format!("push {qid} {item}"));
         }
-        let follower = page
-            .status()
-            .nodes
-            .iter()
-            .find(|node| node.role == "follower")
-            .unwrap()
-            .id;
+        let follower = page.follower();
         page.crash(follower);
         let cluster = page.status().cluster;
         page.eval(&format!(

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::pin::Pin;
+use std::rc::Rc;
 
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
@@ -43,9 +44,9 @@ pub(super) fn after(ms: i32, then: impl FnOnce() + 'static) {
     let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(closure.unchecked_ref(), ms);
 }
 
-/// A timer that can be put forward.
+/// A timer that can be put forward: its handle and when it is due, in wall milliseconds, while it is set.
 #[derive(Default)]
-pub(super) struct Alarm(Cell<Option<(i32, f64)>>);
+pub(super) struct Alarm(Rc<Cell<Option<(i32, f64)>>>);
 
 impl Alarm {
     /// Calls `then` after `ms` wall milliseconds, unless an earlier call is due by then. The earlier one sets it anew, if it wants to: most
@@ -57,16 +58,15 @@ impl Alarm {
             Some((handle, _)) => window().clear_timeout_with_handle(handle),
             None => {}
         }
-        let closure = Closure::once_into_js(then);
+        let rings = Rc::clone(&self.0);
+        let closure = Closure::once_into_js(move || {
+            rings.set(None);
+            then();
+        });
         let handle = window()
             .set_timeout_with_callback_and_timeout_and_arguments_0(closure.unchecked_ref(), ms.ceil() as i32 + 1)
             .unwrap_or_default();
         self.0.set(Some((handle, due_wall_ms)));
-    }
-
-    /// It has rung.
-    pub(super) fn rang(&self) {
-        self.0.set(None);
     }
 }
 

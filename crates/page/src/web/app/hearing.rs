@@ -20,21 +20,13 @@ impl App {
         match fleet::read(data) {
             Ok(batch) => {
                 self.clock.borrow_mut().witness(wall_ms(), batch.sent_at);
-                // Reports wait until clients are served: they are much more to take in.
-                let (reports, others): (Vec<_>, Vec<_>) = batch
-                    .messages
-                    .into_iter()
-                    .partition(|message| matches!(message, FromNode::Report(_)));
                 let answers = |message: &FromNode| matches!(message, FromNode::Reply { .. } | FromNode::Leading { .. });
-                let serves = others.iter().any(answers);
-                for message in others {
+                let serves = batch.messages.iter().any(answers);
+                for message in batch.messages {
                     self.take(id, boot, message);
                 }
                 if serves {
                     self.serve_clients();
-                }
-                for report in reports {
-                    self.take(id, boot, report);
                 }
             }
             Err(why) => self.node_died(

@@ -150,11 +150,7 @@ impl App {
             return;
         }
         if let Some(delay_ms) = self.clock.borrow().wall_delay_ms(deadline, wall_ms()) {
-            self.clients_alarm.set(delay_ms, || {
-                let app = app();
-                app.clients_alarm.rang();
-                app.serve_clients();
-            });
+            self.clients_alarm.set(delay_ms, || app().serve_clients());
         }
     }
 }
