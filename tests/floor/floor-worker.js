@@ -7,8 +7,24 @@ const BYTES = new Uint8Array(64).fill(7);
 const HOPS = 20;
 let file;
 let at = 0;
+// The ports to those who follow this one, and who has what.
+let followers = [];
+let push = 0;
+let copies = 0;
+let needed = 0;
 
 const heard = (port) => new Promise((done) => (port.onmessage = () => done()));
+
+const flush = () => {
+  file.write(BYTES, { at });
+  file.flush();
+  at += BYTES.length;
+};
+
+// A copy is durable: with a majority of them the push is answered, once.
+const copied = (of) => {
+  if (of === push && ++copies === needed) self.postMessage(0);
+};
 
 self.onmessage = async ({ data }) => {
   if (data.answer) {
@@ -28,10 +44,25 @@ self.onmessage = async ({ data }) => {
     self.postMessage(0);
   } else if (data.flush) {
     const started = performance.now();
-    file.write(BYTES, { at });
-    file.flush();
-    at += BYTES.length;
+    flush();
     self.postMessage(performance.now() - started);
+  } else if (data.lead) {
+    followers = data.lead;
+    needed = ((followers.length + 1) >> 1) + 1;
+    for (const port of followers) port.onmessage = ({ data: of }) => copied(of);
+    self.postMessage(0);
+  } else if (data.follow) {
+    data.follow.onmessage = ({ data: of }) => {
+      flush();
+      data.follow.postMessage(of);
+    };
+    self.postMessage(0);
+  } else if (data.push) {
+    push = data.push;
+    copies = 0;
+    for (const port of followers) port.postMessage(push);
+    flush();
+    copied(push);
   } else if (data.ask) {
     const all = [];
     for (let round = 0; round < data.rounds; round++) {

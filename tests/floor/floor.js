@@ -1,4 +1,5 @@
-// What the platform itself costs: a flush of a small write while other Workers flush, too, and a message through a port and back.
+// What the platform itself costs: a flush of a small write while other Workers flush, too; a message through a port and back; and both as a
+// push needs them, with nothing to compute.
 "use strict";
 
 const ROUNDS = 200;
@@ -11,7 +12,29 @@ const middle = (all) => {
 
 const heard = (worker) => new Promise((done) => (worker.onmessage = ({ data }) => done(data)));
 
-// Milliseconds: { flush, hop } with so many Workers.
+// Milliseconds: what a push takes that nothing is computed for. One Worker tells the others, all flush, and it answers when a majority has.
+const pushes = async (workers) => {
+  const channels = workers.slice(1).map(() => new MessageChannel());
+  for (const [place, { port2 }] of channels.entries()) {
+    const follower = workers[place + 1];
+    follower.postMessage({ follow: port2 }, [port2]);
+    await heard(follower);
+  }
+  const lead = channels.map(({ port1 }) => port1);
+  workers[0].postMessage({ lead }, lead);
+  await heard(workers[0]);
+  const all = [];
+  for (let push = 1; push <= ROUNDS; push++) {
+    const started = performance.now();
+    const answered = heard(workers[0]);
+    workers[0].postMessage({ push });
+    await answered;
+    all.push(performance.now() - started);
+  }
+  return all;
+};
+
+// Milliseconds: { flush, hop, push } with so many Workers.
 window.floor = async (count) => {
   // The site's policy holds here, too.
   const policy = window.trustedTypes?.createPolicy("ftqueue", { createScriptURL: (url) => url });
@@ -37,6 +60,7 @@ window.floor = async (count) => {
     workers[0].postMessage({ ask: workers[1].ask, rounds: ROUNDS }, [workers[1].ask]);
     hops = await heard(workers[0]);
   }
+  const push = middle(await pushes(workers));
   for (const worker of workers) worker.terminate();
-  return { flush: middle(flushes), hop: middle(hops) };
+  return { flush: middle(flushes), hop: middle(hops), push };
 };

@@ -268,8 +268,8 @@ impl<F: RawFile> Disk<F> {
     /// As [`DiskError`] says.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         let waits = self.lacks_room.is_some();
-        if !waits {
-            // What an earlier write claimed to have added is there.
+        if !waits && !self.unflushed.is_empty() {
+            // What an earlier write claimed to have added is there. After a flush that is known.
             self.check_size(self.current)?;
         }
         let at = self.ends[self.current];

@@ -29,6 +29,8 @@ struct File {
     holes: Vec<Hole>,
     /// How it counts what it writes, if not truly.
     miscounts: Option<Miscount>,
+    /// Whether there is no room for what is written.
+    is_full: bool,
 }
 
 /// Bytes whose flush failed: the cache has them and believes them written out.
@@ -137,7 +139,10 @@ impl Disk {
             self.disk.go_on(open)?;
         }
         self.disk.append(bytes)?;
-        self.disk.flush()?;
+        if !self.disk.flush()? {
+            let why = "it is full".to_owned();
+            return Err(DiskError::NoRoom { why });
+        }
         self.damaged = false;
         Ok(())
     }
@@ -158,6 +163,20 @@ impl Disk {
         }
     }
 
+    /// Whether there is room for what is written from now on. What waits for room is tried again `now`, if there is.
+    pub(crate) fn set_full(&mut self, is_full: bool, now: Instant) {
+        for file in self.disk.files_mut() {
+            file.is_full = is_full;
+        }
+        if is_full {
+            return;
+        }
+        let part = self.disk.begin_flush();
+        for flush in self.flushes.iter_mut().filter(|flush| flush.done_at == Instant::NEVER) {
+            (flush.done_at, flush.part) = (now, part);
+        }
+    }
+
     /// Begins to flush what is there `now`. It is done at `done_at`, but not before the flush before it.
     pub(crate) fn flush(&mut self, write: WriteId, now: Instant, done_at: Instant, term: Term) -> Instant {
         let done_at = self.flushes.back().map_or(done_at, |last| done_at.max(last.done_at));
@@ -171,17 +190,34 @@ impl Disk {
         done_at
     }
 
-    /// The last of the flushes that are done by now, if any is; it stands for those before it.
+    /// The last of the flushes that are done by now, if any is; it stands for those before it. One for which there is no room is not,
+    /// nor is any after it.
     ///
     /// # Errors
     /// One failed.
     pub(crate) fn take_done(&mut self, now: Instant) -> Result<Option<Flush>, DiskError> {
         let mut last = None;
         while let Some(flush) = self.flushes.pop_front_if(|flush| flush.done_at <= now) {
-            self.disk.finish_flush(flush.part)?;
-            last = Some(flush);
+            // What waits for room is flushed with all that was written since.
+            let part = match self.disk.lacks_room() {
+                Some(_) => self.disk.begin_flush(),
+                None => flush.part,
+            };
+            if self.disk.finish_flush(part)? {
+                last = Some(flush);
+                continue;
+            }
+            self.flushes.push_front(flush);
+            for waiting in &mut self.flushes {
+                waiting.done_at = Instant::NEVER;
+            }
         }
         Ok(last)
+    }
+
+    /// Whether something waits for room.
+    pub(crate) fn lacks_room(&self) -> bool {
+        self.disk.lacks_room().is_some()
     }
 
     /// The flush that is done first fails. The kernel tells its process once, and takes the pages for written out.
@@ -233,6 +269,11 @@ impl Disk {
 impl RawFile for File {
     fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<f64, Refusal> {
         let half = bytes.len().div_ceil(2);
+        if self.is_full {
+            // A part may have had room.
+            self.write(at as usize, &bytes[..half]);
+            return Err(Refusal::NoRoom("it is full".to_owned()));
+        }
         let (written, said) = match self.miscounts {
             None => (bytes.len(), bytes.len() as f64),
             Some(Miscount::Minus8) => (0, f64::from(u32::MAX - 7)),

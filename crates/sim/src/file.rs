@@ -144,7 +144,7 @@ fn check(scenario: &Scenario) -> Result<(), FileError> {
         What::SlowFlush { node, us } | What::OutlastingFlush { node, us } => is_member(node) && us <= FLUSH_US_MAX,
         What::Skew { node, .. } => is_member(node),
         What::SlowNode { node, delay_us } => is_member(node) && delay_us <= netem::DELAY_US_MAX,
-        What::GoBack { stays_behind, .. } => stays_behind.is_none_or(is_member),
+        What::GoBack { stays_behind: node, .. } | What::NoRoom { node } => node.is_none_or(is_member),
         What::HeavyTail { least_us, .. } => least_us <= TAIL_US_MAX,
         What::Deaf { node }
         | What::Isolated { node, .. }

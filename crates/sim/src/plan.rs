@@ -112,6 +112,8 @@ pub enum What {
     Abandon { client: u16 },
     /// A client's request of before is sent again, to this node.
     OldRequest { client: u16, node: NodeId, back: u8 },
+    /// Until this is over there is no room for what this node writes; without one, for what any writes: they share what there is.
+    NoRoom { node: Option<NodeId> },
 }
 
 impl fmt::Display for What {
@@ -180,6 +182,8 @@ impl fmt::Display for What {
             },
             What::FlipAcknowledged { node, .. } => write!(f, "a bit on the disk of {node} turns"),
             What::DiskFull { node } => write!(f, "the disk of {node} is full"),
+            What::NoRoom { node: Some(node) } => write!(f, "the disk of {node} has no room for a while"),
+            What::NoRoom { node: None } => write!(f, "no disk has room for a while"),
             What::Wipe { node } => write!(f, "{node} loses its disk"),
             What::GoBack { .. } => write!(f, "what happens from here on is taken back at the end"),
             What::Abandon { client } => write!(f, "client {client} gives up what it waits for"),

@@ -92,7 +92,7 @@ fault_kinds! {
     FlipUnacknowledged "flip-unacknowledged",
     /// One bit of what was flushed is wrong: the node must refuse, and is a lost member.
     FlipAcknowledged "flip-acknowledged",
-    /// Nothing can be written: the node fails, and starts again when there is room.
+    /// A write fails for good, as a disk that is full may have it: the node fails, and starts again when there is room.
     DiskFull "disk-full",
     /// A disk loses everything: a lost member.
     Wipe "wipe",
@@ -102,6 +102,8 @@ fault_kinds! {
     Abandon "abandon",
     /// An old request is sent once more.
     OldRequest "old-request",
+    /// There is no room for writes: the node waits for some, takes part meanwhile, and promises nothing that it did not flush.
+    NoRoom "no-room",
 }
 
 /// A set of kinds of faults.

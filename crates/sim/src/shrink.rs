@@ -237,7 +237,7 @@ fn names(fault: &Fault, is: impl Fn(NodeId) -> bool) -> bool {
     match fault.what {
         What::OneWayCut { from, to } => is(from) || is(to),
         What::SlowLink { one, other, .. } | What::Flap { one, other, .. } => is(one) || is(other),
-        What::GoBack { stays_behind, .. } => stays_behind.is_some_and(is),
+        What::GoBack { stays_behind: node, .. } | What::NoRoom { node } => node.is_some_and(is),
         What::Deaf { node }
         | What::Isolated { node, .. }
         | What::SlowNode { node, .. }

@@ -1,5 +1,6 @@
 //! Whole runs: the same seed is the same run, honest runs break no promise, faults really happen, failures get small.
 
+use ftqueue::{Label, Operation, QueueId, Read, Write};
 use raft_core::{Duration, Instant, NodeId, Rule, Rules, Timing};
 use sim::ablations::{self, hunt};
 use sim::check::Property;
@@ -97,6 +98,7 @@ fn only_the_faults_that_were_asked_for_happen() {
         FaultKind::Pause,
         FaultKind::RestartAll,
         FaultKind::Abandon,
+        FaultKind::NoRoom,
     ] {
         let wanted = Wanted {
             faults: Some([kind].into_iter().collect()),
@@ -160,7 +162,7 @@ fn a_missing_rule_is_caught() {
         Rule::RewriteAfterFailedFlush,
         Rule::BelieveOnlyPlausibleCounts,
     ] {
-        assert!(hunt(rule, 50, || true).ordinary.caught.is_some(), "{rule:?}");
+        assert!(hunt(rule, 100, || true).ordinary.caught.is_some(), "{rule:?}");
     }
 }
 
@@ -265,6 +267,44 @@ fn a_cluster_of_which_one_node_flushes_slower_than_its_timers_elects_and_commits
         );
         assert!(outcome.elections <= 4, "{node}: {} elections", outcome.elections);
     }
+}
+
+/// F18: where all disks are full at once, nobody fails, what was committed is read, and what was asked to be written is done when there is room.
+#[test]
+fn while_no_disk_has_room_the_cluster_answers_reads() {
+    let mut scenario = Scenario::drawn(
+        5,
+        Wanted {
+            nodes: Some(5),
+            seconds: Some(10),
+            faults: Some(FaultKinds::default()),
+            ..Wanted::default()
+        },
+    );
+    let at = |ms| Instant(ms * 1_000);
+    let (full_from, full_until) = (at(2_000), at(7_000));
+    let qid = QueueId(1);
+    let top = Operation::Read(Read::Top { qid });
+    scenario.settings.clients = 2;
+    scenario.operations = vec![
+        (at(1_000), 0, Operation::Write(Write::CreateQueue { label: Label(7) })),
+        (at(1_500), 0, Operation::Write(Write::Push { qid, item: 1 })),
+        (at(2_500), 0, Operation::Write(Write::Push { qid, item: 2 })),
+        (at(3_000), 1, top),
+        (at(4_000), 1, top),
+        (at(5_000), 1, top),
+    ];
+    let fault = |what| Fault {
+        at: full_from,
+        lasts: Duration(full_until.0 - full_from.0),
+        what,
+    };
+    scenario.faults = vec![fault(What::NoRoom { node: None })];
+    let (world, _) = run_up_to(&scenario, at(6_900), |_| true);
+    assert_eq!((world.answered(), world.nodes().count()), (5, 5), "all but the push");
+    let outcome = run(&scenario, |_| true);
+    assert_eq!((outcome.violation, outcome.answered, outcome.elections), (None, 6, 1));
+    assert!(outcome.coverage.of(FaultKind::NoRoom) > 0);
 }
 
 fn timing(heartbeat: u64, election_min: u64, election_max: u64) -> Option<Timing> {

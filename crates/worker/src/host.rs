@@ -1,6 +1,6 @@
 //! A node's life in its Worker: it waits to be told who it is, opens its log, recovers, runs, and ends.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem;
 use std::rc::{Rc, Weak};
 
@@ -28,6 +28,8 @@ pub struct Host {
     arrivals: RefCell<Vec<Arrival>>,
     stage: RefCell<Stage>,
     waker: Waker,
+    /// Whether the last turn flushed.
+    flushed: Cell<bool>,
     say: Box<dyn Fn(Batch<FromNode>)>,
 }
 
@@ -57,6 +59,7 @@ impl Host {
                 arrivals: RefCell::default(),
                 stage: RefCell::new(Stage::Waiting),
                 waker: Waker::new(run),
+                flushed: Cell::new(false),
                 say: Box::new(say),
             }
         })
@@ -142,7 +145,9 @@ impl Host {
             Stage::Running(pump) => pump.is_due(),
             _ => return,
         };
-        if is_due || self.waker.is_awake() {
+        // During a flush much may have arrived: what comes right after it is taken together.
+        let is_one_of_many = self.flushed.get() && self.waker.has_just_turned();
+        if is_due || is_one_of_many || self.waker.is_awake() {
             self.waker.wake();
         } else {
             self.turn();
@@ -167,7 +172,10 @@ impl Host {
         match turned {
             Ok(NextTurn::AtOnce { stalled: false }) => self.waker.wake(),
             Ok(NextTurn::AtOnce { stalled: true }) => self.waker.wake_after_stall(),
-            Ok(NextTurn::At(due_wall_ms)) => self.waker.wake_at(due_wall_ms),
+            Ok(NextTurn::At { due_wall_ms, flushed }) => {
+                self.flushed.set(flushed);
+                self.waker.wake_at(due_wall_ms);
+            }
             Err(error) => self.fail(error),
         }
     }
@@ -338,6 +346,7 @@ async fn recover(boot: &Boot, host: Weak<Host>, tape: Option<MessagePort>) -> Re
         said: Vec::new(),
         synced: None,
         reported_wall_ms: 0.0,
+        marker_wall_ms: None,
     };
     let recovered = Recovered {
         pump: Box::new(pump),

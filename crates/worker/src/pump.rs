@@ -28,6 +28,10 @@ pub enum Arrival {
 /// A flush that took longer than this, in wall microseconds, stalled the Worker: messages have piled up meanwhile.
 const STALL_US: u64 = 8_000;
 
+/// How long a marker that vouches for what is flushed waits for the next write, in wall milliseconds. Nobody waits for it; and the first write after
+/// a flush may take as long as the flush.
+const MARKER_MS: f64 = 20.0;
+
 /// When the run loop is to run again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NextTurn {
@@ -36,8 +40,13 @@ pub enum NextTurn {
         /// Whether so much time has passed that messages have to be given time to come in.
         stalled: bool,
     },
-    /// At this wall time, in milliseconds; none: when something arrives.
-    At(Option<f64>),
+    /// When something arrives, or before.
+    At {
+        /// At this wall time, in milliseconds; none: only when something arrives.
+        due_wall_ms: Option<f64>,
+        /// Whether this turn flushed: then much may have arrived meanwhile, and is to be taken together.
+        flushed: bool,
+    },
 }
 
 /// A node that runs: the node, its time, its disk, its network.
@@ -62,6 +71,8 @@ pub struct Pump {
     pub synced: Option<(WriteId, u64)>,
     /// When it reported last, in wall milliseconds.
     pub reported_wall_ms: f64,
+    /// Since when a marker waits in the outbox, in wall milliseconds, if one does.
+    pub marker_wall_ms: Option<f64>,
 }
 
 impl Pump {
@@ -92,19 +103,23 @@ impl Pump {
         self.node.flush(&mut self.outbox);
         self.carry_out(say)?;
         let took_us = self.synced.map(|(_, wall_us)| wall_us);
-        if took_us.is_some_and(|wall_us| wall_us <= STALL_US) {
+        let stalled = took_us.is_some_and(|wall_us| wall_us > STALL_US);
+        if took_us.is_some() && !stalled {
             self.take_synced();
             self.node.flush(&mut self.outbox);
             self.talk(say);
         }
         let report_due = self.report();
         self.post(say);
-        Ok(match took_us {
-            // What has arrived meanwhile is to be taken together: after a message to oneself it is.
-            Some(wall_us) => NextTurn::AtOnce {
-                stalled: wall_us > STALL_US,
-            },
-            None => NextTurn::At(earlier(earlier(report_due, self.deadline()), self.room.due())),
+        if stalled || self.outbox.sync.is_some() {
+            return Ok(NextTurn::AtOnce { stalled });
+        }
+        self.marker_waits();
+        let marker_due = self.marker_wall_ms.map(|since| since + MARKER_MS);
+        let due = [report_due, self.deadline(), self.room.due(), marker_due];
+        Ok(NextTurn::At {
+            due_wall_ms: due.into_iter().flatten().reduce(f64::min),
+            flushed: took_us.is_some(),
         })
     }
 
@@ -118,26 +133,48 @@ impl Pump {
     /// # Errors
     /// The disk failed.
     pub fn carry_out(&mut self, say: &dyn Fn(Batch<FromNode>)) -> Result<(), StorageError> {
-        if !self.outbox.disk.is_empty() || self.outbox.open_disk.is_some() || self.outbox.switch_disk {
-            self.tell_tape();
-        }
-        let todo = &self.outbox;
-        if let Some(open) = &todo.open_disk {
-            self.disk.go_on(open)?;
-        }
-        if todo.switch_disk {
-            self.disk.switch()?;
-        }
-        if !todo.disk.is_empty() {
-            self.disk.append(&todo.disk)?;
+        let marker_waits = self.marker_waits();
+        if !marker_waits {
+            self.write()?;
         }
         self.talk(say);
         if let Some(write) = self.outbox.sync {
             self.room.ask(write);
         }
         self.synced = self.room.flush(&mut self.disk, &mut self.said)?;
-        self.outbox.clear();
+        if !marker_waits {
+            self.outbox.clear();
+        }
         self.post(say);
+        Ok(())
+    }
+
+    /// Whether all that is to be written is a marker, and may wait for more. It waits from now on, if it did not.
+    fn marker_waits(&mut self) -> bool {
+        let todo = &self.outbox;
+        if todo.disk.is_empty() || todo.sync.is_some() || todo.open_disk.is_some() || todo.switch_disk {
+            return false;
+        }
+        let wall_ms = scope::wall_ms();
+        wall_ms < *self.marker_wall_ms.get_or_insert(wall_ms) + MARKER_MS
+    }
+
+    /// Writes what is to be written.
+    fn write(&mut self) -> Result<(), StorageError> {
+        self.marker_wall_ms = None;
+        if self.outbox.disk.is_empty() && self.outbox.open_disk.is_none() && !self.outbox.switch_disk {
+            return Ok(());
+        }
+        self.tell_tape();
+        if let Some(open) = &self.outbox.open_disk {
+            self.disk.go_on(open)?;
+        }
+        if self.outbox.switch_disk {
+            self.disk.switch()?;
+        }
+        if !self.outbox.disk.is_empty() {
+            self.disk.append(&self.outbox.disk)?;
+        }
         Ok(())
     }
 
@@ -260,12 +297,5 @@ impl Pump {
 
     fn now(&mut self) -> Instant {
         self.clock.now(scope::wall_ms())
-    }
-}
-
-fn earlier(a: Option<f64>, b: Option<f64>) -> Option<f64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }

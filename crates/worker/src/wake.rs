@@ -17,6 +17,9 @@ const STALL_MS: f64 = 8.0;
 /// A timer that runs out less late than this, in wall milliseconds, does no harm to any election timeout that can be set in real time.
 const LATE_MS: f64 = 3.0;
 
+/// What waited in the Worker's queue for the end of a turn comes within this, in wall milliseconds. Browsers round their clocks to as much, or more.
+const JUST_MS: f64 = 0.1;
+
 /// Calls the run loop, soon or at a wall time.
 pub struct Waker {
     bell: Rc<Bell>,
@@ -84,6 +87,11 @@ impl Waker {
     /// The same, where the Worker could hear nothing for a while: what has piled up gets a second round to come in.
     pub fn wake_after_stall(&self) {
         self.bell.push(2);
+    }
+
+    /// Whether the loop ended its last turn just now, as finely as the clock tells.
+    pub fn has_just_turned(&self) -> bool {
+        scope::wall_ms() - self.bell.turned_wall_ms.get() < JUST_MS
     }
 
     /// The loop has ended a turn. Gives how late its latest timer ran since the last time, in wall milliseconds, if that is worth a word.

@@ -55,14 +55,14 @@ fn site() -> Site {
 }
 
 /// One push at a time, with 1, 3 and 5 nodes, beside the floor that the same run measures: one flush while all nodes flush, and two port
-/// round trips; with one node, one flush.
+/// round trips; with one node, one flush. And beside the messages and flushes of a push, with nothing computed for them: what is above that is ours.
 #[test]
 #[ignore = "a measurement: cargo xtask bench"]
 fn of_one_push() {
     drive_site(&site(), "?start=none", |page| {
-        println!("nodes  floor            a push, not recorded           recorded");
+        println!("nodes  floor            its traffic alone   a push, not recorded           recorded");
         for nodes in [1, 3, 5] {
-            let mut floors = Vec::new();
+            let (mut floors, mut alone) = (Vec::new(), Vec::new());
             let (mut bare, mut recorded) = (Vec::new(), Vec::new());
             let mut parts = (0.0, 0.0);
             for _ in 0..2 {
@@ -71,12 +71,14 @@ fn of_one_push() {
                 let (flush, hop) = (floor["flush"].as_f64().unwrap(), floor["hop"].as_f64().unwrap());
                 parts = (flush, hop);
                 floors.push(flush + 2.0 * hop);
+                alone.push(floor["push"].as_f64().unwrap());
                 ready(page, nodes, "&record=no");
                 bare.extend(one_at_a_time(page));
                 ready(page, nodes, "");
                 recorded.extend(one_at_a_time(page));
             }
-            let floor = floors.iter().sum::<f64>() / floors.len() as f64;
+            let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
+            let (floor, alone) = (mean(&floors), mean(&alone));
             let row = |all: Vec<f64>| {
                 let p50 = percentile(all.clone(), 0.5);
                 format!(
@@ -86,9 +88,10 @@ fn of_one_push() {
                 )
             };
             println!(
-                "{nodes}      {floor:.2} ms ({:.2} + 2 x {:.2})   {}   {}",
+                "{nodes}      {floor:.2} ms ({:.2} + 2 x {:.2})   {alone:.2} ms = {:.2} x   {}   {}",
                 parts.0,
                 parts.1,
+                alone / floor,
                 row(bare),
                 row(recorded)
             );

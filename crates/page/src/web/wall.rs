@@ -18,10 +18,18 @@ pub(super) fn document() -> web_sys::Document {
     window().document().expect("a page has a document")
 }
 
+thread_local! {
+    /// The page's clock, and when it began.
+    static CLOCK: (web_sys::Performance, f64) = {
+        let performance = window().performance().expect("every browser that runs this has one");
+        let began_ms = performance.time_origin();
+        (performance, began_ms)
+    };
+}
+
 /// Wall time in milliseconds, comparable with that of Workers.
 pub(super) fn wall_ms() -> f64 {
-    let performance = window().performance().expect("every browser that runs this has one");
-    performance.time_origin() + performance.now()
+    CLOCK.with(|(performance, began_ms)| began_ms + performance.now())
 }
 
 /// Waits, in wall milliseconds.

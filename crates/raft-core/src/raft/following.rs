@@ -89,6 +89,7 @@ impl<M: Machine> Raft<M> {
 
     fn take_append(&mut self, from: NodeId, mut append: AppendEntries<M::Command>, out: &mut Out<M>) {
         let entries = std::mem::take(&mut append.entries);
+        let is_heartbeat = entries.is_empty();
         let matched = LogIndex(append.prev_log_index.0.saturating_add(entries.len() as u64));
         self.store(append.prev_log_index, entries, out);
 
@@ -112,6 +113,13 @@ impl<M: Machine> Raft<M> {
             matched
         } else {
             last_index
+        };
+        // A heartbeat asks whether the leader is followed, and its answer waits for no flush: so leadership is confirmed, and reads are
+        // answered (§8), while disks are slow or full. What is not durable yet is acknowledged by the answers to the appends that brought it.
+        let match_index = if is_heartbeat {
+            match_index.min(self.counted_index())
+        } else {
+            match_index
         };
         self.reply_to_append(from, append.term, &append, AppendOutcome::Matched { match_index });
     }

@@ -49,6 +49,7 @@ const THEMES: [&[FaultKind]; 3] = [
     &[
         FaultKind::FailedFlush,
         FaultKind::Miscount,
+        FaultKind::NoRoom,
         FaultKind::CrashInPersist,
         FaultKind::RestartAll,
     ],
@@ -309,6 +310,9 @@ impl<'a> Draw<'a> {
                 delay_us: self.between(20_000, 600_000),
             },
             FaultKind::DiskFull => What::DiskFull { node },
+            FaultKind::NoRoom => What::NoRoom {
+                node: (self.between(0, 1) == 0).then_some(node),
+            },
             FaultKind::GoBack => What::GoBack {
                 boots: self.between(0, 2) == 0,
                 stays_behind: (nodes > 2 && self.between(0, 1) == 0).then_some(node),

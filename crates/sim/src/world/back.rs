@@ -95,6 +95,8 @@ impl World<'_> {
         for (place, marked) in seats.into_iter().enumerate() {
             self.seat_goes_back(place, marked, left, boots, stays_behind)?;
         }
+        // The disks are others: there is no more room than there was.
+        self.set_full();
         Ok(())
     }
 

@@ -109,6 +109,7 @@ impl World<'_> {
             | What::SlowNode { .. } => self.set_links(),
             What::OldMessages { count } => self.send_again(count, lasts),
             What::Miscount { node, .. } => self.set_miscount(node),
+            What::NoRoom { .. } => self.set_full(),
             // Never met as such: they are about somebody.
             What::LeaderCrash { .. } | What::LeaderCut { .. } => {}
             What::UnheardLeaders { .. }
@@ -145,6 +146,12 @@ impl World<'_> {
                 self.set_miscount(node);
                 self.schedule(self.now, Event::Boot { node });
             }
+            What::NoRoom { .. } => {
+                self.set_full();
+                for node in 1..=self.scenario.settings.nodes {
+                    self.schedule(self.now, Event::Boot { node: NodeId(node) });
+                }
+            }
             What::Crash { node, .. }
             | What::DiskFull { node }
             | What::FailedFlush { node }
@@ -179,6 +186,7 @@ impl World<'_> {
             | What::FlipAcknowledged { node, .. }
             | What::FailedFlush { node }
             | What::Miscount { node, .. } => node == id,
+            What::NoRoom { node } => node.is_none_or(|node| node == id),
             What::RestartAll { .. } => true,
             _ => false,
         })
@@ -187,6 +195,18 @@ impl World<'_> {
     pub(super) fn is_paused(&self, id: NodeId) -> bool {
         self.active()
             .any(|fault| matches!(fault.what, What::Pause { node } if node == id))
+    }
+
+    /// Has each disk be full or not, as the faults that last say.
+    pub(super) fn set_full(&mut self) {
+        for place in 0..self.seats.len() {
+            let id = self.seats[place].id;
+            let lacks =
+                |fault: &Fault| matches!(fault.what, What::NoRoom { node } if node.is_none_or(|node| node == id));
+            let is_full = self.active().any(lacks);
+            self.seats[place].disk.set_full(is_full, self.now);
+        }
+        self.due.is_old = true;
     }
 
     /// Has a node's disk count as the faults that last say.

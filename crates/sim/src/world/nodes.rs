@@ -150,7 +150,12 @@ impl World<'_> {
         }
         let flush = match self.seats[place].disk.take_done(self.now) {
             Ok(Some(flush)) => flush,
-            Ok(None) => return Ok(()),
+            Ok(None) => {
+                if self.seats[place].disk.lacks_room() {
+                    self.coverage.note(FaultKind::NoRoom);
+                }
+                return Ok(());
+            }
             Err(_) => {
                 self.disk_fails(place);
                 return Ok(());

@@ -12,7 +12,7 @@ use cluster::host::{FromNode, Reply, Request, RequestId, ToNode};
 use cluster::node::{Node, NodeConfig, NodeOutbox};
 use cluster::record::{Piece, Step};
 use js_sys::Uint8Array;
-use raft_core::{Instant, NodeId, Term};
+use raft_core::{Instant, NodeId, Role, Term};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -120,7 +120,7 @@ async fn a_node_whose_disk_is_full_goes_on_and_promises_when_there_is_room() {
             .turn(iter::once(open_session(turns)), &say)
             .expect("a full disk is no failure");
         assert!(
-            matches!(next, NextTurn::At(Some(due)) if due <= scope::wall_ms() + f64::from(ROOM_PAUSE_MS)),
+            matches!(next, NextTurn::At { due_wall_ms: Some(due), .. } if due <= scope::wall_ms() + f64::from(ROOM_PAUSE_MS)),
             "it looks again soon: {next:?}"
         );
         scope::sleep(20).await;
@@ -167,6 +167,38 @@ async fn a_node_whose_disk_is_full_goes_on_and_promises_when_there_is_room() {
         )
     };
     assert_eq!(said.iter().filter(|message| opened(message)).count(), turns as usize);
+}
+
+/// The marker that vouches for a flush is nobody's business: it goes with the next write, or a little later by itself.
+#[wasm_bindgen_test]
+async fn a_marker_waits_for_the_next_write_but_not_for_long() {
+    let mut pump = pump(&Rc::new(Cell::new(u32::MAX)), 0.0);
+    let say = |_: Batch<FromNode>| {};
+    let written = |pump: &mut Pump| {
+        pump.disk.files_mut()[0]
+            .size()
+            .expect("files in memory know how long they are")
+    };
+    while pump.node.view().role != Role::Leader || !pump.outbox.disk.is_empty() || pump.synced.is_some() {
+        pump.turn(iter::empty(), &say).expect("the disk is sound");
+        scope::sleep(10).await;
+    }
+    let before = written(&mut pump);
+    let request = RequestId(1);
+    let body = Request::OpenSession { nonce: 1 };
+    let message = ToNode::Request { request, body };
+    let arrival = Arrival::Page(Box::new(message), None);
+    let next = pump.turn(iter::once(arrival), &say).expect("the disk is sound");
+    let with_the_session = written(&mut pump);
+    assert!(with_the_session > before);
+    assert!(!pump.outbox.disk.is_empty(), "the marker waits");
+    let is_due_soon =
+        matches!(next, NextTurn::At { due_wall_ms: Some(due), flushed: true } if due <= scope::wall_ms() + 30.0);
+    assert!(is_due_soon, "{next:?}");
+    scope::sleep(30).await;
+    pump.turn(iter::empty(), &say).expect("the disk is sound");
+    assert_eq!(written(&mut pump), pump.node.status().disk_bytes as f64);
+    assert!(written(&mut pump) > with_the_session && pump.outbox.disk.is_empty());
 }
 
 /// F6: the loop went from flush to flush and heard nothing in between, not even that time was slowed down.
@@ -275,5 +307,6 @@ fn pump_on(flushes: &Rc<Cell<u32>>, flush_ms: f64, is_full: &Rc<Cell<bool>>) -> 
         said: Vec::new(),
         synced: None,
         reported_wall_ms: 0.0,
+        marker_wall_ms: None,
     }
 }
