@@ -3,7 +3,8 @@
 //! `cargo run --release --package lockstep --example memory -- MINUTES OPERATIONS_PER_SECOND [world]`; with `world`, the simulated world alone,
 //! to be taken off.
 
-use std::collections::BTreeMap;
+#[path = "../tests/quiet/clients.rs"]
+mod clients;
 
 use cluster::clock::{Clock, ClockSetting};
 use lockstep::Desk;
@@ -19,34 +20,6 @@ fn resident_bytes() -> usize {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kb = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<usize>().ok());
     kb.unwrap_or(0) * 1024
-}
-
-/// What clients have done since it was looked at last.
-fn asked(world: &World<'_>, stages: &mut BTreeMap<usize, u8>, next: &mut usize) -> Vec<(Instant, u16, Asked)> {
-    let mut asked = Vec::new();
-    let calls = world.history().calls();
-    let first = stages.keys().next().copied().unwrap_or(*next);
-    let from = calls.partition_point(|call| call.id.0 < first);
-    for call in &calls[from..] {
-        if call.id.0 >= *next {
-            *next = call.id.0 + 1;
-            asked.push((call.at, call.client, Asked::Invoked(call.operation)));
-            stages.insert(call.id.0, 0);
-        }
-        let Some(stage) = stages.get_mut(&call.id.0) else { continue };
-        if let Some((session, sequence)) = call.key.filter(|_| *stage == 0) {
-            *stage = 1;
-            asked.push((call.at, call.client, Asked::Sent(session, sequence)));
-        }
-        if let Some(returned) = call.returned {
-            asked.push((returned.at, call.client, Asked::Returned(returned.result)));
-            stages.remove(&call.id.0);
-        } else if call.given_up {
-            asked.push((call.at, call.client, Asked::GaveUp));
-            stages.remove(&call.id.0);
-        }
-    }
-    asked
 }
 
 fn timings(desk: &mut Desk) -> serde_json::Value {
@@ -78,13 +51,13 @@ fn main() {
     world.tell_all();
     let clock = Clock::new(ClockSetting::starting_at(0.0));
     let mut desk = Desk::new((1..=5).map(NodeId).collect(), clock);
-    let (mut stages, mut next, mut operations) = (BTreeMap::new(), 0, 0_usize);
+    let (mut clients, mut operations) = (clients::Watcher::default(), 0_usize);
     println!("minute  operations  resident MB  told");
     for tenth in 1..=u64::from(minutes) * 600 {
         world
             .run_until(Instant(tenth * 100_000), |_| false)
             .expect("no promise is broken");
-        let asked = asked(&world, &mut stages, &mut next);
+        let asked = clients.asked(&world);
         let returned = |it: &&(Instant, u16, Asked)| matches!(it.2, Asked::Returned(_));
         operations += asked.iter().filter(returned).count();
         let told = world.take_told();

@@ -155,7 +155,9 @@ mod tests {
             ledger.push(Instant(at), at);
         }
         let before = ledger.bytes();
-        ledger.forget_before(Instant(90_000), |gone| gone.into_iter().filter(|(_, item)| *item == 17).collect());
+        ledger.forget_before(Instant(90_000), |gone| {
+            gone.into_iter().filter(|(_, item)| *item == 17).collect()
+        });
         assert!(ledger.bytes() < before / 5, "{} of {before}", ledger.bytes());
         assert_eq!(ledger.iter().next(), Some((Instant(17), 17)));
         assert!(ledger.iter().skip(1).all(|(at, _)| at.0 > 90_000 - PART as u64));

@@ -110,7 +110,11 @@ pub fn life(record: &Record, index: LogIndex) -> Vec<Mark> {
     for &node in record.members() {
         let mut unsynced = false;
         let mut is_known = false;
-        let all = record.fine.iter().chain(record.commits.iter()).chain(record.rare.iter());
+        let all = record
+            .fine
+            .iter()
+            .chain(record.commits.iter())
+            .chain(record.rare.iter());
         let mut marks: Vec<Mark> = all.filter(|mark| mark.node == node).collect();
         marks.sort_by_key(|mark| mark.at);
         for mark in marks {

@@ -162,9 +162,7 @@ impl Record {
         let spans: usize = self.spans.values().map(VecDeque::len).sum();
         let faults = self.faults.iter().map(|fault| size_of::<Fault>() + fault.text.len());
         let violations = self.violations.iter().map(|(at, text)| size_of_val(at) + text.len());
-        self.filed_bytes()
-            + spans * size_of::<Span>()
-            + faults.chain(violations).sum::<usize>()
+        self.filed_bytes() + spans * size_of::<Span>() + faults.chain(violations).sum::<usize>()
     }
 
     /// Lets go what was before `at`.

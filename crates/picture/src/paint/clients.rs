@@ -56,7 +56,11 @@ impl<S: Surface> Painter<'_, S> {
 
     pub(super) fn operation(&mut self, operation: &ClientOperation, a: f64, b: f64, y: f64) {
         let palette = self.palette;
-        let colour = if operation.is_well() { &palette.accent } else { &palette.dim };
+        let colour = if operation.is_well() {
+            &palette.accent
+        } else {
+            &palette.dim
+        };
         let pen = Pen::new(colour);
         if b - a < 4.0 {
             // Too thin for two ends, a tick and a text.
@@ -88,7 +92,10 @@ impl<S: Surface> Painter<'_, S> {
             return;
         }
         let commits = &self.record.commits;
-        let commit = commits.until(returned).checked_sub(1).map(|place| commits.get(place).at);
+        let commit = commits
+            .until(returned)
+            .checked_sub(1)
+            .map(|place| commits.get(place).at);
         if let Some(at) = commit.filter(|at| *at >= operation.invoked) {
             let x = self.x(at);
             self.surface

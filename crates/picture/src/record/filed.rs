@@ -120,7 +120,9 @@ impl<T: Filable> Block<T> {
     }
 
     fn last(&self) -> Instant {
-        self.offsets.last().map_or(self.first, |us| Instant(self.first.0 + u64::from(*us)))
+        self.offsets
+            .last()
+            .map_or(self.first, |us| Instant(self.first.0 + u64::from(*us)))
     }
 
     fn get(&self, place: usize) -> T {
@@ -283,7 +285,10 @@ impl<T: Filable> Filed<T> {
     /// Lets go of those before an instant.
     pub(crate) fn forget_before(&mut self, at: Instant) {
         self.gone += self.before(at);
-        while let Some((_, block)) = self.blocks.pop_front_if(|(before, block)| *before + block.len() <= self.gone) {
+        while let Some((_, block)) = self
+            .blocks
+            .pop_front_if(|(before, block)| *before + block.len() <= self.gone)
+        {
             self.packed_bytes -= block.bytes();
         }
         let more = self.recent.partition_point(|item| item.at() < at);
@@ -311,7 +316,9 @@ impl<T: Filable> Filed<T> {
 
     /// How many of all that ever were are packed, or gone.
     fn packed_end(&self) -> usize {
-        self.blocks.back().map_or(self.gone, |(before, block)| before + block.len())
+        self.blocks
+            .back()
+            .map_or(self.gone, |(before, block)| before + block.len())
     }
 
     /// Whether nothing that is packed is later.
@@ -349,7 +356,9 @@ impl<T: Filable> Filed<T> {
     }
 
     fn unpack_last(&mut self) {
-        let Some((before, block)) = self.blocks.pop_back() else { return };
+        let Some((before, block)) = self.blocks.pop_back() else {
+            return;
+        };
         self.packed_bytes -= block.bytes();
         let gone = self.gone.saturating_sub(before);
         for place in (gone..block.len()).rev() {
@@ -360,8 +369,13 @@ impl<T: Filable> Filed<T> {
     /// Files one among those that are packed: it was told of very late.
     fn file_late(&mut self, item: T) {
         let at = item.at();
-        let place = self.blocks.partition_point(|(_, block)| block.first <= at).saturating_sub(1);
-        let Some((before, block)) = self.blocks.remove(place) else { return };
+        let place = self
+            .blocks
+            .partition_point(|(_, block)| block.first <= at)
+            .saturating_sub(1);
+        let Some((before, block)) = self.blocks.remove(place) else {
+            return;
+        };
         self.packed_bytes -= block.bytes();
         // Among what is gone nothing is let in.
         let mut items = block.items();

@@ -348,7 +348,10 @@ mod tests {
                 term,
                 match_index: LogIndex(2),
             },
-            MessageSummary::Matched { term, match_index: index },
+            MessageSummary::Matched {
+                term,
+                match_index: index,
+            },
             MessageSummary::Vote { term, granted: true },
             MessageSummary::StaleTerm { term },
         ];
@@ -386,20 +389,29 @@ mod tests {
             MarkKind::Committed { to: near },
             MarkKind::Learned { to: far },
             MarkKind::Learned { to: LogIndex(1) },
-            MarkKind::Appended { first: near, last: near },
+            MarkKind::Appended {
+                first: near,
+                last: near,
+            },
             MarkKind::Appended { first: near, last: far },
             MarkKind::Synced { bytes: 0 },
             MarkKind::Synced { bytes: u64::MAX },
             MarkKind::Crashed,
             MarkKind::Truncated { from: near },
-            MarkKind::Elected { term: Term(9), votes: 3 },
+            MarkKind::Elected {
+                term: Term(9),
+                votes: 3,
+            },
         ];
         let marks = kinds.map(|kind| Mark {
             at: Instant(0),
             node: NodeId(5),
             kind,
         });
-        are_read_as_written(&marks, |mark, us| Mark { at: Instant(us), ..*mark });
+        are_read_as_written(&marks, |mark, us| Mark {
+            at: Instant(us),
+            ..*mark
+        });
     }
 
     #[test]
