@@ -340,6 +340,8 @@ impl Run {
         if kept_from > before || kept_from > self.record.kept_from() {
             self.record.forget_before(kept_from);
             self.margin.forget_before(kept_from, lasting);
+            let known: BTreeSet<usize> = self.record.faults().collect();
+            self.faults.forget_all_but(|fault| known.contains(&fault));
         }
     }
 

@@ -182,6 +182,11 @@ impl Record {
         self.first = self.first.map(|first| first.max(at));
     }
 
+    /// The numbers of the faults that are kept.
+    pub fn faults(&self) -> impl Iterator<Item = usize> {
+        self.faults.iter().map(|fault| fault.number)
+    }
+
     /// The numbers of the faults that are not over.
     pub fn open_faults(&self) -> impl Iterator<Item = usize> {
         let open = self.faults.iter().filter(|fault| fault.until.is_none());

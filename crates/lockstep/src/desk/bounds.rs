@@ -47,10 +47,14 @@ impl Desk {
     /// Where the instant that is shown was let go, shows the first that is kept, and says so.
     fn hold_on(&mut self) {
         let Some(at) = self.at else { return };
-        if let Some(why) = self.not_kept(at) {
+        if self.not_kept(at).is_some() {
             let first = self.runs.get(&self.shown).map(|run| self.first_known(run));
             self.look(first);
-            self.say(why);
+            // In the same words each time: who stays at the beginning is told once.
+            self.say(
+                "The instant that was shown is not kept any more: the first that is kept is shown in its place."
+                    .to_owned(),
+            );
         }
     }
 
