@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use cluster::codec;
 use raft_core::Instant;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -107,7 +108,7 @@ impl Part {
             first,
             items: items.into_iter().map(near).collect(),
         };
-        let bytes = postcard::to_allocvec(&packed).unwrap_or_default();
+        let bytes = codec::encode(&packed);
         Part {
             last,
             bytes: bytes.into(),
@@ -115,7 +116,7 @@ impl Part {
     }
 
     fn items<T: DeserializeOwned>(&self) -> impl Iterator<Item = (Instant, T)> {
-        let packed: Option<Packed<T>> = postcard::from_bytes(&self.bytes).ok();
+        let packed: Option<Packed<T>> = codec::decode(&self.bytes).ok();
         packed.into_iter().flat_map(|Packed { first, items }| {
             let far = move |(after, item): (i64, T)| (Instant(first.0.wrapping_add(after as u64)), item);
             items.into_iter().map(far)

@@ -85,9 +85,12 @@ impl Desk {
     }
 }
 
+/// What a client did, and when.
+type Deed = (Instant, (u16, Asked));
+
 /// Of what clients did, the calls that are under way at its end.
-fn under_way(gone: Vec<(Instant, (u16, Asked))>) -> Vec<(Instant, (u16, Asked))> {
-    let mut open: BTreeMap<u16, Vec<(Instant, (u16, Asked))>> = BTreeMap::new();
+fn under_way(gone: Vec<Deed>) -> Vec<Deed> {
+    let mut open: BTreeMap<u16, Vec<Deed>> = BTreeMap::new();
     for (at, (client, asked)) in gone {
         match asked {
             Asked::Invoked(_) => drop(open.insert(client, vec![(at, (client, asked))])),

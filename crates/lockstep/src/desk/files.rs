@@ -35,6 +35,9 @@ const BRANCHES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// taken, each may be over by as much as that.
 pub const OPENED_BYTES_MAX: usize = TAPE_BYTES_MAX + BRANCHES_BYTES_MAX + (BRANCHES_MAX + 1) * 1024 * 1024;
 
+/// The name, the type and the bytes of what is made.
+type Made = (String, &'static str, Vec<u8>);
+
 impl Desk {
     /// Opens what a link holds.
     pub fn open_link(&mut self, link: &str) {
@@ -199,8 +202,8 @@ impl Desk {
         picture::paint(surface, palette, &run.record, &mut scene, width, end);
     }
 
-    /// Something that is made of the run that is shown: from when on it is, if not from the beginning, then its name, its type and its bytes.
-    pub(super) fn made(&self, product: Product) -> Result<(Instant, (String, &'static str, Vec<u8>)), String> {
+    /// Something that is made of the run that is shown, and from when on it is, if not from the beginning.
+    fn made(&self, product: Product) -> Result<(Instant, Made), String> {
         let (run, at) = self.place().ok_or("Nothing is shown.")?;
         let name = file_name(&run.name);
         let begins = |from: Instant| match from {

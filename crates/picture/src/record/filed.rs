@@ -200,50 +200,50 @@ impl<T: Filable> Filed<T> {
 
     /// How many lie before an instant.
     pub(crate) fn before(&self, at: Instant) -> usize {
-        self.place(|known| known < at)
+        self.place(&|known| known < at)
     }
 
     /// How many lie at an instant or before it.
     pub(crate) fn until(&self, at: Instant) -> usize {
-        self.place(|known| known <= at)
+        self.place(&|known| known <= at)
     }
 
     /// The one at a place, which must be below [`Filed::len`].
     pub(crate) fn get(&self, place: usize) -> T {
+        self.get_near(place, &mut 0)
+    }
+
+    /// The same, where the block is known that is likely to hold it: that which held the last one.
+    #[inline(never)]
+    fn get_near(&self, place: usize, block: &mut usize) -> T {
         let place = place + self.gone;
         if let Some(recent) = place.checked_sub(self.packed_end()) {
             return self.recent[recent];
         }
-        let (before, block) = &self.blocks[self.block_of(place)];
+        let is_there = |(before, block): &(usize, Rc<Block<T>>)| (*before..before + block.len()).contains(&place);
+        if !self.blocks.get(*block).is_some_and(is_there) {
+            *block = self.block_of(place);
+        }
+        let (before, block) = &self.blocks[*block];
         block.get(place - before)
     }
 
     /// Those at these places, as far as there are so many.
-    pub(crate) fn range(&self, places: Range<usize>) -> impl DoubleEndedIterator<Item = T> {
-        let places = places.start + self.gone..(places.end.min(self.len()) + self.gone).max(places.start + self.gone);
-        let packed = places.start.min(self.packed_end())..places.end.min(self.packed_end());
-        let blocks = if packed.is_empty() {
-            0..0
-        } else {
-            self.block_of(packed.start)..self.block_of(packed.end - 1) + 1
-        };
-        let inside = self.blocks.range(blocks).flat_map(move |(before, block)| {
-            let from = packed.start.saturating_sub(*before);
-            let until = (packed.end - before).min(block.len());
-            (from..until).map(move |place| block.get(place))
-        });
-        let recent = places.start.max(self.packed_end()) - self.packed_end()
-            ..places.end.max(self.packed_end()) - self.packed_end();
-        inside.chain(self.recent.range(recent).copied())
+    pub(crate) fn range(&self, places: Range<usize>) -> Items<'_, T> {
+        Items {
+            places: places.start..places.end.min(self.len()),
+            list: self,
+            blocks: [0; 2],
+        }
     }
 
     /// Those from a place on.
-    pub(crate) fn from(&self, place: usize) -> impl DoubleEndedIterator<Item = T> {
+    pub(crate) fn from(&self, place: usize) -> Items<'_, T> {
         self.range(place..self.len())
     }
 
     /// All of them.
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = T> {
+    pub(crate) fn iter(&self) -> Items<'_, T> {
         self.range(0..self.len())
     }
 
@@ -332,7 +332,8 @@ impl<T: Filable> Filed<T> {
     }
 
     /// How many there are for which `earlier` holds: it holds for none behind one for which it does not.
-    fn place(&self, earlier: impl Fn(Instant) -> bool) -> usize {
+    #[inline(never)]
+    fn place(&self, earlier: &dyn Fn(Instant) -> bool) -> usize {
         if self.recent.front().is_some_and(|first| earlier(first.at())) {
             let recent = self.recent.partition_point(|item| earlier(item.at()));
             return self.packed_end() - self.gone + recent;
@@ -395,6 +396,30 @@ impl<T: Filable> Filed<T> {
         for (before, _) in self.blocks.range_mut(into..) {
             *before += 1;
         }
+    }
+}
+
+/// Some of a list, from either end.
+pub(crate) struct Items<'a, T: Filable> {
+    list: &'a Filed<T>,
+    places: Range<usize>,
+    /// The blocks that held the last one from the front, and from the back.
+    blocks: [usize; 2],
+}
+
+impl<T: Filable> Iterator for Items<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        let place = self.places.next()?;
+        Some(self.list.get_near(place, &mut self.blocks[0]))
+    }
+}
+
+impl<T: Filable> DoubleEndedIterator for Items<'_, T> {
+    fn next_back(&mut self) -> Option<T> {
+        let place = self.places.next_back()?;
+        Some(self.list.get_near(place, &mut self.blocks[1]))
     }
 }
 
