@@ -74,11 +74,13 @@ fn kept(desk: &mut Desk) -> Value {
 }
 
 fn notices(said: &[FromLockstep]) -> Vec<&str> {
-    let notice = |message| match message {
-        &FromLockstep::Notice(ref text) => Some(text.as_str()),
-        _ => None,
-    };
-    said.iter().filter_map(notice).collect()
+    let mut notices = Vec::new();
+    for message in said {
+        if let FromLockstep::Notice(text) = message {
+            notices.push(text.as_str());
+        }
+    }
+    notices
 }
 
 /// Looks at an instant. Gives what is shown, and why it is refused, if it is.
