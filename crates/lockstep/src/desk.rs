@@ -1,6 +1,7 @@
 //! All runs, and what is shown of them.
 
 mod back;
+mod bounds;
 mod branches;
 mod checks;
 mod coming;
@@ -21,10 +22,11 @@ use cluster::host::{MessageId, ToNode};
 use raft_core::{Instant, NodeId};
 use sim::chronicle::Chronicle;
 use trace::lockstep::{FromLockstep, LIVE, RunId, Shown, ShownNode, ToLockstep};
-use trace::tape::{BeginError, Piece};
+use trace::tape::{BeginError, Piece, TAPE_BYTES_MAX};
 use trace::{Act, Asked};
 
 use self::checks::Check;
+use crate::ledger::Ledger;
 use crate::panel::{Comparison, Request};
 use crate::run::Run;
 use crate::timeline::Timeline;
@@ -33,6 +35,8 @@ use crate::timeline::Timeline;
 const OPENS_AFTER: u32 = 3;
 /// How many runs there may be.
 const RUNS_MAX: usize = 32;
+/// How much is kept of the live run, in bytes, unless a desk is told otherwise; and as much of all other runs together.
+pub const KEPT_BYTES_MAX: usize = TAPE_BYTES_MAX;
 /// The longest name of a run, and the longest note, in bytes.
 const TEXT_BYTES_MAX: usize = 400;
 
@@ -50,8 +54,12 @@ pub struct Desk {
     deleted: Vec<deleted::Deleted>,
     /// What was shown last, to tell what has changed since.
     before: Option<(RunId, Vec<ShownNode>)>,
+    /// How much is kept of the live run at most, in bytes.
+    bytes_max: usize,
+    /// From when on the live run was kept when it was looked at last.
+    let_go_before: Instant,
     /// What clients of the live run did, for who keeps it.
-    asked: Vec<(Instant, u16, Asked)>,
+    asked: Ledger<(u16, Asked)>,
     faults: Vec<(Instant, String, Option<String>)>,
     stale: bool,
     panel_stale: bool,
@@ -91,7 +99,12 @@ pub struct Desk {
 impl Desk {
     /// The host of a cluster of which nothing is told yet.
     pub fn new(members: Vec<NodeId>, clock: Clock) -> Desk {
-        let live = Run::live(&members, LIVE);
+        Desk::keeping(members, clock, KEPT_BYTES_MAX)
+    }
+
+    /// The same, where no more than so many bytes are kept of the live run, and as many of all others together.
+    pub fn keeping(members: Vec<NodeId>, clock: Clock, bytes_max: usize) -> Desk {
+        let live = Run::live(&members, LIVE, bytes_max);
         Desk {
             members,
             clock,
@@ -102,7 +115,9 @@ impl Desk {
             compared: None,
             deleted: Vec::new(),
             before: None,
-            asked: Vec::new(),
+            bytes_max,
+            let_go_before: Instant(0),
+            asked: Ledger::default(),
             faults: Vec::new(),
             stale: false,
             panel_stale: true,
@@ -179,6 +194,7 @@ impl Desk {
         let more = self.work_on_opening()
             | self.runs.get_mut(&LIVE).is_some_and(|live| live.work(steps_max))
             | self.work_on_last_words(steps_max);
+        self.bound();
         if !self.checks.is_empty() {
             self.check();
         }
@@ -225,7 +241,9 @@ impl Desk {
                         live.asked(at, client, asked);
                     }
                 }
-                self.asked.extend(asked);
+                for (at, client, asked) in asked {
+                    self.asked.push(at, (client, asked));
+                }
                 self.ask_again();
             }
             ToLockstep::Clock(setting) => {
@@ -310,7 +328,10 @@ impl Desk {
             Request::DeleteCluster { name, sure: false } => self.ask_delete(&name),
             Request::DeleteCluster { name, sure: true } => self.delete_cluster(&name),
             Request::Now => self.look(None),
-            Request::At(at) => self.look(Some(at)),
+            Request::At(at) => match self.not_kept(at) {
+                Some(why) => self.say(why),
+                None => self.look(Some(at)),
+            },
             Request::Step { later } => self.step(later),
             Request::Name(name) => self.name(self.shown, &name),
             Request::Note(text) => self.note(&text),
@@ -382,8 +403,12 @@ impl Desk {
 
     /// The first instant that is known of a run: of what it leaves, if that was not let go.
     fn first_known(&self, run: &Run) -> Instant {
-        let parent = run.leaves.and_then(|(parent, _)| self.runs.get(&parent));
-        parent.map_or_else(|| run.first(), |parent| self.first_known(parent))
+        let before = run.leaves.and_then(|(parent, left)| {
+            let known = self.first_known(self.runs.get(&parent)?);
+            // Where all that was before it was let go, or its own beginning, nothing leads there any more.
+            (known <= left && run.first() <= left).then_some(known)
+        });
+        before.unwrap_or_else(|| run.first())
     }
 
     /// The run that knows an instant: the one itself, or that which it leaves.

@@ -73,8 +73,12 @@ pub fn start_lockstep() {
     });
 }
 
-/// A port to which a node posts, and what hears it.
-type Port = (MessagePort, Closure<dyn FnMut(MessageEvent)>);
+/// A port to which a life of a node posts, and what hears it.
+struct Port {
+    life: (NodeId, u32),
+    port: MessagePort,
+    _hears: Closure<dyn FnMut(MessageEvent)>,
+}
 
 struct Host {
     scope: DedicatedWorkerGlobalScope,
@@ -192,6 +196,11 @@ impl Host {
             }
             host.tell(ended);
             host.ending.borrow_mut().retain(|known| *known != life);
+            // Nothing comes from there any more. What is called just now is not let go of: this is a timer's turn.
+            for over in host.ports.borrow_mut().extract_if(.., |known| known.life == life) {
+                over.port.set_onmessage(None);
+                over.port.close();
+            }
             for (node, boot, bytes) in host.held.take() {
                 host.hear_piece(node, boot, bytes);
             }
@@ -302,7 +311,11 @@ impl Host {
             host.hear_piece(node, boot, bytes.unwrap_or_default());
         });
         port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        self.ports.borrow_mut().push((port, on_message));
+        self.ports.borrow_mut().push(Port {
+            life: (node, boot),
+            port,
+            _hears: on_message,
+        });
     }
 
     fn tell(self: &Rc<Self>, message: ToLockstep) {

@@ -7,6 +7,7 @@
 mod beside;
 mod desk;
 mod keep;
+mod ledger;
 mod made;
 mod pace;
 mod panel;
@@ -15,7 +16,7 @@ mod timeline;
 mod view;
 
 pub use beside::Beside;
-pub use desk::{Desk, OPENED_BYTES_MAX, Order, Repeated, carry_over};
+pub use desk::{Desk, KEPT_BYTES_MAX, OPENED_BYTES_MAX, Order, Repeated, carry_over};
 pub use keep::{FILE_BYTES_MAX, KeepError, RUN_BYTES_MAX, body_of, with_head};
 
 /// The build: a hash of the sources that this was built from.

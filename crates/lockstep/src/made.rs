@@ -61,9 +61,29 @@ pub(crate) fn refused(why: &str) -> Vec<u8> {
     json!({ "refused": why }).to_string().into_bytes()
 }
 
-/// How long things took, in microseconds; how many events the timeline has; how many bytes the tapes hold.
-pub(crate) fn timings(took: &BTreeMap<&'static str, VecDeque<u64>>, events: usize, bytes: usize) -> Vec<u8> {
-    json!({ "took_us": took, "events": events, "tape_bytes": bytes })
+/// What is kept of the run that is shown.
+#[derive(Serialize)]
+pub(crate) struct Kept {
+    /// The first instant that can be looked at, in virtual microseconds.
+    pub(crate) from_us: u64,
+    /// Whether something was before that, and was let go.
+    pub(crate) let_go: bool,
+    /// How many bytes, and how many they may be.
+    pub(crate) bytes: usize,
+    pub(crate) bytes_max: usize,
+    /// Of which the tape takes so many, and the timeline.
+    pub(crate) tape_bytes: usize,
+    pub(crate) timeline_bytes: usize,
+}
+
+/// How long things took, in microseconds; how many events the timeline has; how many bytes the tapes hold; what is kept of the run that is shown.
+pub(crate) fn timings(
+    took: &BTreeMap<&'static str, VecDeque<u64>>,
+    events: usize,
+    bytes: usize,
+    kept: Option<&Kept>,
+) -> Vec<u8> {
+    json!({ "took_us": took, "events": events, "tape_bytes": bytes, "kept": kept })
         .to_string()
         .into_bytes()
 }

@@ -40,8 +40,12 @@ pub(crate) struct RunInfo {
     pub(crate) first: Instant,
     /// The last.
     pub(crate) end: Instant,
+    /// Whether something was before the first, and was let go.
+    pub(crate) has_let_go: bool,
     /// How many bytes are kept.
     pub(crate) bytes: u64,
+    /// How many there may be, before the oldest is let go.
+    pub(crate) bytes_max: u64,
     /// Notes.
     pub(crate) notes: Vec<(Instant, String)>,
     /// Whether it is shown.
@@ -283,6 +287,7 @@ impl Panel<'_> {
         self.opening(&mut html);
         self.verdict(&mut html);
         self.files(&mut html);
+        self.kept(&mut html);
         self.surgery(&mut html);
         if let Some(comparison) = self.comparison {
             html.comparison(comparison);
@@ -548,23 +553,27 @@ impl Panel<'_> {
                 }
             }
         }
-        let kept = self
-            .runs
-            .iter()
-            .find(|run| run.shown && run.leaves.is_none() && run.first > Instant(0));
-        if let Some(run) = kept {
-            let text = format!("kept from {:.0} s on", run.first.0 as f64 / 1e6);
-            html.pill(
-                "",
-                &text,
-                "What was before was let go, to keep within the limit of memory",
-            );
-        }
         const BEHIND_US: u64 = 1_500_000;
         if verdict.behind_us > BEHIND_US && verdict.committed > 0 {
             let text = format!("checked up to {:.0} s ago", verdict.behind_us as f64 / 1e6);
             html.pill("", &text, "The checkers leave the processor to the nodes, and catch up");
         }
+    }
+
+    /// What is kept of the run that is shown, and how much that takes. It stands on a line of its own, so that nothing moves when it grows.
+    fn kept(&self, html: &mut Html) {
+        let Some(run) = self.runs.iter().find(|run| run.shown) else {
+            return;
+        };
+        html.raw("<div class=\"kept\" role=\"note\"");
+        html.attribute(
+            "title",
+            "So much of this run can be looked at, in so much memory: its tape, its timeline, what clients did. When all of that is taken, the \
+             oldest is let go",
+        );
+        html.raw(">");
+        html.text(kept(run));
+        html.raw("</div>");
     }
 
     fn files(&self, html: &mut Html) {
@@ -579,6 +588,26 @@ impl Panel<'_> {
 /// The first words of a reason; the whole stands in the title.
 fn short(why: &str) -> &str {
     why.split([':', ';']).next().unwrap_or(why)
+}
+
+/// What is kept of a run, in a line. It changes every ten seconds, not with each of them: who is about to press something near it can.
+fn kept(run: &RunInfo) -> String {
+    const STEP_SECONDS: u64 = 10;
+    const MEGABYTE: u64 = 1_000_000;
+    let room = format!("{} of {} MB", run.bytes.div_ceil(MEGABYTE), run.bytes_max / MEGABYTE);
+    if run.has_let_go {
+        let from = run.first.0.div_ceil(1_000_000);
+        return format!("kept from {from} s on, {room}; what was before is let go");
+    }
+    let seconds = run.end.since(run.first).0 / 1_000_000 / STEP_SECONDS * STEP_SECONDS;
+    let long = match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0) => "all".to_owned(),
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, 0) => format!("{minutes} min"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    };
+    format!("kept: {long}, {room}")
 }
 
 /// So many calls, in groups of three digits.

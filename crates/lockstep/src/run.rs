@@ -1,31 +1,33 @@
 //! One run: the live one, a branch, or one that was opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use ftqueue::{Answer, Operation, QueueError};
 use netem::LinkSettings;
 use picture::Record;
 use raft_core::{Duration, Instant, MEMBERS_MAX, NodeId};
+use serde::{Deserialize, Serialize};
 use sim::chronicle::Chronicle;
 use sim::future::Future;
 use sim::{Outcome, Scenario};
 use trace::lockstep::RunId;
 use trace::tape::{Piece, TAPE_BYTES_MAX, Told};
-use trace::{Act, Asked, Faults, Happening, What};
+use trace::{Act, Asked, CallNumber, Faults, Happening, What};
 
+use crate::ledger::Ledger;
 use crate::pace::Pace;
 
 /// How many events of a scenario are carried out: an hour of most.
 const EVENTS_MAX: u64 = 6_000_000;
-/// How much a tape keeps of a scenario, in bytes, and how many messages, marks and operations its timeline: the world in which it takes
-/// place wants room, too.
+/// How much is kept of a scenario, in bytes, and how much of that for its timeline: the world in which it takes place wants room, too.
 const SCENARIO_BYTES_MAX: usize = TAPE_BYTES_MAX / 4;
-const SCENARIO_EVENTS_MAX: usize = 150_000;
+const SCENARIO_RECORD_BYTES_MAX: usize = SCENARIO_BYTES_MAX / 4;
 /// How much each branch keeps, in bytes.
 const BRANCH_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The part of what a run keeps that its tape may take in any case.
+const TAPE_PART: usize = 4;
 /// How many lives of an opened run may have begun without having come to their ends: some of each member.
 const LIVES_UNDER_WAY_MAX: usize = 4 * MEMBERS_MAX;
-/// How many things that are not told by nodes are kept of a run.
-const MARGIN_MAX: usize = 200_000;
 
 /// A run, and what is known of it.
 pub(crate) struct Run {
@@ -41,13 +43,70 @@ pub(crate) struct Run {
     /// What goes on, in a branch.
     pub(crate) branch: Option<Branch>,
     /// What nodes did not tell: what clients did, and faults. For those who export the run.
-    pub(crate) margin: Vec<Happening>,
+    margin: Ledger<Aside>,
     pub(crate) notes: BTreeMap<Instant, String>,
     /// What was judged where it takes place, if it is judged there: then it is not judged again.
     pub(crate) judged_elsewhere: Option<JudgedElsewhere>,
     /// What it was made from, if `ftq` made it.
     pub(crate) scenario: Option<Scenario>,
     faults: Faults,
+    /// How many bytes are kept of it at most.
+    bytes_max: usize,
+}
+
+/// What is not told by nodes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Aside {
+    Invoked(u16, u64, Operation),
+    Returned(u16, u64, Result<Answer, QueueError>),
+    GaveUp(u16, u64),
+    FaultBegan(usize, String),
+    FaultEnded(usize),
+    Lost(NodeId),
+    Violated(String),
+}
+
+impl Aside {
+    /// None of what nodes tell, of which the tape knows.
+    fn of(what: What) -> Option<Aside> {
+        Some(match what {
+            What::Invoked {
+                client,
+                call,
+                operation,
+            } => Aside::Invoked(client, call.0, operation),
+            What::Returned { client, call, result } => Aside::Returned(client, call.0, result),
+            What::GaveUp { client, call } => Aside::GaveUp(client, call.0),
+            What::FaultBegan { fault, text } => Aside::FaultBegan(fault, text),
+            What::FaultEnded { fault } => Aside::FaultEnded(fault),
+            What::Lost { node } => Aside::Lost(node),
+            What::Violated { text } => Aside::Violated(text),
+            What::Told { .. } | What::Started { .. } | What::Crashed { .. } => return None,
+        })
+    }
+
+    fn told(self) -> What {
+        match self {
+            Aside::Invoked(client, call, operation) => What::Invoked {
+                client,
+                call: CallNumber(call),
+                operation,
+            },
+            Aside::Returned(client, call, result) => What::Returned {
+                client,
+                call: CallNumber(call),
+                result,
+            },
+            Aside::GaveUp(client, call) => What::GaveUp {
+                client,
+                call: CallNumber(call),
+            },
+            Aside::FaultBegan(fault, text) => What::FaultBegan { fault, text },
+            Aside::FaultEnded(fault) => What::FaultEnded { fault },
+            Aside::Lost(node) => What::Lost { node },
+            Aside::Violated(text) => What::Violated { text },
+        }
+    }
 }
 
 /// What the world in which a run takes place says of its promises.
@@ -90,27 +149,31 @@ pub(crate) struct Branch {
 }
 
 impl Run {
-    pub(crate) fn live(members: &[NodeId], id: RunId) -> Run {
+    pub(crate) fn live(members: &[NodeId], id: RunId, bytes_max: usize) -> Run {
         Run {
             is_own: true,
-            ..Run::new(members, id, "Live".to_owned(), None, TAPE_BYTES_MAX)
+            ..Run::new(members, id, "Live".to_owned(), None, bytes_max)
         }
     }
 
     fn new(members: &[NodeId], id: RunId, name: String, leaves: Option<(RunId, Instant)>, bytes_max: usize) -> Run {
+        // What the timeline has is let go with the tape.
+        let mut record = Record::new(members.to_vec());
+        record.limit(bytes_max);
         Run {
             id,
             name,
             is_own: false,
             leaves,
             chronicle: Chronicle::new(members, bytes_max),
-            record: Record::new(members.to_vec()),
+            record,
             branch: None,
-            margin: Vec::new(),
+            margin: Ledger::default(),
             notes: BTreeMap::new(),
             judged_elsewhere: None,
             scenario: None,
             faults: Faults::from(1),
+            bytes_max,
         }
     }
 
@@ -164,11 +227,10 @@ impl Run {
         // What comes after the faults may be as long as they are, and is mostly short.
         let whole = scenario.settings.duration.0.max(1) as f64;
         let mut record = Record::new(members.to_vec());
-        record.limit(SCENARIO_EVENTS_MAX);
-        let mut run = Run::opened(members, id, name);
+        record.limit(SCENARIO_RECORD_BYTES_MAX);
+        let mut run = Run::new(members, id, name, None, SCENARIO_BYTES_MAX);
         run.judged_elsewhere = Some(JudgedElsewhere::default());
         run.chronicle.is_judged_elsewhere();
-        run.chronicle.tape.limit(SCENARIO_BYTES_MAX);
         let outcome = sim::tell_slowly(
             &scenario,
             EVENTS_MAX,
@@ -196,6 +258,7 @@ impl Run {
         let mut run = Run::new(&members, id, name, Some((parent.id, at)), BRANCH_BYTES_MAX);
         run.is_own = parent.is_own;
         run.record = parent.record.until(at);
+        run.record.limit(BRANCH_BYTES_MAX);
         run.record.forget_before(Instant(at.0.saturating_sub(REMEMBERED_US)));
         let mut future = Future::new(tape, at, seed, parent.links());
         future.knows_of(parent.faults(), run.record.open_faults());
@@ -210,6 +273,7 @@ impl Run {
     /// What happened in another run until then happened before what happens in this one: it goes on from there.
     pub(crate) fn goes_on_from(&mut self, before: &Run, at: Instant) {
         self.record = before.record.until(at);
+        self.record.limit(self.bytes_max);
         self.faults = before.faults().going_on(self.record.open_faults(), 0);
     }
 
@@ -240,10 +304,45 @@ impl Run {
                 }
             });
             if !more {
+                self.bound(0);
                 return false;
             }
         }
+        self.bound(0);
         true
+    }
+
+    /// Keeps no more than so many bytes from now on.
+    pub(crate) fn limit(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+        self.bound(0);
+    }
+
+    /// How many bytes are kept of it at most.
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// How many bytes are kept: the tape, the timeline, and what nodes did not tell.
+    pub(crate) fn bytes(&self) -> usize {
+        self.chronicle.tape.bytes() + self.record.bytes() + self.margin.bytes()
+    }
+
+    /// Lets the oldest go where more is kept than may be, what is kept of it elsewhere included: of the tape, for that knows from when on an
+    /// instant can be looked at, and with it of all else.
+    pub(crate) fn bound(&mut self, elsewhere: usize) {
+        let tape = &mut self.chronicle.tape;
+        let others = self.record.bytes() + self.margin.bytes() + elsewhere;
+        let left = self.bytes_max.saturating_sub(others);
+        let before = tape.kept_from();
+        tape.limit(left.max(self.bytes_max / TAPE_PART));
+        let kept_from = tape.kept_from();
+        if kept_from > before || kept_from > self.record.kept_from() {
+            self.record.forget_before(kept_from);
+            self.margin.forget_before(kept_from, lasting);
+            let known: BTreeSet<usize> = self.record.faults().collect();
+            self.faults.forget_all_but(|fault| known.contains(&fault));
+        }
     }
 
     /// Does this in a branch, at its end.
@@ -304,10 +403,9 @@ impl Run {
 
     fn keep_margin(&mut self, happening: Happening) {
         self.record.happen(&happening);
-        if self.margin.len() == MARGIN_MAX {
-            self.margin.drain(..MARGIN_MAX / 10);
+        if let Some(aside) = Aside::of(happening.what) {
+            self.margin.push(happening.at, aside);
         }
-        self.margin.push(happening);
     }
 
     /// How the links are that the world gives its nodes, if it does: nodes know only of their own.
@@ -364,8 +462,8 @@ impl Run {
         };
         again.open(&mut see);
         while again.turn(&mut see) {}
-        let inside = |happening: &&Happening| (from..=until).contains(&happening.at);
-        all.extend(self.margin.iter().filter(inside).cloned());
+        let asides = self.margin.iter().filter(|(at, _)| (from..=until).contains(at));
+        all.extend(asides.map(|(at, aside)| Happening { at, what: aside.told() }));
         let judged = self
             .judged_elsewhere
             .iter()
@@ -378,6 +476,27 @@ impl Run {
         all.sort_by_key(|happening| happening.at);
         all
     }
+}
+
+/// Of what goes from the margin, what is not over yet: calls that have not returned, and faults that last; and broken promises, whenever they were.
+fn lasting(gone: Vec<(Instant, Aside)>) -> Vec<(Instant, Aside)> {
+    let (mut calls, mut faults) = (BTreeSet::new(), BTreeSet::new());
+    for (_, aside) in &gone {
+        match aside {
+            Aside::Invoked(_, call, _) => drop(calls.insert(*call)),
+            Aside::Returned(_, call, _) | Aside::GaveUp(_, call) => drop(calls.remove(call)),
+            Aside::FaultBegan(fault, _) => drop(faults.insert(*fault)),
+            Aside::FaultEnded(fault) => drop(faults.remove(fault)),
+            Aside::Lost(_) | Aside::Violated(_) => {}
+        }
+    }
+    let lasts = |(_, aside): &(Instant, Aside)| match aside {
+        Aside::Invoked(_, call, _) => calls.contains(call),
+        Aside::FaultBegan(fault, _) => faults.contains(fault),
+        Aside::Violated(_) => true,
+        _ => false,
+    };
+    gone.into_iter().filter(lasts).collect()
 }
 
 /// How much of what was before it a branch's timeline shows, in microseconds.

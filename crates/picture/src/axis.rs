@@ -150,16 +150,15 @@ fn knots(mode: AxisMode, viewport: &Viewport, record: &Record, now: Instant) -> 
 /// The next instants after `at`, rising, each once; about `most` of each kind.
 fn instants_after(record: &Record, at: Instant, most: usize) -> Vec<Instant> {
     let window = record.window(&record.telling, at, Instant::NEVER);
-    let both = |flight: &Flight| [flight.sent, flight.ends];
+    let both = |flight: Flight| [flight.sent, flight.ends];
     let mut all: Vec<Instant> = record
         .telling
-        .range(window.start..)
+        .from(window.start)
         .take(most * 2)
         .flat_map(both)
         .collect();
     for marks in [&record.rare, &record.commits] {
-        let first = marks.partition_point(|mark| mark.at < at);
-        all.extend(marks.range(first..).take(most).map(|mark| mark.at));
+        all.extend(marks.from(marks.before(at)).take(most).map(|mark| mark.at));
     }
     all.retain(|known| *known > at);
     all.sort_unstable();
@@ -169,7 +168,7 @@ fn instants_after(record: &Record, at: Instant, most: usize) -> Vec<Instant> {
 
 /// The last instants before `at`, falling, each once; about `most` of each kind.
 fn instants_before(record: &Record, at: Instant, most: usize) -> Vec<Instant> {
-    let both = |flight: &Flight| [flight.sent, flight.ends];
+    let both = |flight: Flight| [flight.sent, flight.ends];
     let mut all: Vec<Instant> = record.telling.iter().rev().take(most * 2).flat_map(both).collect();
     for marks in [&record.rare, &record.commits] {
         all.extend(marks.iter().rev().take(most).map(|mark| mark.at));

@@ -27,15 +27,15 @@ impl Cone {
         cone.future.insert(to, future);
         let lists = [&record.telling, &record.routine];
         // Forth: whoever hears from somebody inside is inside from then on. In the order of sending, one pass is enough.
-        let mut after: Vec<&Flight> = Vec::new();
-        let mut before: Vec<&Flight> = Vec::new();
+        let mut after: Vec<Flight> = Vec::new();
+        let mut before: Vec<Flight> = Vec::new();
         for list in lists {
             let window = record.window(list, future, Instant(future.0 + REACH_US));
             after.extend(list.range(window).take(LOOKED_AT_MAX));
             let window = record.window(list, Instant(past.0.saturating_sub(REACH_US)), past);
             before.extend(list.range(window).rev().take(LOOKED_AT_MAX));
         }
-        let arrives = |flight: &&&Flight| flight.end == FlightEnd::Arrives;
+        let arrives = |flight: &&Flight| flight.end == FlightEnd::Arrives;
         after.sort_by_key(|flight| flight.sent);
         for flight in after.iter().filter(arrives) {
             if cone
@@ -98,7 +98,7 @@ pub fn quorum(record: &Record, commit: &Mark) -> Vec<Flight> {
         let covers = matches!(flight.summary, MessageSummary::Matched { match_index, .. } if match_index >= to);
         let counted = flight.to == commit.node && flight.end == FlightEnd::Arrives && flight.ends <= commit.at;
         if covers && counted {
-            first.entry(flight.id.from).or_insert(*flight);
+            first.entry(flight.id.from).or_insert(flight);
         }
     }
     first.into_values().collect()
@@ -110,26 +110,30 @@ pub fn life(record: &Record, index: LogIndex) -> Vec<Mark> {
     for &node in record.members() {
         let mut unsynced = false;
         let mut is_known = false;
-        let all = record.fine.iter().chain(&record.commits).chain(&record.rare);
-        let mut marks: Vec<&Mark> = all.filter(|mark| mark.node == node).collect();
+        let all = record
+            .fine
+            .iter()
+            .chain(record.commits.iter())
+            .chain(record.rare.iter());
+        let mut marks: Vec<Mark> = all.filter(|mark| mark.node == node).collect();
         marks.sort_by_key(|mark| mark.at);
         for mark in marks {
             match mark.kind {
                 MarkKind::Appended { first, last } if (first..=last).contains(&index) => {
                     (unsynced, is_known) = (true, false);
-                    life.push(*mark);
+                    life.push(mark);
                 }
                 MarkKind::Synced { .. } if unsynced => {
                     unsynced = false;
-                    life.push(*mark);
+                    life.push(mark);
                 }
                 MarkKind::Committed { to } | MarkKind::Learned { to } if to >= index && !is_known => {
                     is_known = true;
-                    life.push(*mark);
+                    life.push(mark);
                 }
                 MarkKind::Truncated { from } if from <= index => {
                     unsynced = false;
-                    life.push(*mark);
+                    life.push(mark);
                 }
                 _ => {}
             }

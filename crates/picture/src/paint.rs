@@ -139,13 +139,12 @@ impl<S: Surface> Painter<'_, S> {
         let bins = (room / BIN_PX).ceil() as usize;
         let counts = densities(bins, |bin| {
             let at = Instant(first.0 + (all * (bin as f64 / bins as f64)) as u64);
-            let telling = self.record.telling.partition_point(|flight| flight.sent < at);
-            telling + self.record.commits.partition_point(|mark| mark.at < at)
+            self.record.telling.before(at) + self.record.commits.before(at)
         });
         let bottom = OVERVIEW - 4.0;
         self.bars(&counts, bottom, 14.0, Pen::new(&palette.accent).faded(0.45));
         let mut seldom = f64::MIN;
-        for mark in &self.record.rare {
+        for mark in self.record.rare.iter() {
             let at = x(mark.at);
             if at - seldom < 1.0 {
                 continue;

@@ -1,7 +1,9 @@
 //! What happened, filed by time: messages, marks, spans of role and term, faults, operations of clients. Bounded: the oldest is let go, and the
 //! record says from when on it is whole.
 
+mod filed;
 mod happened;
+mod packed;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -10,11 +12,12 @@ use netem::Fate;
 use raft_core::{Instant, LogIndex, NodeId, Role, Term};
 use trace::{CallNumber, Happening, What};
 
-pub use happened::{ClientOperation, Fault, Flight, FlightEnd, Mark, MarkKind, Span};
+pub(crate) use filed::Filed;
+pub use happened::{ClientOperation, Fault, Flight, FlightEnd, Mark, MarkKind, Outcome, Span};
 use happened::{mark_of, role_of};
 
-/// How many messages, and how many marks, are kept.
-pub const EVENTS_MAX: usize = 1_000_000;
+/// How much a record keeps unless it is told otherwise, in bytes.
+pub const RECORD_BYTES_MAX: usize = 96 * 1024 * 1024;
 
 /// How far back a message is looked for when its arrival is told: its sender told of it not long before.
 const LOOK_BACK_MESSAGES: usize = 4_096;
@@ -26,20 +29,20 @@ const FLIGHT_US_DEFAULT: u64 = 10_000;
 pub struct Record {
     members: Vec<NodeId>,
     /// Messages that say something, by the time they were sent.
-    pub(crate) telling: VecDeque<Flight>,
+    pub(crate) telling: Filed<Flight>,
     /// Heartbeats, and answers that say nothing new.
-    pub(crate) routine: VecDeque<Flight>,
+    pub(crate) routine: Filed<Flight>,
     /// What is seldom and never left out: elections, crashes, boots.
-    pub(crate) rare: VecDeque<Mark>,
+    pub(crate) rare: Filed<Mark>,
     /// Commits of leaders.
-    pub(crate) commits: VecDeque<Mark>,
+    pub(crate) commits: Filed<Mark>,
     /// Appends, flushes, and what followers learn to be committed.
-    pub(crate) fine: VecDeque<Mark>,
+    pub(crate) fine: Filed<Mark>,
     /// Stretches of one role and term, by node; the last of a running node is open.
     spans: BTreeMap<NodeId, VecDeque<Span>>,
     pub(crate) faults: Vec<Fault>,
     /// Operations that have returned, by the time they did.
-    pub(crate) operations: VecDeque<ClientOperation>,
+    pub(crate) operations: Filed<ClientOperation>,
     /// Those that have not.
     pub(crate) waiting: BTreeMap<CallNumber, ClientOperation>,
     pub(crate) violations: Vec<(Instant, String)>,
@@ -47,8 +50,8 @@ pub struct Record {
     last: Instant,
     /// Before this, something was let go.
     kept_from: Instant,
-    /// How many of each kind are kept at most.
-    events_max: usize,
+    /// How many bytes are kept at most.
+    bytes_max: usize,
     longest_us: u64,
     acknowledged: BTreeMap<(NodeId, NodeId), (Term, LogIndex)>,
     /// Nodes that are known to run no longer, and since when, while what they did last is still to be told.
@@ -60,20 +63,20 @@ impl Record {
     pub fn new(members: Vec<NodeId>) -> Record {
         Record {
             members,
-            telling: VecDeque::new(),
-            routine: VecDeque::new(),
-            rare: VecDeque::new(),
-            commits: VecDeque::new(),
-            fine: VecDeque::new(),
+            telling: Filed::new(),
+            routine: Filed::new(),
+            rare: Filed::new(),
+            commits: Filed::new(),
+            fine: Filed::new(),
             spans: BTreeMap::new(),
             faults: Vec::new(),
-            operations: VecDeque::new(),
+            operations: Filed::new(),
             waiting: BTreeMap::new(),
             violations: Vec::new(),
             first: None,
             last: Instant(0),
             kept_from: Instant(0),
-            events_max: EVENTS_MAX,
+            bytes_max: RECORD_BYTES_MAX,
             longest_us: 0,
             acknowledged: BTreeMap::new(),
             ending: BTreeMap::new(),
@@ -128,19 +131,12 @@ impl Record {
                     invoked: at,
                     returned: None,
                     operation: *operation,
-                    answer: "no answer yet".to_owned(),
-                    ok: true,
+                    outcome: Outcome::Waits,
                 };
                 self.waiting.insert(*call, operation);
             }
-            What::Returned { call, result, .. } => {
-                let (answer, ok) = match result {
-                    Ok(answer) => (answer.to_string(), true),
-                    Err(error) => (error.to_string(), false),
-                };
-                self.returned(at, *call, answer, ok);
-            }
-            What::GaveUp { call, .. } => self.returned(at, *call, "given up".to_owned(), false),
+            What::Returned { call, result, .. } => self.returned(at, *call, Outcome::Answered(*result)),
+            What::GaveUp { call, .. } => self.returned(at, *call, Outcome::GivenUp),
             What::Violated { text } => {
                 let place = self.violations.partition_point(|(known, _)| *known <= at);
                 self.violations.insert(place, (at, text.clone()));
@@ -155,35 +151,40 @@ impl Record {
         self.last = self.last.max(now);
     }
 
-    /// Keeps no more than so many messages, marks and operations from now on.
-    pub fn limit(&mut self, events_max: usize) {
-        self.events_max = events_max.max(1);
+    /// Keeps no more than so many bytes from now on; what is not packed yet, which is little, is kept in any case.
+    pub fn limit(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
         self.bound();
+    }
+
+    /// How many bytes are kept.
+    pub fn bytes(&self) -> usize {
+        let spans: usize = self.spans.values().map(VecDeque::len).sum();
+        let faults = self.faults.iter().map(|fault| size_of::<Fault>() + fault.text.len());
+        let violations = self.violations.iter().map(|(at, text)| size_of_val(at) + text.len());
+        self.filed_bytes() + spans * size_of::<Span>() + faults.chain(violations).sum::<usize>()
     }
 
     /// Lets go what was before `at`.
     pub fn forget_before(&mut self, at: Instant) {
-        let drop_flights = |flights: &mut VecDeque<Flight>| {
-            let gone = flights.partition_point(|flight| flight.sent < at);
-            flights.drain(..gone);
-        };
-        drop_flights(&mut self.telling);
-        drop_flights(&mut self.routine);
+        self.telling.forget_before(at);
+        self.routine.forget_before(at);
         for marks in [&mut self.rare, &mut self.commits, &mut self.fine] {
-            let gone = marks.partition_point(|mark| mark.at < at);
-            marks.drain(..gone);
+            marks.forget_before(at);
         }
         for spans in self.spans.values_mut() {
             let gone = spans.partition_point(|span| span.until.is_some_and(|until| until < at));
             spans.drain(..gone);
         }
         self.faults.retain(|fault| fault.until.is_none_or(|until| until >= at));
-        let gone = self
-            .operations
-            .partition_point(|operation| operation.returned < Some(at));
-        self.operations.drain(..gone);
+        self.operations.forget_before(at);
         self.kept_from = self.kept_from.max(at);
         self.first = self.first.map(|first| first.max(at));
+    }
+
+    /// The numbers of the faults that are kept.
+    pub fn faults(&self) -> impl Iterator<Item = usize> {
+        self.faults.iter().map(|fault| fault.number)
     }
 
     /// The numbers of the faults that are not over.
@@ -195,21 +196,21 @@ impl Record {
     /// The same run up to `at`: what was on its way then still is, and what lasted still does.
     pub fn until(&self, at: Instant) -> Record {
         let mut same = self.clone();
-        let cut = |flights: &mut VecDeque<Flight>| {
-            let kept = flights.partition_point(|flight| flight.sent <= at);
-            flights.truncate(kept);
-            // Whether its receiver crashed later, nobody knows yet.
-            let unsure = |flight: &&mut Flight| flight.ends > at && flight.end == FlightEnd::Down;
-            flights
-                .iter_mut()
-                .filter(unsure)
-                .for_each(|flight| flight.end = FlightEnd::Arrives);
+        // Whether its receiver crashed later, nobody knows yet.
+        let unsure = |flight: &Flight| {
+            let is_unsure = flight.ends > at && flight.end == FlightEnd::Down;
+            is_unsure.then_some(Flight {
+                end: FlightEnd::Arrives,
+                ..*flight
+            })
         };
-        cut(&mut same.telling);
-        cut(&mut same.routine);
+        for flights in [&mut same.telling, &mut same.routine] {
+            flights.truncate(flights.until(at));
+            let on_the_way = flights.before(Instant(at.0.saturating_sub(self.longest_us)));
+            flights.change(on_the_way..flights.len(), unsure);
+        }
         for marks in [&mut same.rare, &mut same.commits, &mut same.fine] {
-            let kept = marks.partition_point(|mark| mark.at <= at);
-            marks.truncate(kept);
+            marks.truncate(marks.until(at));
         }
         for spans in same.spans.values_mut() {
             let kept = spans.partition_point(|span| span.from <= at);
@@ -222,21 +223,16 @@ impl Record {
         for fault in &mut same.faults {
             fault.until = fault.until.filter(|until| *until <= at);
         }
-        let later = |operation: &ClientOperation| operation.returned.is_none_or(|returned| returned > at);
-        let begun: Vec<ClientOperation> = same
-            .operations
-            .iter()
-            .filter(|operation| later(operation) && operation.invoked <= at)
-            .cloned()
-            .collect();
-        same.operations.retain(|operation| !later(operation));
+        let answered = same.operations.until(at);
+        let later = same.operations.from(answered);
+        let begun: Vec<ClientOperation> = later.filter(|operation| operation.invoked <= at).collect();
+        same.operations.truncate(answered);
         same.waiting.retain(|_, operation| operation.invoked <= at);
         for (operation, number) in begun.into_iter().zip(0..) {
             // Under names that no call has: their answers are not of this future.
             let unanswered = ClientOperation {
                 returned: None,
-                answer: "no answer".to_owned(),
-                ok: true,
+                outcome: Outcome::Unknown,
                 ..operation
             };
             same.waiting.insert(CallNumber(u64::MAX - number), unanswered);
@@ -276,7 +272,7 @@ impl Record {
         const LOOKED_AT_MAX: usize = 500;
         let recent = self.operations.iter().rev().take(LOOKED_AT_MAX);
         recent
-            .chain(self.waiting.values())
+            .chain(self.waiting.values().copied())
             .map(|operation| operation.client)
             .collect()
     }
@@ -313,20 +309,16 @@ impl Record {
     }
 
     /// Where in `flights` those begin that were on their way at `from` or after, and where those that were sent by `until` end.
-    pub(crate) fn window(&self, flights: &VecDeque<Flight>, from: Instant, until: Instant) -> std::ops::Range<usize> {
+    pub(crate) fn window(&self, flights: &Filed<Flight>, from: Instant, until: Instant) -> std::ops::Range<usize> {
         let earliest = from.0.saturating_sub(self.longest_us);
-        let first = flights.partition_point(|flight| flight.sent.0 < earliest);
-        first..flights.partition_point(|flight| flight.sent <= until)
+        flights.before(Instant(earliest))..flights.until(until)
     }
 
     /// A message by its name, if it was sent about then.
-    pub fn flight(&self, id: MessageId, sent: Instant) -> Option<&Flight> {
+    pub fn flight(&self, id: MessageId, sent: Instant) -> Option<Flight> {
         [&self.telling, &self.routine].into_iter().find_map(|flights| {
-            let first = flights.partition_point(|flight| flight.sent < sent);
-            flights
-                .range(first..)
-                .take_while(|flight| flight.sent <= sent)
-                .find(|flight| flight.id == id)
+            let mut then = flights.range(flights.before(sent)..flights.until(sent));
+            then.find(|flight| flight.id == id)
         })
     }
 
@@ -373,7 +365,7 @@ impl Record {
     fn fly(&mut self, sent: Instant, id: MessageId, to: NodeId, summary: MessageSummary, fate: Fate) {
         let usual_us = self
             .telling
-            .back()
+            .last()
             .map_or(FLIGHT_US_DEFAULT, |last| last.ends.since(last.sent).0);
         let nominal = Instant(sent.0.saturating_add(usual_us));
         let (ends, again, end) = match fate {
@@ -403,7 +395,7 @@ impl Record {
         } else {
             &mut self.telling
         };
-        insert(list, flight, |flight| flight.sent);
+        list.file(flight);
     }
 
     fn runs(&self, node: NodeId) -> bool {
@@ -425,8 +417,7 @@ impl Record {
 
     fn arrived(&mut self, id: MessageId, at: Instant, end: FlightEnd) {
         for list in [&mut self.telling, &mut self.routine] {
-            let mut recent = list.iter_mut().rev().take(LOOK_BACK_MESSAGES);
-            if let Some(flight) = recent.find(|flight| flight.id == id) {
+            if let Some(flight) = list.recent_mut().find(|flight| flight.id == id) {
                 // The link has said when it arrives; a duplicate, or a receiver that stood still, takes it later.
                 if flight.end != end {
                     flight.end = end;
@@ -444,7 +435,7 @@ impl Record {
             MarkKind::Learned { .. } | MarkKind::Appended { .. } | MarkKind::Synced { .. } => &mut self.fine,
             _ => &mut self.rare,
         };
-        insert(list, Mark { at, node, kind }, |mark| mark.at);
+        list.file(Mark { at, node, kind });
     }
 
     fn span(&mut self, node: NodeId, at: Instant, role: Role, term: Term) {
@@ -471,46 +462,35 @@ impl Record {
         }
         let unheard = |flight: &&mut Flight| flight.to == node && flight.ends > at && flight.end == FlightEnd::Arrives;
         for list in [&mut self.telling, &mut self.routine] {
-            let recent = list.iter_mut().rev().take(LOOK_BACK_MESSAGES);
-            recent.filter(unheard).for_each(|flight| flight.end = FlightEnd::Down);
+            let unheard = list.recent_mut().filter(unheard);
+            unheard.for_each(|flight| flight.end = FlightEnd::Down);
         }
     }
 
-    fn returned(&mut self, at: Instant, call: CallNumber, answer: String, ok: bool) {
+    fn returned(&mut self, at: Instant, call: CallNumber, outcome: Outcome) {
         if let Some(operation) = self.waiting.remove(&call) {
-            let operation = ClientOperation {
+            self.operations.file(ClientOperation {
                 returned: Some(at),
-                answer,
-                ok,
+                outcome,
                 ..operation
-            };
-            insert(&mut self.operations, operation, |operation| {
-                operation.returned.unwrap_or_default()
             });
         }
+    }
+
+    /// How many bytes are kept of what there is much of.
+    fn filed_bytes(&self) -> usize {
+        let marks = self.rare.bytes() + self.commits.bytes() + self.fine.bytes();
+        self.telling.bytes() + self.routine.bytes() + marks + self.operations.bytes()
     }
 
     /// Lets the oldest go where there is too much.
     fn bound(&mut self) {
         /// How much goes at once.
-        const PART: usize = 16;
-        let messages = self.telling.len() + self.routine.len();
-        let marks = self.commits.len() + self.fine.len() + self.rare.len();
-        let most = messages.max(marks).max(self.operations.len());
-        if most <= self.events_max {
+        const PART: u64 = 16;
+        if self.filed_bytes() <= self.bytes_max {
             return;
         }
         let kept = self.last.since(self.first()).0;
-        self.forget_before(Instant(self.first().0 + (kept / PART as u64).max(1)));
+        self.forget_before(Instant(self.first().0 + (kept / PART).max(1)));
     }
-}
-
-/// Puts something where its time belongs. Nodes are told of one by one, each only slightly late, so the place is near the end.
-fn insert<T>(list: &mut VecDeque<T>, item: T, time: impl Fn(&T) -> Instant) {
-    let at = time(&item);
-    if list.back().is_none_or(|last| time(last) <= at) {
-        return list.push_back(item);
-    }
-    let place = list.partition_point(|known| time(known) <= at);
-    list.insert(place, item);
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::axis::{Axis, AxisMode};
 use crate::causes::Cone;
 use crate::layout::{LEFT, Layout, OVERVIEW};
-use crate::record::{Flight, Mark, MarkKind, Record};
+use crate::record::{Filed, Flight, Mark, MarkKind, Record};
 use crate::subject::{Subject, seconds};
 use crate::viewport::Viewport;
 
@@ -258,17 +258,15 @@ impl Scene {
         }
         if jump == Jump::Message {
             let list = &record.telling;
-            let wanted = |flight: &&Flight| self.shows_flight(flight);
+            let wanted = |flight: &Flight| self.shows_flight(flight);
             let found = if later {
-                let first = list.partition_point(|flight| flight.sent <= from);
-                list.range(first..).find(wanted)
+                list.from(list.until(from)).find(wanted)
             } else {
-                let end = list.partition_point(|flight| flight.sent < from);
-                list.range(..end).rev().find(wanted)
+                list.range(0..list.before(from)).rev().find(wanted)
             };
-            return found.copied().map(Subject::Flight);
+            return found.map(Subject::Flight);
         }
-        let wanted = |mark: &&Mark| {
+        let wanted = |mark: &Mark| {
             let fits = match jump {
                 Jump::Event => true,
                 Jump::Election => matches!(
@@ -287,13 +285,11 @@ impl Scene {
             &record.rare
         };
         let found = if later {
-            let first = list.partition_point(|mark| mark.at <= from);
-            list.range(first..).find(wanted)
+            list.from(list.until(from)).find(wanted)
         } else {
-            let end = list.partition_point(|mark| mark.at < from);
-            list.range(..end).rev().find(wanted)
+            list.range(0..list.before(from)).rev().find(wanted)
         };
-        found.copied().map(Subject::Mark)
+        found.map(Subject::Mark)
     }
 
     /// The next thing whose words have this text in them, after `from` or from the beginning on.
@@ -307,20 +303,14 @@ impl Scene {
             let follows = |at: Instant| after.is_none_or(|after| at > after);
             let marks = [&record.rare, &record.commits, &record.fine];
             let marks = marks.into_iter().filter_map(|list| {
-                let first = list.partition_point(|mark| !follows(mark.at));
-                list.range(first..).map(|mark| Subject::Mark(*mark)).find(has)
+                let first = after.map_or(0, |after| list.until(after));
+                list.from(first).map(Subject::Mark).find(has)
             });
-            let first = record.telling.partition_point(|flight| !follows(flight.sent));
-            let flight = record
-                .telling
-                .range(first..)
-                .map(|flight| Subject::Flight(*flight))
-                .find(has);
-            let all = record.operations.iter().chain(record.waiting.values());
+            let first = after.map_or(0, |after| record.telling.until(after));
+            let flight = record.telling.from(first).map(Subject::Flight).find(has);
+            let all = record.operations.iter().chain(record.waiting.values().copied());
             let operations = all.filter(|operation| follows(operation.invoked));
-            let operation = operations
-                .map(|operation| Subject::Operation(operation.clone()))
-                .find(has);
+            let operation = operations.map(Subject::Operation).find(has);
             let faults = record.faults.iter().filter(|fault| follows(fault.from));
             let fault = faults.map(|fault| Subject::Fault(fault.clone())).find(has);
             let violations = record.violations.iter().filter(|(at, _)| follows(*at));
@@ -352,14 +342,11 @@ impl Scene {
             Some(axis) => axis.ends(),
             None => (self.viewport.start(), self.viewport.end()),
         };
-        let count = |list: &std::collections::VecDeque<Mark>, wanted: fn(&MarkKind) -> bool| {
-            let first = list.partition_point(|mark| mark.at < from);
-            let end = list.partition_point(|mark| mark.at <= until);
-            list.range(first..end.max(first))
-                .filter(|mark| wanted(&mark.kind))
-                .count()
+        let count = |list: &Filed<Mark>, wanted: fn(&MarkKind) -> bool| {
+            let inside = list.range(list.before(from)..list.until(until));
+            inside.filter(|mark| wanted(&mark.kind)).count()
         };
-        let commits = count(&record.commits, |_| true);
+        let commits = record.commits.until(until).saturating_sub(record.commits.before(from));
         let elections = count(&record.rare, |kind| matches!(kind, MarkKind::Elected { .. }));
         let crashes = count(&record.rare, |kind| matches!(kind, MarkKind::Crashed));
         let violations = record

@@ -80,7 +80,7 @@ impl Subject {
             Subject::Flight(flight) => format!("{} (Raft {})", meaning(&flight.summary), paper(&flight.summary)),
             Subject::Mark(mark) => explained(mark.kind).to_owned(),
             Subject::Span(_, span) => role_meaning(span.role).to_owned(),
-            Subject::Operation(operation) if !operation.ok => "It was not answered as asked.".to_owned(),
+            Subject::Operation(operation) if !operation.is_well() => "It was not answered as asked.".to_owned(),
             Subject::Operation(_) => "From the invocation to the return; the tick is the commit (Raft §8)".to_owned(),
             Subject::Fault(_) => return None,
             Subject::Violation(..) => "What nodes showed, wrote or answered contradicts what Raft promises.".to_owned(),

@@ -231,7 +231,7 @@ fn what_is_seen_can_be_touched() {
     let mut scene = scene(&record);
     drawn(&record, &mut scene);
     let layout = picture::Layout::new(record.members());
-    let flight = *record.flight(id(ONE, 1), ms(200)).unwrap();
+    let flight = record.flight(id(ONE, 1), ms(200)).unwrap();
     let x = (scene.x(flight.sent) + scene.x(flight.ends)) / 2.0;
     let y = (layout.lane(ONE) + layout.lane(TWO)) / 2.0;
     assert_eq!(scene.hit(&record, x, y), Hit::Subject(Subject::Flight(flight)));
@@ -288,11 +288,11 @@ fn a_commit_shows_its_quorum() {
 fn causes_come_before_and_consequences_after() {
     let record = run();
     // The answer of the second: the append led to it, the commit followed from it; what went to the third is unrelated.
-    let answer = *record.flight(id(TWO, 1), ms(212)).unwrap();
+    let answer = record.flight(id(TWO, 1), ms(212)).unwrap();
     let cone = Cone::of(&record, (TWO, answer.sent), (ONE, answer.ends));
-    assert!(cone.has_flight(record.flight(id(ONE, 1), ms(200)).unwrap()));
-    assert!(!cone.has_flight(record.flight(id(ONE, 2), ms(200)).unwrap()));
-    assert!(cone.has_flight(record.flight(id(ONE, 3), ms(395)).unwrap()));
+    assert!(cone.has_flight(&record.flight(id(ONE, 1), ms(200)).unwrap()));
+    assert!(!cone.has_flight(&record.flight(id(ONE, 2), ms(200)).unwrap()));
+    assert!(cone.has_flight(&record.flight(id(ONE, 3), ms(395)).unwrap()));
     assert!(cone.has(ONE, ms(222)) && cone.has(ONE, ms(199)) && !cone.has(ONE, ms(205)));
 }
 

@@ -169,9 +169,8 @@ fn minutes() {
         begin(page);
         for minute in 1..=minutes {
             std::thread::sleep(Duration::from_secs(60));
-            let timings = page.eval(
-                "const { tape_bytes, kept_from_us } = await ftqueue.timings(); return { tape_bytes, kept_from_us }",
-            );
+            let timings =
+                page.eval("const { tape_bytes, kept } = await ftqueue.timings(); return { tape_bytes, kept }");
             let answered = page.eval("return window.pushed.size").as_u64().unwrap_or(0);
             println!(
                 "minute {minute}: {:.0} MB, {answered} pushes, {}",
@@ -184,6 +183,14 @@ fn minutes() {
 }
 
 fn told(timings: &Value) -> String {
-    let mb = timings["tape_bytes"].as_f64().unwrap_or(0.0) / 1e6;
-    format!("tape {mb:.1} MB")
+    let mb = |bytes: &Value| bytes.as_f64().unwrap_or(0.0) / 1e6;
+    let kept = &timings["kept"];
+    format!(
+        "tape {:.1} MB, timeline {:.1} MB, all {:.1} of {:.1} MB, kept from {:.0} s on",
+        mb(&timings["tape_bytes"]),
+        mb(&kept["timeline_bytes"]),
+        mb(&kept["bytes"]),
+        mb(&kept["bytes_max"]),
+        mb(&kept["from_us"]),
+    )
 }

@@ -18,6 +18,7 @@ use trace::{Asked, cut_from};
 
 use super::{Desk, RUNS_MAX};
 use crate::beside::{BESIDE_PREFIX, Beside};
+use crate::ledger::Ledger;
 use crate::run::Run;
 
 /// What the desk asks its host to do with files. Each but [`Order::Tidy`] is answered.
@@ -92,7 +93,7 @@ pub(super) struct Back {
     /// The run whose epoch stood before the last step, to which an undo returns.
     stood: Option<RunId>,
     /// What was asked before the last step, and comes back with an undo.
-    asked_before: Vec<(Instant, u16, Asked)>,
+    asked_before: Ledger<(u16, Asked)>,
     /// Who ran before the last step, who stood still, and which links were cut: to this an undo returns, as far as it is known.
     stood_as: Vec<Resumed>,
     /// Who is started after the last step, and has not been heard of yet.
@@ -389,7 +390,7 @@ impl Desk {
     /// What the Workers did so far is kept as a run of its own, and the live run begins anew.
     fn begin_live_anew(&mut self, from: Option<(RunId, String)>, at: Instant) {
         let knows = from.as_ref().and_then(|(id, _)| self.run_at(*id, at));
-        let mut live = Run::live(&self.members, LIVE);
+        let mut live = Run::live(&self.members, LIVE, self.bytes_max);
         if let (Some(knows), Some((id, _))) = (knows, &from) {
             let moment = knows.chronicle.tape.moment(at);
             let members = moment.nodes.into_iter();
@@ -402,7 +403,7 @@ impl Desk {
             // What was answered later is taken back.
             let parting = self.parting(*id, at);
             self.back.asked_before.clone_from(&self.asked);
-            self.asked.retain(|(when, ..)| *when <= parting);
+            self.asked.until(parting);
         } else if let Some(stands) = self.back.stood.take().and_then(|id| self.runs.get(&id)) {
             // What was before the step is before it again.
             live.leaves = Some((stands.id, at));
@@ -410,7 +411,7 @@ impl Desk {
             live.chronicle.goes_on_after(&stands.chronicle);
             self.asked = std::mem::take(&mut self.back.asked_before);
         } else {
-            self.asked.clear();
+            self.asked = Ledger::default();
         }
         let before = RunId(self.next_run);
         self.next_run += 1;

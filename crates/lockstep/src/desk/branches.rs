@@ -61,6 +61,9 @@ impl Desk {
         let Some(knows) = self.run_at(parent, left) else {
             return false;
         };
+        if knows.first() > left {
+            return false;
+        }
         let mut again = Run::branch(knows, id, left, seed);
         for (at, act) in &acts {
             again.extend(*at);

@@ -5,6 +5,7 @@ use raft_core::Instant;
 use trace::lockstep::{LIVE, ToLockstep};
 
 use super::Desk;
+use crate::made;
 use crate::panel::Request;
 
 /// How long the recorder may stand still before what there is stands for the instant, in wall milliseconds: time may stand, or a node may be silent.
@@ -19,8 +20,8 @@ pub(super) struct Coming {
     given_up: Option<Instant>,
     /// What was asked for meanwhile, in order.
     asked: Vec<ToLockstep>,
-    /// How many looks are to be answered once they are shown.
-    looks: u32,
+    /// Looks that are to be answered once they are shown; or why they are not.
+    looks: Vec<Option<String>>,
 }
 
 impl Desk {
@@ -38,8 +39,11 @@ impl Desk {
     pub(super) fn look_and_answer(&mut self, at: Option<Instant>) {
         // What was asked for was meant for the instant before.
         self.carry_out_what_waited();
-        self.look(at);
-        self.coming.looks += 1;
+        let refused = at.and_then(|at| self.not_kept(at));
+        if refused.is_none() {
+            self.look(at);
+        }
+        self.coming.looks.push(refused);
     }
 
     /// Whether the message is about the instant that is shown, and is to wait for it: then it is kept until then.
@@ -89,8 +93,9 @@ impl Desk {
             return;
         }
         self.carry_out_what_waited();
-        for _ in 0..std::mem::take(&mut self.coming.looks) {
-            self.answer("look", b"null".to_vec());
+        for refused in std::mem::take(&mut self.coming.looks) {
+            let answer = refused.map_or_else(|| b"null".to_vec(), |why| made::refused(&why));
+            self.answer("look", answer);
         }
     }
 

@@ -6,7 +6,7 @@ use trace::lockstep::{LIVE, RunId};
 use super::{Desk, RUNS_MAX};
 use crate::run::Run;
 
-/// How much the tapes of what was deleted keep in all, in bytes. What was deleted last is kept, however much that is.
+/// How much is kept of what was deleted in all, in bytes. What was deleted last is kept, however much that is.
 const DELETED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A run and its branches, which were deleted together, and what was shown then.
@@ -19,7 +19,7 @@ pub(super) struct Deleted {
 
 impl Deleted {
     fn bytes(&self) -> usize {
-        self.runs.iter().map(|run| run.chronicle.tape.bytes()).sum()
+        self.runs.iter().map(Run::bytes).sum()
     }
 }
 

@@ -35,6 +35,9 @@ const BRANCHES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// taken, each may be over by as much as that.
 pub const OPENED_BYTES_MAX: usize = TAPE_BYTES_MAX + BRANCHES_BYTES_MAX + (BRANCHES_MAX + 1) * 1024 * 1024;
 
+/// The name, the type and the bytes of what is made.
+type Made = (String, &'static str, Vec<u8>);
+
 impl Desk {
     /// Opens what a link holds.
     pub fn open_link(&mut self, link: &str) {
@@ -111,7 +114,8 @@ impl Desk {
             .as_ref()
             .and_then(|scenario| sim::file::write(scenario).ok());
         let faults = self.faults.iter().filter(|(at, ..)| is_live && inside(*at)).cloned();
-        let asked = self.asked.iter().filter(|(at, ..)| is_live && inside(*at)).copied();
+        let asked = self.asked.iter().filter(|(at, _)| is_live && inside(*at));
+        let asked = asked.map(|(at, (client, asked))| (at, client, asked));
         Some(Kept {
             head: Head {
                 members: root.chronicle.tape.members().count() as u8,
@@ -153,14 +157,21 @@ impl Desk {
             self.wants_png = self.place().map(|(run, _)| file_name(&run.name));
             return;
         }
-        match self.made(product) {
-            Ok((name, mime, bytes)) => self.out.push(FromLockstep::Made {
-                name,
-                mime: mime.to_owned(),
-                bytes,
-            }),
-            Err(why) => self.say(why),
+        let (from, (name, mime, bytes)) = match self.made(product) {
+            Ok(made) => made,
+            Err(why) => return self.say(why),
+        };
+        if from > Instant(0) {
+            let seconds = from.0 as f64 / 1e6;
+            self.say(format!(
+                "{name} begins at {seconds:.3} s of the run: what was before is not kept any more, or does not fit."
+            ));
         }
+        self.out.push(FromLockstep::Made {
+            name,
+            mime: mime.to_owned(),
+            bytes,
+        });
     }
 
     /// The name under which a picture of the timeline is wanted, if one is.
@@ -191,9 +202,20 @@ impl Desk {
         picture::paint(surface, palette, &run.record, &mut scene, width, end);
     }
 
-    pub(super) fn made(&self, product: Product) -> Result<(String, &'static str, Vec<u8>), String> {
+    /// Something that is made of the run that is shown, and from when on it is, if not from the beginning.
+    fn made(&self, product: Product) -> Result<(Instant, Made), String> {
         let (run, at) = self.place().ok_or("Nothing is shown.")?;
         let name = file_name(&run.name);
+        let begins = |from: Instant| match from {
+            Instant(0) => name.clone(),
+            from => format!("{name}-from-{}s", from.0.div_ceil(1_000_000)),
+        };
+        let whole = |name: String, mime: &'static str, bytes: Vec<u8>| (Instant(0), (name, mime, bytes));
+        // A scenario takes place anew, and all of it is told.
+        let kept_from = match run.scenario {
+            Some(_) => Instant(0),
+            None => self.let_go_of(run.id),
+        };
         let exported = |format: Format, suffix: &str, mime: &'static str| {
             let mut bytes = Vec::new();
             let mut exporter = format.exporter(&mut bytes);
@@ -202,8 +224,15 @@ impl Desk {
             }
             exporter.finish().map_err(|error| error.to_string())?;
             drop(exporter);
-            Ok((format!("{name}.{suffix}"), mime, bytes))
+            Ok((kept_from, (format!("{}.{suffix}", begins(kept_from)), mime, bytes)))
         };
+        if matches!(product, Product::Link | Product::File | Product::Test) && self.has_lost_its_root(run) {
+            return Err(
+                "This branch cannot be made again elsewhere: what it leaves was let go, to keep within the limit of memory. All that \
+                 happened in it can be exported."
+                    .to_owned(),
+            );
+        }
         match product {
             Product::Link => {
                 // The root's tape from a while before the instant; up to where the first branch leaves it, or a moment after.
@@ -216,17 +245,19 @@ impl Desk {
                 });
                 let letters = letters
                     .ok_or("The logs at this instant are too long for a link. Save the run as a file and send that.")?;
-                Ok((String::new(), "text/plain", letters.into_bytes()))
+                Ok(whole(String::new(), "text/plain", letters.into_bytes()))
             }
             Product::File => {
-                let (bytes, _) = self.file()?;
-                Ok((format!("{name}.ftqr"), "application/octet-stream", bytes))
+                let (bytes, from) = self.file()?;
+                let from = from.max(kept_from);
+                let name = format!("{}.ftqr", begins(from));
+                Ok((from, (name, "application/octet-stream", bytes)))
             }
             Product::JsonLines => exported(Format::JsonLines, "jsonl", "application/jsonl"),
             Product::Shiviz => exported(Format::Shiviz, "shiviz.txt", "text/plain"),
             Product::Chrome => exported(Format::Chrome, "chrome.json", "application/json"),
             Product::History => exported(Format::History, "edn", "application/edn"),
-            Product::Test => Ok((
+            Product::Test => Ok(whole(
                 format!("{name}.rs"),
                 "text/rust",
                 test_of(&format!("{name}.ftqr")).into_bytes(),
@@ -235,11 +266,20 @@ impl Desk {
                 let (width, height, _) = self.picture_size();
                 let mut svg = Svg::new(width, height);
                 self.paint_picture(&mut svg);
-                Ok((format!("{name}.svg"), "image/svg+xml", svg.finish().into_bytes()))
+                Ok(whole(format!("{name}.svg"), "image/svg+xml", svg.finish().into_bytes()))
             }
             // The host has the canvas.
             Product::Png => Err(String::new()),
         }
+    }
+
+    /// Whether a branch hangs from an instant that was let go: its own states are there, but nothing to make it from.
+    fn has_lost_its_root(&self, run: &Run) -> bool {
+        let Some((parent, left)) = run.leaves.filter(|_| run.branch.is_some()) else {
+            return false;
+        };
+        let knows = self.run_at(parent, left);
+        knows.is_none_or(|knows| knows.first() > left || self.has_lost_its_root(knows))
     }
 
     /// The instant of the first run that an instant of one that hangs from it rests on.
@@ -336,7 +376,7 @@ async fn branch_again(
     pace: &Pace,
 ) -> (Run, bool) {
     let mut run = Run::branch(parent, id, kept.at, kept.seed);
-    run.chronicle.tape.limit(BRANCHES_BYTES_MAX / among);
+    run.limit(BRANCHES_BYTES_MAX / among);
     let mut is_whole = true;
     for (at, act) in &kept.acts {
         is_whole = run.events() < events_max;

@@ -58,16 +58,16 @@ impl Desk {
     fn written_since(&self, at: Instant, found: impl Fn((SessionId, Sequence)) -> Option<bool>) -> Lost {
         let mut under_way: BTreeMap<u16, Option<(SessionId, Sequence)>> = BTreeMap::new();
         let mut lost = Lost::default();
-        for (when, client, asked) in &self.asked {
+        for (when, (client, asked)) in self.asked.iter() {
             match asked {
-                Asked::Invoked(Operation::Write(_)) => drop(under_way.insert(*client, None)),
+                Asked::Invoked(Operation::Write(_)) => drop(under_way.insert(client, None)),
                 Asked::Sent(session, sequence) => {
-                    if let Some(sent) = under_way.get_mut(client) {
-                        *sent = Some((*session, *sequence));
+                    if let Some(sent) = under_way.get_mut(&client) {
+                        *sent = Some((session, sequence));
                     }
                 }
                 Asked::Returned(Ok(_)) => {
-                    let Some(sent) = under_way.remove(client).filter(|_| *when > at) else {
+                    let Some(sent) = under_way.remove(&client).filter(|_| when > at) else {
                         continue;
                     };
                     match sent.and_then(&found) {
@@ -76,7 +76,7 @@ impl Desk {
                         Some(true) => {}
                     }
                 }
-                _ => drop(under_way.remove(client)),
+                _ => drop(under_way.remove(&client)),
             }
         }
         lost

@@ -149,9 +149,11 @@ impl Desk {
             name: run.name.clone(),
             leaves: run.leaves,
             acts: acts.unwrap_or_default(),
-            first: run.first(),
+            first: self.first_known(run),
             end: run.end(),
-            bytes: run.chronicle.tape.bytes() as u64,
+            has_let_go: self.let_go_of(run.id) > Instant(0),
+            bytes: self.bytes_of(run) as u64,
+            bytes_max: run.bytes_max() as u64,
             notes: run.notes.iter().map(|(at, note)| (*at, note.clone())).collect(),
             shown: run.id == self.shown,
         }
@@ -195,7 +197,8 @@ impl Desk {
     }
 
     pub(super) fn comparison(&self, other: RunId, at: Instant, nodes: &[ShownNode]) -> Option<Comparison> {
-        let run = self.run_at(other, at)?;
+        // Nothing is held against an instant that was let go.
+        let run = self.run_at(other, at).filter(|run| run.first() <= at)?;
         let moment = run.chronicle.tape.moment(at.min(run.end()));
         let others = view::nodes(&moment, None);
         let rows = nodes.iter().flat_map(|here| {

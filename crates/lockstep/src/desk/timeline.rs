@@ -35,7 +35,15 @@ impl Desk {
             ("timings", _) => {
                 let events = self.runs.get(&self.shown).map_or(0, |run| run.record.len());
                 let bytes = self.runs.values().map(|run| run.chronicle.tape.bytes()).sum();
-                let answer = made::timings(&self.took, events, bytes);
+                let kept = self.runs.get(&self.shown).map(|run| made::Kept {
+                    from_us: self.first_known(run).0,
+                    let_go: self.let_go_of(run.id) > Instant(0),
+                    bytes: self.bytes_of(run),
+                    bytes_max: run.bytes_max(),
+                    tape_bytes: run.chronicle.tape.bytes(),
+                    timeline_bytes: run.record.bytes(),
+                });
+                let answer = made::timings(&self.took, events, bytes, kept.as_ref());
                 self.took.clear();
                 self.answer("timings", answer);
             }
@@ -49,7 +57,12 @@ impl Desk {
         for wish in wishes {
             match wish {
                 Wish::Look(at) => {
-                    self.at = at;
+                    // What is not kept is shaded there: who drags into it comes to its end.
+                    let first = self.runs.get(&self.shown).map(|run| self.first_known(run));
+                    self.at = match (at, first) {
+                        (Some(at), Some(first)) if self.not_kept(at).is_some() => Some(first),
+                        _ => at,
+                    };
                     self.stale = true;
                 }
                 Wish::Choose(subject) => self.choose(subject),

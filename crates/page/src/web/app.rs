@@ -372,8 +372,11 @@ impl App {
 
     /// Says something that a person must not miss, until they dismiss it.
     pub(super) fn notify(&self, text: String) {
+        /// Of more, the oldest go: nobody reads as many.
+        const NOTICES_MAX: usize = 50;
         self.notices.update(|notices| {
             if !notices.contains(&text) {
+                notices.drain(..notices.len().saturating_sub(NOTICES_MAX - 1));
                 notices.push(text);
             }
         });

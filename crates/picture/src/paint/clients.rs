@@ -18,22 +18,21 @@ impl<S: Surface> Painter<'_, S> {
         const LONGEST_US: u64 = 60_000_000;
         let record = self.record;
         let list = &record.operations;
-        let first = list.partition_point(|operation| operation.returned < Some(self.from));
-        let end = list
-            .partition_point(|operation| operation.returned <= Some(Instant(self.until.0.saturating_add(LONGEST_US))));
+        let first = list.before(self.from);
+        let end = list.until(Instant(self.until.0.saturating_add(LONGEST_US)));
         let stride = (end.saturating_sub(first) / OPERATIONS_MAX).max(1);
         let mut left_out = 0;
-        let mut operations: Vec<&ClientOperation> = Vec::new();
+        let mut operations: Vec<ClientOperation> = Vec::new();
         let mut place = first;
         while place < end {
-            let operation = &list[place];
+            let operation = list.get(place);
             if operation.invoked <= self.until && self.scene.client.is_none_or(|client| client == operation.client) {
                 operations.push(operation);
                 left_out += stride.min(end - place) - 1;
             }
             place += stride;
         }
-        operations.extend(record.waiting.values().filter(|operation| {
+        operations.extend(record.waiting.values().copied().filter(|operation| {
             operation.invoked <= self.until && self.scene.client.is_none_or(|client| client == operation.client)
         }));
         operations.sort_by_key(|operation| operation.invoked);
@@ -46,7 +45,7 @@ impl<S: Surface> Painter<'_, S> {
             };
             taken[row] = b.max(a + 2.0) + 1.0;
             self.operation(
-                operation,
+                &operation,
                 a,
                 b.max(a + 2.0),
                 self.layout.clients + row as f64 * CLIENT_ROW,
@@ -57,12 +56,16 @@ impl<S: Surface> Painter<'_, S> {
 
     pub(super) fn operation(&mut self, operation: &ClientOperation, a: f64, b: f64, y: f64) {
         let palette = self.palette;
-        let colour = if operation.ok { &palette.accent } else { &palette.dim };
+        let colour = if operation.is_well() {
+            &palette.accent
+        } else {
+            &palette.dim
+        };
         let pen = Pen::new(colour);
         if b - a < 4.0 {
             // Too thin for two ends, a tick and a text.
             self.surface.rectangle(pen.faded(0.6), [a, y, b - a, 16.0]);
-            return self.area([a, y, b - a, 16.0], Subject::Operation(operation.clone()));
+            return self.area([a, y, b - a, 16.0], Subject::Operation(*operation));
         }
         self.surface.rectangle(pen.faded(0.18), [a, y, b - a, 16.0]);
         self.surface.rectangle(pen, [a, y, 1.5, 16.0]);
@@ -80,7 +83,7 @@ impl<S: Surface> Painter<'_, S> {
             let text = if fits { text } else { operation.operation.to_string() };
             self.text_within(pen, &text, left + 6.0, y + 12.0, room);
         }
-        self.area([a, y, b - a, 16.0], Subject::Operation(operation.clone()));
+        self.area([a, y, b - a, 16.0], Subject::Operation(*operation));
     }
 
     /// A tick where the write was committed: the last commit before its answer.
@@ -88,8 +91,11 @@ impl<S: Surface> Painter<'_, S> {
         if !matches!(operation.operation, ftqueue::Operation::Write(_)) {
             return;
         }
-        let place = self.record.commits.partition_point(|mark| mark.at <= returned);
-        let commit = place.checked_sub(1).map(|place| self.record.commits[place].at);
+        let commits = &self.record.commits;
+        let commit = commits
+            .until(returned)
+            .checked_sub(1)
+            .map(|place| commits.get(place).at);
         if let Some(at) = commit.filter(|at| *at >= operation.invoked) {
             let x = self.x(at);
             self.surface

@@ -1,12 +1,10 @@
 //! Marks on the lanes, the rail of faults, and broken promises.
 
-use std::collections::VecDeque;
-
 use raft_core::NodeId;
 
 use super::{OPERATIONS_MAX, Painter};
 use crate::layout::{FAULT_ROW, FAULT_ROWS, LEFT, RIGHT};
-use crate::record::{Mark, MarkKind};
+use crate::record::{Filed, Mark, MarkKind};
 use crate::subject::Subject;
 use crate::surface::{Pen, Surface};
 
@@ -19,14 +17,14 @@ impl<S: Surface> Painter<'_, S> {
     pub(super) fn marks(&mut self) {
         let record = self.record;
         let (from, until) = (self.from, self.until);
-        let within = |list: &VecDeque<Mark>| {
-            let first = list.partition_point(|mark| mark.at < from);
-            first..list.partition_point(|mark| mark.at <= until).max(first)
+        let within = |list: &Filed<Mark>| {
+            let first = list.before(from);
+            first..list.until(until).max(first)
         };
         let fine = within(&record.fine);
         if fine.len() <= FINE_MAX {
-            for place in fine {
-                self.mark(&record.fine[place]);
+            for mark in record.fine.range(fine) {
+                self.mark(&mark);
             }
         }
         for list in [&record.commits, &record.rare] {
@@ -34,7 +32,7 @@ impl<S: Surface> Painter<'_, S> {
             let mut place = window.start;
             let mut drawn: Vec<(NodeId, std::mem::Discriminant<MarkKind>, f64)> = Vec::new();
             while place < window.end {
-                let mark = &list[place];
+                let mark = list.get(place);
                 let x = self.x(mark.at);
                 let key = (mark.node, std::mem::discriminant(&mark.kind));
                 // Marks of one kind that would cover one another are drawn once.
@@ -43,17 +41,17 @@ impl<S: Surface> Painter<'_, S> {
                     Some((_, _, last)) if x - *last < APART_PX => {}
                     Some((_, _, last)) => {
                         *last = x;
-                        self.mark(mark);
+                        self.mark(&mark);
                     }
                     None => {
                         drawn.push((key.0, key.1, x));
-                        self.mark(mark);
+                        self.mark(&mark);
                     }
                 }
                 // With very many, the next that is looked at is a pixel on.
                 place = if window.len() > 4 * FINE_MAX {
                     let next = self.axis.at(x - LEFT + APART_PX / 2.0);
-                    list.partition_point(|mark| mark.at < next).max(place + 1)
+                    list.before(next).max(place + 1)
                 } else {
                     place + 1
                 };

@@ -1,13 +1,11 @@
 //! Messages: arrows, and strips of heartbeats.
 
-use std::collections::VecDeque;
-
 use raft_core::{Instant, Term};
 
 use super::shapes::{barrier, cross, densities, direction, head};
 use super::{BIN_PX, Painter};
 use crate::layout::{LEFT, RIGHT};
-use crate::record::{Flight, FlightEnd};
+use crate::record::{Filed, Flight, FlightEnd};
 use crate::scene::Outline;
 use crate::subject::Subject;
 use crate::surface::{Line, Pen, Surface};
@@ -32,7 +30,7 @@ impl<S: Surface> Painter<'_, S> {
         let routine = &self.record.routine;
         let counts = densities(bins, |bin| {
             let at = self.axis.at(bin as f64 * BIN_PX);
-            routine.partition_point(|flight| flight.sent < at)
+            routine.before(at)
         });
         let bottom = self.layout.heartbeats + 10.0;
         let pen = Pen::new(&self.palette.faint).faded(0.7);
@@ -56,7 +54,7 @@ impl<S: Surface> Painter<'_, S> {
     }
 
     /// The messages in view; where they are too many, one of so many. What was lost is never left out.
-    pub(super) fn sampled(&self, list: &VecDeque<Flight>) -> (Vec<Flight>, usize) {
+    pub(super) fn sampled(&self, list: &Filed<Flight>) -> (Vec<Flight>, usize) {
         /// How many messages are looked at for those that were lost, at most.
         const LOOKED_AT_MAX: usize = 12_000;
         let window = self.record.window(list, self.from, self.until);
@@ -66,11 +64,11 @@ impl<S: Surface> Painter<'_, S> {
         let mut left_out = 0;
         let mut place = window.start;
         while place < window.end {
-            let flight = &list[place];
-            let is_in_view = flight.again.unwrap_or(flight.ends) >= self.from && self.scene.shows_flight(flight);
+            let flight = list.get(place);
+            let is_in_view = flight.again.unwrap_or(flight.ends) >= self.from && self.scene.shows_flight(&flight);
             let is_sample = (place - window.start) % stride < looked_at;
             if is_in_view && (is_sample || flight.end != FlightEnd::Arrives) {
-                flights.push(*flight);
+                flights.push(flight);
             } else if is_in_view {
                 left_out += looked_at;
             }

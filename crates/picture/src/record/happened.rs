@@ -1,7 +1,7 @@
 //! What can have happened: messages, marks, spans of role and term, faults, operations of clients.
 
 use cluster::host::{MessageId, MessageSummary};
-use ftqueue::Operation;
+use ftqueue::{Answer, Operation, QueueError};
 use raft_core::{Event, FollowReason, Instant, LogIndex, NodeId, Role, Term};
 
 /// A message on its way.
@@ -133,8 +133,21 @@ pub struct Fault {
     pub text: String,
 }
 
+/// What became of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It has no answer yet.
+    Waits,
+    /// It was answered, as asked or not.
+    Answered(Result<Answer, QueueError>),
+    /// Its client waits no more.
+    GivenUp,
+    /// Its answer is not of this future.
+    Unknown,
+}
+
 /// A client's operation from invocation to return.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClientOperation {
     /// Which client.
     pub client: u16,
@@ -144,16 +157,26 @@ pub struct ClientOperation {
     pub returned: Option<Instant>,
     /// What was asked.
     pub operation: Operation,
-    /// What was answered, in words.
-    pub answer: String,
-    /// Whether it was answered as asked.
-    pub ok: bool,
+    /// What became of it.
+    pub outcome: Outcome,
 }
 
 impl ClientOperation {
     /// The operation and its answer.
     pub fn text(&self) -> String {
-        format!("{} → {}", self.operation, self.answer)
+        let operation = self.operation;
+        match self.outcome {
+            Outcome::Waits => format!("{operation} → no answer yet"),
+            Outcome::Answered(Ok(answer)) => format!("{operation} → {answer}"),
+            Outcome::Answered(Err(error)) => format!("{operation} → {error}"),
+            Outcome::GivenUp => format!("{operation} → given up"),
+            Outcome::Unknown => format!("{operation} → no answer"),
+        }
+    }
+
+    /// Whether nothing else is known than that it was answered as asked, or may yet be.
+    pub fn is_well(&self) -> bool {
+        !matches!(self.outcome, Outcome::Answered(Err(_)) | Outcome::GivenUp)
     }
 
     /// When it returned, or the latest instant there is.
