@@ -31,3 +31,5 @@ mod canvas;
 mod clusters;
 #[cfg(target_arch = "wasm32")]
 mod host;
+#[cfg(target_arch = "wasm32")]
+mod saving;

@@ -196,8 +196,7 @@ impl Run {
         let name = format!("Branch {}", id.0);
         let mut run = Run::new(&members, id, name, Some((parent.id, at)), BRANCH_BYTES_MAX);
         run.is_own = parent.is_own;
-        run.record = parent.record.until(at);
-        run.record.forget_before(Instant(at.0.saturating_sub(REMEMBERED_US)));
+        run.record = parent.record.between(Instant(at.0.saturating_sub(REMEMBERED_US)), at);
         let mut future = Future::new(tape, at, seed, parent.links());
         future.knows_of(parent.faults(), run.record.open_faults());
         run.branch = Some(Branch {

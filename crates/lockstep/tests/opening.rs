@@ -156,7 +156,8 @@ fn what_cannot_be_opened_leaves_everything_as_it_is() {
     let mut desk = heard(1);
     desk.take_time();
     opens(&mut desk, "run.ftqr", &run);
-    let (said, _) = all(&mut desk);
+    let mut said = frame(&mut desk);
+    said.extend(all(&mut desk).0);
     assert!(notice(&said).contains("run.ftqr cannot be opened"), "{said:?}");
     assert_eq!(shown(&said), None);
 }

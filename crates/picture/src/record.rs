@@ -194,23 +194,48 @@ impl Record {
 
     /// The same run up to `at`: what was on its way then still is, and what lasted still does.
     pub fn until(&self, at: Instant) -> Record {
-        let mut same = self.clone();
-        let cut = |flights: &mut VecDeque<Flight>| {
-            let kept = flights.partition_point(|flight| flight.sent <= at);
-            flights.truncate(kept);
+        self.between(Instant(0), at)
+    }
+
+    /// The same without what was before `from`. Of a long run, no more is copied than that.
+    pub fn between(&self, from: Instant, at: Instant) -> Record {
+        let flights = |flights: &VecDeque<Flight>| -> VecDeque<Flight> {
+            let first = flights.partition_point(|flight| flight.sent < from);
+            let rest = flights.range(first..).take_while(|flight| flight.sent <= at);
             // Whether its receiver crashed later, nobody knows yet.
-            let unsure = |flight: &&mut Flight| flight.ends > at && flight.end == FlightEnd::Down;
-            flights
-                .iter_mut()
-                .filter(unsure)
-                .for_each(|flight| flight.end = FlightEnd::Arrives);
+            let known = |flight: &Flight| match flight.end {
+                FlightEnd::Down if flight.ends > at => FlightEnd::Arrives,
+                end => end,
+            };
+            rest.map(|flight| Flight {
+                end: known(flight),
+                ..flight.clone()
+            })
+            .collect()
         };
-        cut(&mut same.telling);
-        cut(&mut same.routine);
-        for marks in [&mut same.rare, &mut same.commits, &mut same.fine] {
-            let kept = marks.partition_point(|mark| mark.at <= at);
-            marks.truncate(kept);
-        }
+        let marks = |marks: &VecDeque<Mark>| -> VecDeque<Mark> {
+            let first = marks.partition_point(|mark| mark.at < from);
+            let rest = marks.range(first..).take_while(|mark| mark.at <= at);
+            rest.cloned().collect()
+        };
+        let first = self.operations.partition_point(|operation| operation.returned < Some(from));
+        let mut same = Record {
+            members: self.members.clone(),
+            telling: flights(&self.telling),
+            routine: flights(&self.routine),
+            rare: marks(&self.rare),
+            commits: marks(&self.commits),
+            fine: marks(&self.fine),
+            spans: self.spans.clone(),
+            faults: self.faults.clone(),
+            operations: self.operations.range(first..).cloned().collect(),
+            waiting: self.waiting.clone(),
+            violations: self.violations.clone(),
+            acknowledged: self.acknowledged.clone(),
+            ending: self.ending.clone(),
+            ..*self
+        };
+        same.forget_before(from);
         for spans in same.spans.values_mut() {
             let kept = spans.partition_point(|span| span.from <= at);
             spans.truncate(kept);
