@@ -176,7 +176,8 @@ pub(crate) async fn unused(own: &str) -> Vec<(String, f64)> {
 pub(crate) async fn delete_unused(own: &str, doomed: &[&str]) -> Result<(), Failure> {
     for name in names(ROOT).await? {
         if doomed.contains(&name.as_str())
-            && let Some(_lock) = lock_unused(own, &name).await {
+            && let Some(_lock) = lock_unused(own, &name).await
+        {
             remove(ROOT, &name).await?;
         }
     }

@@ -284,8 +284,18 @@ impl Panel<'_> {
         self.instant(&mut html);
         self.question(&mut html);
         self.deleted(&mut html);
-        html.progress("opening", "Opening", self.opening, "Open nothing, and leave everything as it is");
-        html.progress("making", "Making", self.making, "Make nothing of it, and leave everything as it is");
+        html.progress(
+            "opening",
+            "Opening",
+            self.opening,
+            "Open nothing, and leave everything as it is",
+        );
+        html.progress(
+            "making",
+            "Making",
+            self.making,
+            "Make nothing of it, and leave everything as it is",
+        );
         self.verdict(&mut html);
         self.files(&mut html);
         self.surgery(&mut html);

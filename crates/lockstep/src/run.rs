@@ -350,7 +350,17 @@ impl Run {
             Some(scenario) => Source::World(scenario.clone()),
             None => self.again(from, until),
         };
-        Chapter { from, until, of }
+        let ends = match &self.scenario {
+            // What is carried out here may be its beginning only.
+            Some(scenario) => Instant(scenario.settings.duration.0),
+            None => self.end(),
+        };
+        Chapter {
+            from,
+            until,
+            ends: until.min(ends),
+            of,
+        }
     }
 
     /// What its nodes did between two instants, made again from the tape.
@@ -371,7 +381,12 @@ impl Run {
     pub(crate) fn happened_at(&self, at: Instant) -> Vec<Happening> {
         let from = Instant(at.0.saturating_sub(1));
         let of = self.again(from, at);
-        let story = Story::of(vec![Chapter { from: at, until: at, of }]);
+        let story = Story::of(vec![Chapter {
+            from: at,
+            until: at,
+            ends: at,
+            of,
+        }]);
         let (mut all, pace) = (Vec::new(), Pace::default());
         // Who hears it has no objection.
         let _ = pace::at_once(story.tell(&pace, |happening| {

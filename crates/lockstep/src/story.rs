@@ -24,6 +24,8 @@ pub(crate) struct Story {
 pub(crate) struct Chapter {
     pub(crate) from: Instant,
     pub(crate) until: Instant,
+    /// When the last of it happened, about.
+    pub(crate) ends: Instant,
     pub(crate) of: Source,
 }
 
@@ -45,21 +47,14 @@ impl Story {
     ///
     /// # Errors
     /// Theirs.
-    pub(crate) async fn tell(
-        self,
-        pace: &Pace,
-        mut hear: impl FnMut(&Happening) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let ends = |chapter: &Chapter| match &chapter.of {
-            Source::World(scenario) => chapter.until.min(Instant(scenario.settings.duration.0)),
-            Source::Tape(_) => chapter.until,
-        };
+    pub(crate) async fn tell(self, pace: &Pace, mut hear: impl FnMut(&Happening) -> io::Result<()>) -> io::Result<()> {
         let first = self.chapters.first().map_or(0, |chapter| chapter.from.0);
-        let whole = self.chapters.last().map_or(0, |last| ends(last).0).saturating_sub(first).max(1);
+        let last = self.chapters.last().map_or(0, |chapter| chapter.ends.0);
+        let whole = last.saturating_sub(first).max(1);
         let done = |at: Instant| (at.0.saturating_sub(first) as f64 / whole as f64).min(1.0);
         // Who goes on in a later chapter has started before.
         let mut started: BTreeSet<(NodeId, u32)> = BTreeSet::new();
-        for Chapter { from, until, of } in self.chapters {
+        for Chapter { from, until, of, .. } in self.chapters {
             let mut starts = BTreeSet::new();
             let mut tell = |happening: &Happening| {
                 if !(from..=until).contains(&happening.at) {

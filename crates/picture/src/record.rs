@@ -218,7 +218,9 @@ impl Record {
             let rest = marks.range(first..).take_while(|mark| mark.at <= at);
             rest.cloned().collect()
         };
-        let first = self.operations.partition_point(|operation| operation.returned < Some(from));
+        let first = self
+            .operations
+            .partition_point(|operation| operation.returned < Some(from));
         let mut same = Record {
             members: self.members.clone(),
             telling: flights(&self.telling),

@@ -18,9 +18,9 @@ use cluster::host::{Fact, Recovery};
 use cluster::node::{BootError, Node, NodeInput, WriteId};
 use cluster::record::Step;
 pub use cluster::record::{Durability, Origin, Piece, Told};
-pub use telling::Telling;
 use raft_core::{Duration, Instant, NodeId};
 use std::fmt;
+pub use telling::Telling;
 
 use crate::cut_from;
 

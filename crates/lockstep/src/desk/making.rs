@@ -169,7 +169,9 @@ impl Desk {
         let (story, head) = (self.story(run), made::trace_head(run.chronicle.tape.kept_from()));
         let work = |mut out: Written, pace: Rc<Pace>| async move {
             let facts = story.tell(&pace, |happening| {
-                let Some(fact) = made::fact(happening) else { return Ok(()) };
+                let Some(fact) = made::fact(happening) else {
+                    return Ok(());
+                };
                 if out.len() > 0 {
                     out.write_all(b",")?;
                 }
@@ -201,7 +203,9 @@ impl Desk {
         let (mut run, mut until) = (run, Instant::NEVER);
         let mut chapters = Vec::new();
         loop {
-            let leaves = run.leaves.and_then(|(parent, left)| Some((self.runs.get(&parent)?, left)));
+            let leaves = run
+                .leaves
+                .and_then(|(parent, left)| Some((self.runs.get(&parent)?, left)));
             let from = leaves.map_or(Instant(0), |(_, left)| left);
             chapters.push(run.chapter(from, until));
             let Some((parent, left)) = leaves else { break };
@@ -216,7 +220,9 @@ impl Desk {
         // The root's tape from a while before the instant; up to where the first branch leaves it, or a moment after.
         let root_at = self.root_at(run, at);
         let until = Instant(root_at.0.saturating_add(500_000));
-        let tries = LINK_US.iter().filter_map(|us| self.kept(Instant(root_at.0.saturating_sub(*us)), until));
+        let tries = LINK_US
+            .iter()
+            .filter_map(|us| self.kept(Instant(root_at.0.saturating_sub(*us)), until));
         let mut tries: VecDeque<_> = tries.collect();
         // A scenario has no parts.
         if tries.front().is_some_and(keep::Kept::is_scenario) {
@@ -242,7 +248,10 @@ impl Desk {
     /// Saves a run as a file: all of it, or as much of its end as a file holds.
     fn save(&mut self, id: RunId, at: Instant, mut from: Instant, mut tries: usize) {
         let kept = loop {
-            let kept = self.runs.get(&id).and_then(|run| self.kept_of(run, at, from, Instant::NEVER));
+            let kept = self
+                .runs
+                .get(&id)
+                .and_then(|run| self.kept_of(run, at, from, Instant::NEVER));
             let Some(kept) = kept else {
                 return self.say("The run cannot be saved: it is gone.".to_owned());
             };
@@ -281,7 +290,10 @@ impl Desk {
             return self.end_making(making, outcome);
         }
         if self.making.len() == MAKING_MAX {
-            let why = format!("so much is being made that {} is not: wait until that is made, or cancel it", making.title);
+            let why = format!(
+                "so much is being made that {} is not: wait until that is made, or cancel it",
+                making.title
+            );
             return match making.what {
                 What::Answer { name, .. } => self.answer(name, made::refused(&why)),
                 _ => self.say(format!("Nothing was begun: {why}.")),
@@ -361,7 +373,10 @@ impl Desk {
             What::File { .. } => self.parts.push(Part::Nothing),
             What::Link => {}
             What::Answer { name, .. } => {
-                self.answer(name, made::refused(&format!("{} was cancelled on the page", making.title)));
+                self.answer(
+                    name,
+                    made::refused(&format!("{} was cancelled on the page", making.title)),
+                );
             }
         }
         self.panel_stale = true;

@@ -67,18 +67,21 @@ impl Desk {
         }
         let (first, room) = (self.next_run, self.room());
         let letters = link.to_owned();
-        self.begin_opening(Source::Link, Task::new(|pace| async move {
-            let mut why = KeepError::Damaged;
-            for bytes in keep::from_letters(&letters) {
-                match keep::read_slowly(&bytes, &pace).await {
-                    Ok(opened) => return made_of_kept(&opened, first, room, &pace).await,
-                    // Only one of its readings is what was sent: that which begins like a run says most.
-                    Err(KeepError::Foreign | KeepError::Damaged) => {}
-                    Err(said) => why = said,
+        self.begin_opening(
+            Source::Link,
+            Task::new(|pace| async move {
+                let mut why = KeepError::Damaged;
+                for bytes in keep::from_letters(&letters) {
+                    match keep::read_slowly(&bytes, &pace).await {
+                        Ok(opened) => return made_of_kept(&opened, first, room, &pace).await,
+                        // Only one of its readings is what was sent: that which begins like a run says most.
+                        Err(KeepError::Foreign | KeepError::Damaged) => {}
+                        Err(said) => why = said,
+                    }
                 }
-            }
-            Err(why)
-        }));
+                Err(why)
+            }),
+        );
     }
 
     pub(super) fn open_file(&mut self, name: &str, bytes: Vec<u8>) {

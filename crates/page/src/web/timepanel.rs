@@ -123,7 +123,14 @@ pub(super) fn answer(name: &str, message: &ToLockstep) -> Promise {
 pub(super) fn promise(name: &str, of: Option<NodeId>) -> Promise {
     let (promise, pledge) = Pledge::new();
     let name = name.to_owned();
-    ASKED.with_borrow_mut(|asked| asked.push(Asked { name, of, pledge, parts: Array::new() }));
+    ASKED.with_borrow_mut(|asked| {
+        asked.push(Asked {
+            name,
+            of,
+            pledge,
+            parts: Array::new(),
+        })
+    });
     promise
 }
 
@@ -133,7 +140,9 @@ pub(super) fn answered(name: &str, json: &str) {
         let place = asked.iter().position(|asked| asked.name == name)?;
         Some(asked.remove(place))
     });
-    let Some(Asked { pledge, parts, .. }) = first else { return };
+    let Some(Asked { pledge, parts, .. }) = first else {
+        return;
+    };
     let value = parsed(json);
     if let Some(why) = wall::get(&value, "refused").as_string() {
         return pledge.refuse(&why);

@@ -36,7 +36,10 @@ pub(super) struct LifeTelling {
 /// A piece that is not decoded yet.
 #[derive(Debug)]
 pub(super) enum Slice {
-    Began { at: Instant, state: Beginning },
+    Began {
+        at: Instant,
+        state: Beginning,
+    },
     /// The steps of some bytes, but for so many at their beginning, and not more than so many. `from` is the first instant that they name; a
     /// flush before it has that of what came before.
     Steps {
@@ -46,7 +49,9 @@ pub(super) enum Slice {
         skipped: usize,
         count: usize,
     },
-    Ended { at: Instant },
+    Ended {
+        at: Instant,
+    },
 }
 
 /// As what a life begins.
@@ -224,7 +229,13 @@ impl Seat {
         while self.lives.pop_front_if(|life| life.coming.is_empty()).is_some() {}
         if let Some(slice) = self.lives.front().and_then(|life| life.coming.front()) {
             self.reached = self.reached.max(slice.at());
-            if !matches!(slice, Slice::Steps { flushes_first: true, .. }) {
+            if !matches!(
+                slice,
+                Slice::Steps {
+                    flushes_first: true,
+                    ..
+                }
+            ) {
                 self.last = self.last.max(slice.at());
             }
         }
