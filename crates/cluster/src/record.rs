@@ -32,6 +32,16 @@ pub enum Step {
     Flush,
 }
 
+impl Step {
+    /// When, if it says so: a flush is of the same instant as what was taken before it.
+    pub fn at(&self) -> Option<Instant> {
+        match self {
+            Step::Take(at, _) => Some(*at),
+            Step::Flush => None,
+        }
+    }
+}
+
 /// What a node's host sends while it runs, in order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Piece {

@@ -172,10 +172,12 @@ pub(crate) async fn unused(own: &str) -> Vec<(String, f64)> {
     found
 }
 
-/// Deletes what [`unused`] tells.
-pub(crate) async fn delete_unused(own: &str) -> Result<(), Failure> {
+/// Deletes those of these that no tab has opened since [`unused`] told of them.
+pub(crate) async fn delete_unused(own: &str, doomed: &[&str]) -> Result<(), Failure> {
     for name in names(ROOT).await? {
-        if let Some(_lock) = lock_unused(own, &name).await {
+        if doomed.contains(&name.as_str())
+            && let Some(_lock) = lock_unused(own, &name).await
+        {
             remove(ROOT, &name).await?;
         }
     }

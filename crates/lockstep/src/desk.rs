@@ -8,12 +8,14 @@ mod coming;
 mod deleted;
 mod files;
 mod lost;
+mod making;
 mod opening;
 mod shown;
 mod timeline;
 
 pub use back::{Order, carry_over};
 pub use files::{OPENED_BYTES_MAX, Repeated};
+pub use making::Part;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -89,9 +91,12 @@ pub struct Desk {
     back: back::Back,
     /// What waits for the instant that is shown to be known.
     coming: coming::Coming,
-    /// The file that is being opened.
+    /// What is being opened.
     opening: Option<opening::Opening>,
-    /// Whether files are opened a little at a time.
+    /// What is being made, first what was asked for first; and what came of it.
+    making: VecDeque<making::Making>,
+    parts: Vec<Part>,
+    /// Whether files are opened and made a little at a time.
     takes_time: bool,
     out: Vec<FromLockstep>,
 }
@@ -137,6 +142,8 @@ impl Desk {
             back: back::Back::default(),
             coming: coming::Coming::default(),
             opening: None,
+            making: VecDeque::new(),
+            parts: Vec::new(),
             takes_time: false,
             out: Vec::new(),
         }
@@ -192,6 +199,7 @@ impl Desk {
     /// Carries out what the Workers did, up to so many steps. Says whether there is more.
     pub fn work(&mut self, steps_max: usize) -> bool {
         let more = self.work_on_opening()
+            | self.work_on_making()
             | self.runs.get_mut(&LIVE).is_some_and(|live| live.work(steps_max))
             | self.work_on_last_words(steps_max);
         self.bound();
@@ -306,6 +314,7 @@ impl Desk {
             Request::Show(run) => self.show(run),
             Request::Delete(run) => self.delete(run),
             Request::CancelOpening => self.cancel_opening(),
+            Request::CancelMaking => self.cancel_making(),
             Request::Undelete => self.undelete(),
             Request::LetGo => {
                 self.deleted.clear();

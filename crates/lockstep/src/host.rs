@@ -15,19 +15,20 @@ use raft_core::NodeId;
 use trace::lockstep::{FromLockstep, ToLockstep};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, MessagePort, OffscreenCanvas};
+use web_sys::{Blob, DedicatedWorkerGlobalScope, MessageEvent, MessagePort, OffscreenCanvas};
 
 use crate::BUILD;
 use crate::canvas::Sheet;
 use crate::clusters;
-use crate::desk::{Desk, Order};
+use crate::desk::{Desk, Order, Part};
+use crate::saving::Saving;
 
 /// How long it works at once, in wall milliseconds, and how long it leaves the processor to others then.
 const WORK_MS: f64 = 4.0;
 const REST_MS: i32 = 8;
 const GATHER_MS: i32 = 12;
-/// How long it works at once while somebody waits for a file.
-const OPEN_MS: f64 = 40.0;
+/// How long it works at once while somebody waits for a file or an answer.
+const BUSY_MS: f64 = 40.0;
 /// How long at least lies between two pictures of a run that goes on by itself.
 const FRAME_MS: i32 = 60;
 /// How long a frame of the screen is waited for.
@@ -59,6 +60,7 @@ pub fn start_lockstep() {
         framed: Cell::new(false),
         no_frame: Cell::new(None),
         sheet: RefCell::new(None),
+        saving: Saving::default(),
         ports: RefCell::new(Vec::new()),
         ending: RefCell::default(),
         held: RefCell::default(),
@@ -94,6 +96,8 @@ struct Host {
     no_frame: Cell<Option<i32>>,
     /// What the timeline is painted on.
     sheet: RefCell<Option<Sheet>>,
+    /// What there is of a file that is being made.
+    saving: Saving,
     ports: RefCell<Vec<Port>>,
     /// Lives that are over, and whose last words are waited for.
     ending: RefCell<Vec<(NodeId, u32)>>,
@@ -173,7 +177,9 @@ impl Host {
                 });
             }),
             "delete-unused" => wasm_bindgen_futures::spawn_local(async move {
-                if let Err(why) = clusters::delete_unused(&own).await {
+                let (own, doomed) = own.split_once(' ').unwrap_or((&own, ""));
+                let doomed: Vec<&str> = doomed.split(", ").collect();
+                if let Err(why) = clusters::delete_unused(own, &doomed).await {
                     host.say(&FromLockstep::Notice(format!(
                         "Not every other cluster was deleted: {why}."
                     )));
@@ -232,6 +238,7 @@ impl Host {
             host.work();
         });
         self.judge();
+        self.work();
         self.frame();
     }
 
@@ -298,7 +305,9 @@ impl Host {
 
     /// Judges now, and again and again.
     fn judge(self: &Rc<Self>) {
+        let since_ms = self.wall_ms();
         self.with(Desk::judge);
+        self.note("judge", since_ms);
         self.frame();
         let host = Rc::clone(self);
         self.after(JUDGE_EVERY_MS, move || host.judge());
@@ -348,14 +357,15 @@ impl Host {
     }
 
     fn work_on(self: &Rc<Self>) {
-        let is_opening = self.desk.borrow().as_ref().is_some_and(Desk::is_opening);
-        let until = self.wall_ms() + if is_opening { OPEN_MS } else { WORK_MS };
+        let is_busy = self.desk.borrow().as_ref().is_some_and(Desk::is_busy);
+        let until = self.wall_ms() + if is_busy { BUSY_MS } else { WORK_MS };
         let more = loop {
             let more = self.desk.borrow_mut().as_mut().is_some_and(|desk| desk.work(STEPS));
             if !more || self.wall_ms() >= until {
                 break more;
             }
         };
+        self.speak();
         let host = Rc::clone(self);
         if more {
             self.after(REST_MS, move || host.work_on());
@@ -430,21 +440,23 @@ impl Host {
         };
         let host = Rc::clone(self);
         wasm_bindgen_futures::spawn_local(async move {
-            let said = match host.png().await {
-                Ok(bytes) => FromLockstep::Made {
-                    name: format!("{name}.png"),
-                    mime: "image/png".to_owned(),
-                    bytes,
-                },
-                Err(_) => FromLockstep::Notice(
-                    "The browser made no PNG of the timeline: it may be too large for it. Take the SVG.".to_owned(),
+            match host.png().await {
+                Ok(blob) => host.say_with(
+                    &FromLockstep::Made {
+                        name: format!("{name}.png"),
+                        mime: "image/png".to_owned(),
+                        bytes: Vec::new(),
+                    },
+                    Some(&blob),
                 ),
-            };
-            host.say(&said);
+                Err(_) => host.say(&FromLockstep::Notice(
+                    "The browser made no PNG of the timeline: it may be too large for it. Take the SVG.".to_owned(),
+                )),
+            }
         });
     }
 
-    async fn png(&self) -> Result<Vec<u8>, JsValue> {
+    async fn png(&self) -> Result<Blob, JsValue> {
         let blob = {
             let desk = self.desk.borrow();
             let desk = desk.as_ref().ok_or(JsValue::NULL)?;
@@ -455,9 +467,7 @@ impl Host {
             desk.paint_picture(&mut surface);
             sheet.canvas().convert_to_blob()?
         };
-        let blob: web_sys::Blob = JsFuture::from(blob).await?.unchecked_into();
-        let buffer = JsFuture::from(blob.array_buffer()).await?;
-        Ok(Uint8Array::new(&buffer).to_vec())
+        Ok(JsFuture::from(blob).await?.unchecked_into())
     }
 
     /// Notes how long something took that was started then.
@@ -470,16 +480,58 @@ impl Host {
 
     /// Says to the page what there is to say.
     fn speak(&self) {
-        let said = self.desk.borrow_mut().as_mut().map(Desk::take_out).unwrap_or_default();
-        for message in &said {
-            self.say(message);
+        let (said, parts) = match self.desk.borrow_mut().as_mut() {
+            Some(desk) => (desk.take_out(), desk.take_parts()),
+            None => return,
+        };
+        for message in said {
+            match message {
+                FromLockstep::Made { name, mime, bytes } if !name.is_empty() && !mime.is_empty() => {
+                    let file = Saving::default();
+                    file.put(&bytes);
+                    self.save(name, &mime, &file);
+                }
+                message => self.say(&message),
+            }
+        }
+        for part in parts {
+            match part {
+                Part::Bytes(bytes) => self.saving.put(&bytes),
+                Part::End { name, mime } => self.save(name, mime, &self.saving),
+                Part::Nothing => self.saving.let_go(),
+            }
+        }
+    }
+
+    /// Gives the page a file to save.
+    fn save(&self, name: String, mime: &str, file: &Saving) {
+        match file.end(mime) {
+            Ok(blob) => self.say_with(
+                &FromLockstep::Made {
+                    name,
+                    mime: mime.to_owned(),
+                    bytes: Vec::new(),
+                },
+                Some(&blob),
+            ),
+            Err(_) => self.say(&FromLockstep::Notice(format!(
+                "{name} is not saved: the browser has no room for it."
+            ))),
         }
     }
 
     fn say(&self, message: &FromLockstep) {
+        self.say_with(message, None);
+    }
+
+    /// Says something, with a file that goes along.
+    fn say_with(&self, message: &FromLockstep, file: Option<&Blob>) {
         let parcel = Object::new();
         let bytes = Uint8Array::from(codec::encode(message).as_slice());
         let _ = Reflect::set(&parcel, &"bytes".into(), &bytes);
+        if let Some(file) = file {
+            let _ = Reflect::set(&parcel, &"file".into(), file);
+        }
         let _ = self.scope.post_message(&parcel);
     }
 

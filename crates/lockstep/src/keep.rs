@@ -21,13 +21,15 @@ mod letters;
 use cluster::codec;
 use cluster::metered::{MeteredError, take_within};
 use cluster::node::Node;
-use cluster::record::Step;
+use miniz_oxide::deflate::core::{
+    CompressorOxide, TDEFLFlush, TDEFLStatus, compress_to_output, create_comp_flags_from_zip_params,
+};
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 use raft_core::{Instant, MEMBERS_MAX, NodeId};
 use serde::{Deserialize, Serialize};
 use trace::lockstep::RunId;
-use trace::tape::{Origin, Piece, TAPE_BYTES_MAX, Told};
+use trace::tape::{Origin, Piece, TAPE_BYTES_MAX, Telling, Told};
 use trace::{Act, Asked};
 
 pub use self::error::KeepError;
@@ -73,7 +75,7 @@ const VERSION: u8 = 2;
 const LEVEL: u8 = 9;
 
 /// Everything that reopens a view.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) head: Head,
     pub(crate) root: Root,
@@ -101,11 +103,26 @@ pub(crate) struct Head {
     pub(crate) look: picture::Look,
 }
 
+impl Kept {
+    /// Whether the first run is a scenario's.
+    pub(crate) fn is_scenario(&self) -> bool {
+        matches!(self.root, Root::Scenario(_))
+    }
+
+    /// About how many bytes it has unpacked.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.root {
+            Root::Told(telling) => telling.bytes(),
+            Root::Scenario(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// What the first run is made of.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Root {
     /// What went into its nodes.
-    Told(Vec<Told>),
+    Told(Telling),
     /// A scenario, as its file.
     Scenario(Vec<u8>),
 }
@@ -152,51 +169,109 @@ impl Opened<'_> {
             Some((decoded(&frame, PART_MEMORY_BYTES_MAX).ok()?, frames.read()))
         })
     }
-
-    /// All of it at once.
-    #[cfg(test)]
-    fn whole(&self) -> Kept {
-        let (mut told, mut scenario, mut asked) = (Vec::new(), None, Vec::new());
-        for (part, _) in self.parts() {
-            match part {
-                Part::Scenario(bytes) => scenario = Some(bytes),
-                Part::Told(it) => told.push(it),
-                Part::Asked(some) => asked.extend(some),
-            }
-        }
-        Kept {
-            head: self.head.clone(),
-            root: scenario.map_or(Root::Told(told), Root::Scenario),
-            asked,
-        }
-    }
 }
 
 /// The bytes of a file.
 ///
 /// # Errors
 /// It would be more than is opened again.
+#[cfg(test)]
 pub(crate) fn write(kept: Kept) -> Result<Vec<u8>, KeepError> {
-    let mut body = Vec::new();
-    put(&kept.head, &mut body);
+    pace::at_once(write_slowly(kept, &Pace::default(), 1.0))
+}
+
+/// The bytes of a file, packed while they come. It is such a part of all that is done, from 0 to 1.
+///
+/// # Errors
+/// It would be more than is opened again.
+pub(crate) async fn write_slowly(kept: Kept, pace: &Pace, part: f64) -> Result<Vec<u8>, KeepError> {
+    let mut packing = Packing::new();
+    packing.put(&kept.head)?;
     match kept.root {
-        Root::Scenario(bytes) => put(&Part::Scenario(bytes), &mut body),
-        Root::Told(told) => by_time(told)
-            .flat_map(in_parts)
-            .for_each(|told| put(&Part::Told(told), &mut body)),
+        Root::Scenario(bytes) => packing.put(&Part::Scenario(bytes))?,
+        Root::Told(mut telling) => {
+            while let Some(told) = telling.next() {
+                for told in in_parts(told) {
+                    packing.put(&Part::Told(told))?;
+                }
+                if packing.is_time_to_pause() {
+                    pace.pause(part * (1.0 - CHECKING) * telling.done()).await;
+                }
+            }
+        }
     }
     let calls = &kept.asked[kept.asked.len().saturating_sub(CALLS_MAX)..];
     for some in calls.chunks(CALLS_A_PART) {
-        put(&Part::Asked(some.to_vec()), &mut body);
+        packing.put(&Part::Asked(some.to_vec()))?;
+        pace.pause(part * (1.0 - CHECKING)).await;
     }
-    body.extend_from_slice(&[0; 4]);
-    if body.len() > RUN_BYTES_MAX {
-        return Err(KeepError::TooLarge);
-    }
-    let bytes = with_head_at(&body, LEVEL);
+    let bytes = with_packed(&packing.end()?);
     // What is given away can be opened.
-    read(&bytes).map(|_| ())?;
+    pace.goes_on_from(pace.done());
+    read_in(&bytes, pace, part * CHECKING).await?;
     Ok(bytes)
+}
+
+/// What a file holds, while it is packed.
+struct Packing {
+    compressor: Box<CompressorOxide>,
+    packed: Vec<u8>,
+    /// How much went into it, and how much had at the last pause.
+    total: usize,
+    paused: usize,
+}
+
+impl Packing {
+    fn new() -> Packing {
+        let flags = create_comp_flags_from_zip_params(LEVEL.into(), 0, 0);
+        Packing {
+            compressor: Box::new(CompressorOxide::new(flags)),
+            packed: Vec::new(),
+            total: 0,
+            paused: 0,
+        }
+    }
+
+    fn put(&mut self, value: &impl Serialize) -> Result<(), KeepError> {
+        let mut bytes = Vec::new();
+        put(value, &mut bytes);
+        self.pack(&bytes, TDEFLFlush::None)
+    }
+
+    fn pack(&mut self, mut bytes: &[u8], flush: TDEFLFlush) -> Result<(), KeepError> {
+        self.total += bytes.len();
+        loop {
+            let packed = &mut self.packed;
+            let (status, taken) = compress_to_output(&mut self.compressor, bytes, flush, |some| {
+                packed.extend_from_slice(some);
+                true
+            });
+            bytes = &bytes[taken..];
+            if self.total > RUN_BYTES_MAX || self.packed.len() > FILE_BYTES_MAX {
+                return Err(KeepError::TooLarge);
+            }
+            match (status, flush) {
+                (TDEFLStatus::Done, _) => return Ok(()),
+                (TDEFLStatus::Okay, TDEFLFlush::None) if bytes.is_empty() => return Ok(()),
+                (TDEFLStatus::Okay, _) => {}
+                (TDEFLStatus::BadParam | TDEFLStatus::PutBufFailed, _) => return Err(KeepError::TooLarge),
+            }
+        }
+    }
+
+    fn is_time_to_pause(&mut self) -> bool {
+        const BETWEEN_BYTES: usize = 32 * 1024;
+        let is_time = self.total - self.paused >= BETWEEN_BYTES;
+        if is_time {
+            self.paused = self.total;
+        }
+        is_time
+    }
+
+    fn end(mut self) -> Result<Vec<u8>, KeepError> {
+        self.pack(&[0; 4], TDEFLFlush::Finish)?;
+        Ok(self.packed)
+    }
 }
 
 fn put(value: &impl Serialize, body: &mut Vec<u8>) {
@@ -205,27 +280,7 @@ fn put(value: &impl Serialize, body: &mut Vec<u8>) {
     body.extend_from_slice(&bytes);
 }
 
-/// What was told, as it happened: what one node was told in its order, what several were by time.
-fn by_time(told: Vec<Told>) -> impl Iterator<Item = Told> {
-    let mut reached = [Instant(0); MEMBERS_MAX + 1];
-    let mut timed: Vec<(Instant, Told)> = Vec::with_capacity(told.len());
-    for told in told {
-        let at = match &told.piece {
-            Piece::Began { at, .. } | Piece::Ended { at } => Some(*at),
-            Piece::Steps(steps) => steps.iter().find_map(|step| match step {
-                Step::Take(at, _) => Some(*at),
-                Step::Flush => None,
-            }),
-        };
-        let reached = &mut reached[usize::from(told.node.0).min(MEMBERS_MAX)];
-        *reached = at.map_or(*reached, |at| at.max(*reached));
-        timed.push((*reached, told));
-    }
-    timed.sort_by_key(|(at, _)| *at);
-    timed.into_iter().map(|(_, told)| told)
-}
-
-/// The same in parts of a size that a reader takes.
+/// What was told, in parts of a size that a reader takes.
 fn in_parts(told: Told) -> Vec<Told> {
     let Told { node, boot, piece } = told;
     match piece {
@@ -244,14 +299,13 @@ fn in_parts(told: Told) -> Vec<Told> {
 
 /// What a file would be that holds this, unpacked: for the fuzzer, which finds no checksum by itself.
 pub fn with_head(body: &[u8]) -> Vec<u8> {
-    with_head_at(body, 1)
+    with_packed(&miniz_oxide::deflate::compress_to_vec(body, 1))
 }
 
-fn with_head_at(body: &[u8], level: u8) -> Vec<u8> {
-    let packed = miniz_oxide::deflate::compress_to_vec(body, level);
+fn with_packed(packed: &[u8]) -> Vec<u8> {
     let build = BUILD.get(..BUILD_BYTES_MAX).unwrap_or(BUILD).as_bytes();
-    let checksum = crc32fast::hash(&packed).to_le_bytes();
-    [&MAGIC[..], &[VERSION, build.len() as u8], build, &checksum, &packed].concat()
+    let checksum = crc32fast::hash(packed).to_le_bytes();
+    [&MAGIC[..], &[VERSION, build.len() as u8], build, &checksum, packed].concat()
 }
 
 /// What a file holds, unpacked and not yet read: what [`with_head`] is given.
@@ -301,6 +355,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Opened<'_>, KeepError> {
 
 /// The same, part by part.
 pub(crate) async fn read_slowly<'a>(bytes: &'a [u8], pace: &Pace) -> Result<Opened<'a>, KeepError> {
+    read_in(bytes, pace, CHECKING).await
+}
+
+/// The same, where it is such a part of all that is done.
+async fn read_in<'a>(bytes: &'a [u8], pace: &Pace, part: f64) -> Result<Opened<'a>, KeepError> {
     let (build, packed) = packed(bytes)?;
     // What only nodes of another build can read is no fault of the file's.
     let by_build = |why: KeepError| match why {
@@ -315,10 +374,10 @@ pub(crate) async fn read_slowly<'a>(bytes: &'a [u8], pace: &Pace) -> Result<Open
     check_head(&head)?;
     let mut seen = Seen::default();
     while let Some(frame) = frames.next(PART_BYTES_MAX)? {
-        let part = decoded(&frame, PART_MEMORY_BYTES_MAX).map_err(by_build)?;
+        let it = decoded(&frame, PART_MEMORY_BYTES_MAX).map_err(by_build)?;
         drop(frame);
-        seen.check(&head, part).map_err(by_build)?;
-        pace.pause(CHECKING * frames.read()).await;
+        seen.check(&head, it).map_err(by_build)?;
+        pace.pause(part * frames.read()).await;
     }
     Ok(Opened {
         head,
@@ -499,12 +558,35 @@ impl<'a> Frames<'a> {
 
 #[cfg(test)]
 mod tests {
+    use cluster::record::Step;
     use raft_core::Timing;
 
     use super::*;
 
-    fn kept() -> Kept {
-        Kept {
+    /// What stands in a file.
+    #[derive(Debug, PartialEq)]
+    struct Whole {
+        head: Head,
+        told: Vec<Told>,
+        asked: Vec<(Instant, u16, Asked)>,
+    }
+
+    fn whole(bytes: &[u8]) -> (Whole, String) {
+        let opened = read(bytes).unwrap();
+        let (mut told, mut asked) = (Vec::new(), Vec::new());
+        for (part, _) in opened.parts() {
+            match part {
+                Part::Scenario(_) => panic!("it is none"),
+                Part::Told(it) => told.push(it),
+                Part::Asked(some) => asked.extend(some),
+            }
+        }
+        let head = opened.head.clone();
+        (Whole { head, told, asked }, opened.build)
+    }
+
+    fn kept() -> Whole {
+        Whole {
             head: Head {
                 members: 3,
                 name: "Live".to_owned(),
@@ -516,17 +598,22 @@ mod tests {
                 hash: 7,
                 look: picture::Look::default(),
             },
-            root: Root::Told(vec![Told {
+            told: vec![Told {
                 node: NodeId(2),
                 boot: 1,
                 piece: Piece::Ended { at: Instant(9) },
-            }]),
+            }],
             asked: vec![(Instant(3), 1, Asked::Cancelled)],
         }
     }
 
+    fn written(Whole { head, told, asked }: Whole) -> Vec<u8> {
+        let root = Root::Told(told.into_iter().collect());
+        write(Kept { head, root, asked }).unwrap()
+    }
+
     fn file() -> Vec<u8> {
-        write(kept()).unwrap()
+        written(kept())
     }
 
     /// A file of these pieces.
@@ -542,9 +629,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let bytes = file();
-        let opened = read(&bytes).unwrap();
-        assert_eq!((opened.whole(), opened.build.as_str()), (kept(), BUILD));
+        assert_eq!(whole(&file()), (kept(), BUILD.to_owned()));
     }
 
     #[test]
@@ -556,16 +641,13 @@ mod tests {
             piece: Piece::Steps((from..until).map(step).collect()),
         };
         let mut kept = kept();
-        kept.root = Root::Told(vec![told(1, 0, 5_000), told(1, 5_000, 5_010), told(2, 4_000, 4_010)]);
-        let bytes = write(kept).unwrap();
-        let Root::Told(parts) = read(&bytes).unwrap().whole().root else {
-            panic!("nodes were told something")
-        };
+        kept.told = vec![told(1, 0, 5_000), told(1, 5_000, 5_010), told(2, 4_000, 4_010)];
+        let (whole, _) = whole(&written(kept));
         let begin = |told: &Told| match &told.piece {
             Piece::Steps(steps) => (told.node.0, steps.first().cloned(), steps.len()),
             _ => panic!("{told:?}"),
         };
-        let parts: Vec<_> = parts.iter().map(begin).collect();
+        let parts: Vec<_> = whole.told.iter().map(begin).collect();
         let wanted = [
             (1, 0, 2_048),
             (1, 2_048, 2_048),

@@ -12,11 +12,12 @@ mod made;
 mod pace;
 mod panel;
 mod run;
+mod story;
 mod timeline;
 mod view;
 
 pub use beside::Beside;
-pub use desk::{Desk, KEPT_BYTES_MAX, OPENED_BYTES_MAX, Order, Repeated, carry_over};
+pub use desk::{Desk, KEPT_BYTES_MAX, OPENED_BYTES_MAX, Order, Part, Repeated, carry_over};
 pub use keep::{FILE_BYTES_MAX, KeepError, RUN_BYTES_MAX, body_of, with_head};
 
 /// The build: a hash of the sources that this was built from.
@@ -31,3 +32,5 @@ mod canvas;
 mod clusters;
 #[cfg(target_arch = "wasm32")]
 mod host;
+#[cfg(target_arch = "wasm32")]
+mod saving;

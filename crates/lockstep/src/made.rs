@@ -1,6 +1,7 @@
 //! What happened, for scripts and for readers.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Write};
 
 use cluster::ActivityLine;
 use cluster::host::Fact;
@@ -15,14 +16,6 @@ use trace::{Happening, What};
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
-struct Trace {
-    version: u32,
-    /// Before this, something was let go; in virtual microseconds.
-    kept_from_us: u64,
-    facts: Vec<Line>,
-}
-
-#[derive(Serialize)]
 struct Line {
     at_us: u64,
     node: u8,
@@ -30,23 +23,24 @@ struct Line {
     text: String,
 }
 
-/// What nodes told, as JSON.
-pub(crate) fn trace(happenings: &[Happening], kept_from: Instant) -> Vec<u8> {
-    let facts = happenings.iter().filter_map(|happening| match &happening.what {
-        What::Told { node, fact } => Some(Line {
-            at_us: happening.at.0,
-            node: node.0,
-            kind: kind(fact),
-            text: fact.to_string(),
-        }),
-        _ => None,
-    });
-    let trace = Trace {
-        version: VERSION,
-        kept_from_us: kept_from.0,
-        facts: facts.collect(),
+/// How the answer to who asks what happened begins: the facts follow, with commas between them, and `]}`. `kept_from` is the instant before
+/// which something was let go.
+pub(crate) fn trace_head(kept_from: Instant) -> String {
+    format!("{{\"version\":{VERSION},\"kept_from_us\":{},\"facts\":[", kept_from.0)
+}
+
+/// What a node told, as JSON; nothing, if no node told it.
+pub(crate) fn fact(happening: &Happening) -> Option<Vec<u8>> {
+    let What::Told { node, fact } = &happening.what else {
+        return None;
     };
-    serde_json::to_vec(&trace).unwrap_or_default()
+    let line = Line {
+        at_us: happening.at.0,
+        node: node.0,
+        kind: kind(fact),
+        text: fact.to_string(),
+    };
+    serde_json::to_vec(&line).ok()
 }
 
 /// What a node said of its state, and what the tape makes of it.
@@ -138,18 +132,18 @@ pub(crate) fn state(node: &Node, at: Instant) -> Vec<u8> {
     serde_json::to_vec_pretty(&node.describe(at)).unwrap_or_default()
 }
 
-/// What a node told, a line each.
-pub(crate) fn activity(happenings: &[Happening], of: NodeId) -> Vec<u8> {
-    let mut text = String::new();
-    for happening in happenings {
-        if let What::Told { node, fact } = &happening.what
-            && *node == of
-        {
+/// Writes what a node told, a line each.
+///
+/// # Errors
+/// The output's.
+pub(crate) fn activity(happening: &Happening, of: NodeId, out: &mut impl Write) -> io::Result<()> {
+    match &happening.what {
+        What::Told { node, fact } if *node == of => {
             let at = happening.at;
-            text.push_str(&format!("{}\n", ActivityLine { at, node: of, fact }));
+            writeln!(out, "{}", ActivityLine { at, node: of, fact })
         }
+        _ => Ok(()),
     }
-    text.into_bytes()
 }
 
 fn kind(fact: &Fact) -> &'static str {

@@ -103,6 +103,8 @@ pub(crate) enum Request {
     Delete(RunId),
     /// Let be what is being opened.
     CancelOpening,
+    /// Let be what is being made.
+    CancelMaking,
     /// Bring back what was deleted last.
     Undelete,
     /// Let go of all that was deleted.
@@ -182,6 +184,7 @@ impl Request {
             "undo" => Request::Undo { sure: rest == "now" },
             "unask" => Request::Unask,
             "cancel-opening" => Request::CancelOpening,
+            "cancel-making" => Request::CancelMaking,
             "undelete" => Request::Undelete,
             "let-go" => Request::LetGo,
             "cluster" => Request::Cluster(rest.to_owned()),
@@ -254,8 +257,9 @@ pub(crate) struct Panel<'a> {
     pub(crate) question: Option<(&'a str, &'a str)>,
     /// Whether the last step back can be undone.
     pub(crate) undoes: bool,
-    /// The file that is being opened, and how many hundredths of it are.
+    /// What is being opened, and how many hundredths of it are; and what is being made.
     pub(crate) opening: Option<(&'a str, u32)>,
+    pub(crate) making: Option<(&'a str, u32)>,
     /// What was deleted last, if anything was.
     pub(crate) deleted: Option<&'a str>,
     pub(crate) runs: &'a [RunInfo],
@@ -284,7 +288,18 @@ impl Panel<'_> {
         self.instant(&mut html);
         self.question(&mut html);
         self.deleted(&mut html);
-        self.opening(&mut html);
+        html.progress(
+            "opening",
+            "Opening",
+            self.opening,
+            "Open nothing, and leave everything as it is",
+        );
+        html.progress(
+            "making",
+            "Making",
+            self.making,
+            "Make nothing of it, and leave everything as it is",
+        );
         self.verdict(&mut html);
         self.files(&mut html);
         self.kept(&mut html);
@@ -348,25 +363,6 @@ impl Panel<'_> {
                 "undo",
                 "Undo",
                 "Let what was taken back stand again, and drop what came since",
-            );
-            html.raw("</div>");
-        }
-    }
-
-    /// What is being opened, how far that is, and the way out.
-    fn opening(&self, html: &mut Html) {
-        if let Some((name, percent)) = self.opening {
-            html.raw("<div class=\"instant opening\"><span role=\"status\">Opening ");
-            html.text(name);
-            html.raw("</span><progress max=\"100\" aria-label=\"Opened so far\"");
-            html.attribute("value", &percent.to_string());
-            html.raw("></progress><span class=\"num\">");
-            html.text(format_args!("{percent} %"));
-            html.raw("</span>");
-            html.button(
-                "cancel-opening",
-                "Cancel",
-                "Open nothing, and leave everything as it is",
             );
             html.raw("</div>");
         }

@@ -15,7 +15,8 @@ use trace::tape::{Piece, TAPE_BYTES_MAX, Told};
 use trace::{Act, Asked, CallNumber, Faults, Happening, What};
 
 use crate::ledger::Ledger;
-use crate::pace::Pace;
+use crate::pace::{self, Pace};
+use crate::story::{Again, Chapter, Source, Story};
 
 /// How many events of a scenario are carried out: an hour of most.
 const EVENTS_MAX: u64 = 6_000_000;
@@ -442,38 +443,55 @@ impl Run {
         self.branch.as_ref().map_or(reached, |branch| branch.future.now())
     }
 
-    /// Everything that happened between two instants, in order, made again from the tape.
-    pub(crate) fn happenings(&self, from: Instant, until: Instant) -> Vec<Happening> {
-        if let Some(scenario) = &self.scenario {
-            let mut all = Vec::new();
-            sim::watch(scenario, |_| true, |happening| all.push(happening));
-            return all;
-        }
-        let members: Vec<NodeId> = self.chronicle.tape.members().collect();
-        let mut again = Chronicle::new(&members, usize::MAX);
-        for Told { node, boot, piece } in self.chronicle.tape.told(from, until) {
-            let _ = again.take(node, boot, piece);
-        }
-        let mut all: Vec<Happening> = Vec::new();
-        let mut see = |happening: Happening| {
-            if !matches!(happening.what, What::Violated { .. }) {
-                all.push(happening);
-            }
+    /// Everything that happened between two instants, to be told in order.
+    pub(crate) fn chapter(&self, from: Instant, until: Instant) -> Chapter {
+        let of = match &self.scenario {
+            Some(scenario) => Source::World(scenario.clone()),
+            None => self.again(from, until),
         };
-        again.open(&mut see);
-        while again.turn(&mut see) {}
+        let ends = match &self.scenario {
+            // What is carried out here may be its beginning only.
+            Some(scenario) => Instant(scenario.settings.duration.0),
+            None => self.end(),
+        };
+        Chapter {
+            from,
+            until,
+            ends: until.min(ends),
+            of,
+        }
+    }
+
+    /// What its nodes did between two instants, made again from the tape.
+    fn again(&self, from: Instant, until: Instant) -> Source {
+        let members: Vec<NodeId> = self.chronicle.tape.members().collect();
         let asides = self.margin.iter().filter(|(at, _)| (from..=until).contains(at));
-        all.extend(asides.map(|(at, aside)| Happening { at, what: aside.told() }));
-        let judged = self
-            .judged_elsewhere
-            .iter()
-            .flat_map(|judged| &judged.violations)
-            .map(|(at, text)| Happening {
-                at: *at,
-                what: What::Violated { text: text.clone() },
-            });
-        all.extend(judged);
-        all.sort_by_key(|happening| happening.at);
+        let mut margin: Vec<Happening> = asides.map(|(at, aside)| Happening { at, what: aside.told() }).collect();
+        let judged = self.judged_elsewhere.iter().flat_map(|judged| &judged.violations);
+        margin.extend(judged.map(|(at, text)| Happening {
+            at: *at,
+            what: What::Violated { text: text.clone() },
+        }));
+        let telling = self.chronicle.tape.telling(from, until);
+        Source::Tape(Box::new(Again::new(&members, telling, margin)))
+    }
+
+    /// What nodes did at an instant: what the tape knows of it, which is quickly told.
+    pub(crate) fn happened_at(&self, at: Instant) -> Vec<Happening> {
+        let from = Instant(at.0.saturating_sub(1));
+        let of = self.again(from, at);
+        let story = Story::of(vec![Chapter {
+            from: at,
+            until: at,
+            ends: at,
+            of,
+        }]);
+        let (mut all, pace) = (Vec::new(), Pace::default());
+        // Who hears it has no objection.
+        let _ = pace::at_once(story.tell(&pace, |happening| {
+            all.push(happening.clone());
+            Ok(())
+        }));
         all
     }
 }

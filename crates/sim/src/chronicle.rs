@@ -71,10 +71,22 @@ const VIOLATIONS_MAX: usize = 16;
 impl Chronicle {
     /// A run of these members of which nothing is told yet.
     pub fn new(members: &[NodeId], bytes_max: usize) -> Chronicle {
+        Chronicle::on(Tape::new(members, bytes_max))
+    }
+
+    /// The same for whoever wants to see once more what happened in a run: nothing is kept of it, and it is not judged.
+    pub fn passing(members: &[NodeId]) -> Chronicle {
+        let mut chronicle = Chronicle::on(Tape::passing(members));
+        chronicle.is_judged_elsewhere();
+        chronicle
+    }
+
+    fn on(tape: Tape) -> Chronicle {
+        let last = tape.members().last().map_or(0, |last| last.0);
         Chronicle {
-            tape: Tape::new(members, bytes_max),
+            tape,
             audit: Audit::watched(),
-            checker: Checker::new(members.last().map_or(0, |last| last.0)),
+            checker: Checker::new(last),
             unjudged: None,
             has_opened: false,
             known: BTreeSet::new(),

@@ -29,7 +29,7 @@ mod world;
 
 pub use coverage::Coverage;
 pub use plan::{Fault, Scenario, Tail, What};
-pub use run::{Outcome, Progress, run, run_up_to, tell, tell_slowly, watch};
+pub use run::{Outcome, Progress, run, run_up_to, tell, tell_slowly, watch, watch_slowly};
 pub use service::Service;
 pub use settings::{FaultKind, FaultKinds, RATE_MAX, SECONDS_MAX, Settings, Wanted};
 pub use world::World;

@@ -94,6 +94,20 @@ pub fn run_up_to(scenario: &Scenario, last: Instant, progress: impl FnMut(Progre
     (world, outcome)
 }
 
+/// As [`watch`]; who looks may take time over each second.
+pub async fn watch_slowly(
+    scenario: &Scenario,
+    mut progress: impl AsyncFnMut(Progress) -> bool,
+    see: impl FnMut(Happening),
+) -> Outcome {
+    let mut world = begun(World::watched(scenario));
+    let progress = async |world: &mut World<'_>| {
+        let (now, events) = (world.now(), world.events());
+        progress(Progress { now, events }).await
+    };
+    carry_out_in(&mut world, progress, see).await
+}
+
 /// Why a run was not carried out to its end.
 enum Cut {
     Broken(Violation),

@@ -197,7 +197,14 @@ pub enum FromLockstep {
         /// Its kind, as browsers name it; nothing for an answer in JSON to what was asked under that name. If there is none, the answer
         /// says why, as `refused`.
         mime: String,
-        /// The bytes; of a link, its text behind the `#`.
+        /// The bytes; of a link, its text behind the `#`. Of a file to save none: its `Blob` goes along.
+        bytes: Vec<u8>,
+    },
+    /// A part of a long answer to what was asked under that name: facts, as an array in JSON, that stand before those of the answer itself.
+    More {
+        /// What was asked.
+        name: String,
+        /// The facts.
         bytes: Vec<u8>,
     },
     /// Something that a person must know: what could not be done, and what helps.

@@ -11,6 +11,7 @@
 
 mod life;
 mod store;
+mod telling;
 
 use cluster::codec::{self, DecodeError};
 use cluster::host::{Fact, Recovery};
@@ -19,6 +20,7 @@ use cluster::record::Step;
 pub use cluster::record::{Durability, Origin, Piece, Told};
 use raft_core::{Duration, Instant, NodeId};
 use std::fmt;
+pub use telling::Telling;
 
 use crate::cut_from;
 
@@ -132,6 +134,15 @@ impl Moment {
 impl Tape {
     /// A tape on which nothing is.
     pub fn new(members: &[NodeId], bytes_max: usize) -> Tape {
+        Tape::with(members, bytes_max, true)
+    }
+
+    /// A tape that keeps nothing: what it is told is carried out, and forgotten. For whoever wants to see once more what happened.
+    pub fn passing(members: &[NodeId]) -> Tape {
+        Tape::with(members, usize::MAX, false)
+    }
+
+    fn with(members: &[NodeId], bytes_max: usize, keeps: bool) -> Tape {
         Tape {
             seats: members
                 .iter()
@@ -141,7 +152,7 @@ impl Tape {
                     current: 0,
                 })
                 .collect(),
-            store: Store::default(),
+            store: Store::new(keeps),
             bytes_max,
             kept_from: Instant(0),
             reached: Instant(0),
@@ -353,21 +364,27 @@ impl Tape {
         }
     }
 
-    /// What there is between two instants, told so that another tape can be made of it: it begins with the states at the first.
+    /// What there is between two instants, told so that another tape can be made of it: it begins with the states at the first. Member by
+    /// member.
     pub fn told(&self, from: Instant, until: Instant) -> Vec<Told> {
+        self.telling(from, until).by_member()
+    }
+
+    /// The same by time, to be told little by little, while the tape goes on.
+    pub fn telling(&self, from: Instant, until: Instant) -> Telling {
         let from = from.max(self.kept_from);
-        let mut all = Vec::new();
+        let mut telling = Telling::default();
         for seat in &self.seats {
-            for life in &seat.lives {
-                let tell = |piece: Piece| Told {
-                    node: seat.id,
-                    boot: life.boot(),
-                    piece,
-                };
-                all.extend(life.told(from, until).into_iter().map(tell));
-            }
+            let lives = seat.lives.iter().filter_map(|life| life.telling(from, until));
+            telling.add(seat.id, lives.collect());
         }
-        all
+        telling
+    }
+
+    /// Nothing that was told and is still to be carried out happened before this; none, if all is carried out.
+    pub fn not_before(&self) -> Option<Instant> {
+        let lives = self.seats.iter().filter_map(Seat::current);
+        lives.filter_map(Life::not_before).min()
     }
 
     /// The node of a member's last life before `at`, as that life ended. Where there is none, but a later one, the node as the

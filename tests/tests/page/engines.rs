@@ -58,8 +58,8 @@ fn the_timeline_is_painted_at_any_size() {
     });
 }
 
-/// A hidden page has no frames of the screen, and who asks its recorder is answered all the same; what is shown then is painted as soon as
-/// it is seen again.
+/// A hidden page has no frames of the screen, and who asks it or its recorder is answered all the same; what is shown then is painted as
+/// soon as it is seen again.
 #[test]
 fn who_asks_a_hidden_page_is_answered() {
     drive("?nodes=3", |page| {
@@ -69,22 +69,42 @@ fn who_asks_a_hidden_page_is_answered() {
         page.eval(&format!(
             "document.addEventListener('visibilitychange', async () => {{
                if (!document.hidden) return;
+               let frames = 0;
+               requestAnimationFrame(() => frames++);
                await ftqueue.look({});
                const past = await ftqueue.past();
-               localStorage.setItem('answered', JSON.stringify({{ at_us: past.at_us, hidden: document.hidden }}));
+               const {{ facts }} = await ftqueue.trace();
+               const make = URL.createObjectURL.bind(URL);
+               const file = new Promise((offered) => {{
+                 URL.createObjectURL = (blob) => {{ offered(blob); return make(blob); }};
+               }});
+               document.querySelector('[data-do=\"make jsonl\"]').click();
+               const lines = (await (await file).text()).trimEnd().split('\n').length;
+               await ftqueue.look();
+               const outcome = await ftqueue.submit('create_queue 7');
+               localStorage.setItem('answered', JSON.stringify({{
+                 at_us: past.at_us, facts: facts.length, lines, outcome: outcome.text, frames, hidden: document.hidden,
+               }}));
              }}, {{ once: true }});",
             at_us as f64 / 1000.0
         ));
         let mut answered = Value::Null;
         // Another document of the same site sees what the hidden page puts into its storage.
         page.in_another_tab(&format!("{}icons/icon.svg", page.address()), || {
-            answered = eventually(20.0, "an answer of the hidden page", || {
+            answered = eventually(60.0, "an answer of the hidden page", || {
                 let answered = page.eval("return JSON.parse(localStorage.getItem('answered'))");
                 Some(answered).filter(|answered| !answered.is_null())
             });
         });
         assert_eq!(answered["at_us"], at_us, "{answered}");
         assert_eq!(answered["hidden"], true, "not only when the page was seen again");
+        assert_eq!(answered["frames"], 0, "a hidden page has no frames: {answered}");
+        assert!(answered["facts"].as_u64() > Some(10), "{answered}");
+        assert!(answered["lines"].as_u64() > answered["facts"].as_u64(), "{answered}");
+        assert!(
+            answered["outcome"].as_str().is_some_and(|text| text.contains('1')),
+            "{answered}"
+        );
         recorder_has_drawn(page);
     });
 }

@@ -12,6 +12,7 @@ mod engines;
 mod input;
 mod keys;
 mod latency;
+mod long;
 mod looks;
 mod opening;
 mod policy;

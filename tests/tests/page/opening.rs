@@ -45,7 +45,7 @@ fn past(page: &Page) -> Value {
     page.eval("return await ftqueue.past()")
 }
 
-fn recorder_is_there(page: &Page) {
+pub(crate) fn recorder_is_there(page: &Page) {
     page.leader_within(10.0);
     eventually(10.0, "the recorder", || {
         (!page.text(".time-panel").is_empty()).then_some(())
@@ -53,7 +53,7 @@ fn recorder_is_there(page: &Page) {
 }
 
 /// Gives a file to the page: as a person who chooses it, or who drops it.
-fn gives(page: &Page, name: &str, bytes: &[u8], drops: bool) {
+pub(crate) fn gives(page: &Page, name: &str, bytes: &[u8], drops: bool) {
     page.eval(&format!(
         "const transfer = new DataTransfer();
          transfer.items.add(new File([new Uint8Array({bytes:?})], '{name}'));

@@ -255,7 +255,33 @@ fn a_node_that_finds_no_room_waits_for_it_and_other_clusters_can_be_deleted() {
             )
         };
         assert_eq!(clusters(), serde_json::json!(["cluster-0-n3", "cluster-0-n4"]));
+        // Nothing is deleted before a person has said so, and to let it be is what is offered first.
         page.click(".storage-notice button");
+        let asked = page.text("#delete-dialog[open]");
+        assert!(
+            asked.contains("Delete 1 cluster and free ") && asked.contains(" MB?") && asked.contains("cluster-0-n4"),
+            "{asked}"
+        );
+        let focus = |page: &Page| page.eval("return document.activeElement.textContent.trim()");
+        assert_eq!(focus(page), "Cancel");
+        page.press("\u{E007}");
+        eventually(5.0, "the dialog is closed", || {
+            page.eval("return document.querySelector('dialog[open]')")
+                .is_null()
+                .then_some(())
+        });
+        assert!(
+            focus(page)
+                .as_str()
+                .is_some_and(|text| text.starts_with("Delete 1 cluster")),
+            "the focus returns: {}",
+            focus(page)
+        );
+        // Whoever deletes comes after who was told not to: the recorder takes one after the other.
+        page.eval("await ftqueue.past()");
+        assert_eq!(clusters(), serde_json::json!(["cluster-0-n3", "cluster-0-n4"]));
+        page.press("\u{E007}");
+        page.click_text("#delete-dialog[open] button", "Delete");
         eventually(10.0, "the other cluster is gone", || {
             (clusters() == serde_json::json!(["cluster-0-n3"])).then_some(())
         });

@@ -1,31 +1,22 @@
-//! Runs that are kept: in files, in links, in the formats of others.
+//! Runs that are kept in files and links, and made again; pictures of them.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cluster::clock::Clock;
-use picture::{Pen, Scene, Surface, Svg};
+use picture::{Pen, Scene, Surface};
 use raft_core::{Instant, NodeId};
-use trace::export::Format;
-use trace::lockstep::{FromLockstep, LIVE, RunId};
+use trace::lockstep::{LIVE, RunId};
 use trace::tape::TAPE_BYTES_MAX;
-use trace::{Happening, What};
 
 use super::{Desk, cut};
 use crate::BUILD;
-use crate::keep::{
-    self, BRANCHES_MAX, CHECKING, Head, KeepError, Kept, KeptBranch, LINK_BYTES_MAX, LINK_LETTERS_MAX, Opened, Part,
-    Root,
-};
+use crate::keep::{self, BRANCHES_MAX, CHECKING, Head, KeepError, Kept, KeptBranch, Opened, Part, Root};
 use crate::pace::Pace;
-use crate::panel::Product;
 use crate::run::Run;
 use crate::timeline::Timeline;
-
-/// How long a link's run is at most before the instant that it shows, in microseconds; shorter, where that does not fit.
-const LINK_US: [u64; 5] = [60_000_000, 8_000_000, 3_000_000, 1_000_000, 250_000];
 
 /// How many events of a branch that was kept are carried out, at most.
 const BRANCH_EVENTS_MAX: u64 = 1_000_000;
@@ -35,38 +26,14 @@ const BRANCHES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// taken, each may be over by as much as that.
 pub const OPENED_BYTES_MAX: usize = TAPE_BYTES_MAX + BRANCHES_BYTES_MAX + (BRANCHES_MAX + 1) * 1024 * 1024;
 
-/// The name, the type and the bytes of what is made.
-type Made = (String, &'static str, Vec<u8>);
-
 impl Desk {
-    /// Opens what a link holds.
-    pub fn open_link(&mut self, link: &str) {
-        if let Err(why) = self.try_open_link(link) {
-            self.say(format!(
-                "The link cannot be opened: {why}. The cluster of this page runs as if there were none."
-            ));
-        }
-    }
-
-    fn try_open_link(&mut self, link: &str) -> Result<(), KeepError> {
-        if link.len() > LINK_BYTES_MAX {
-            return Err(KeepError::LongLink);
-        }
-        let mut why = KeepError::Damaged;
-        for bytes in keep::from_letters(link) {
-            match keep::read(&bytes) {
-                Ok(opened) => return self.open_kept("The link", &opened),
-                // Only one of its readings is what was sent: that which begins like a run says most.
-                Err(KeepError::Foreign | KeepError::Damaged) => {}
-                Err(said) => why = said,
-            }
-        }
-        Err(why)
-    }
-
     /// The hash of all nodes at the instant that is shown.
     pub(super) fn hash_shown(&self) -> Option<u64> {
         let (run, at) = self.place()?;
+        self.hash_of(run, at)
+    }
+
+    fn hash_of(&self, run: &Run, at: Instant) -> Option<u64> {
         let knows = self.run_at(run.id, at)?;
         Some(knows.chronicle.tape.moment(at).hash())
     }
@@ -74,6 +41,11 @@ impl Desk {
     /// What reopens the run that is shown, and all it hangs from, between two instants.
     pub(super) fn kept(&self, from: Instant, until: Instant) -> Option<Kept> {
         let (shown, at) = self.place()?;
+        self.kept_of(shown, at, from, until)
+    }
+
+    /// The same of any run, at any instant of it.
+    pub(super) fn kept_of(&self, shown: &Run, at: Instant, from: Instant, until: Instant) -> Option<Kept> {
         // A live run that left another is a root of its own: its nodes' states are on its tape. What was before is on the other's.
         let shown = if shown.branch.is_some() {
             shown
@@ -125,53 +97,12 @@ impl Desk {
                 branches: branches.collect(),
                 shown: RunId(place(shown.id, &chain)),
                 at,
-                hash: self.hash_shown()?,
+                hash: self.hash_of(shown, at)?,
                 look: self.timeline.scene.look(),
             },
-            root: scenario.map_or_else(|| Root::Told(root.chronicle.tape.told(from, until)), Root::Scenario),
+            root: scenario.map_or_else(|| Root::Told(root.chronicle.tape.telling(from, until)), Root::Scenario),
             asked: asked.collect(),
         })
-    }
-
-    /// The run that is shown as a file: all of it, or as much of its end as a file holds. Says from when on.
-    fn file(&self) -> Result<(Vec<u8>, Instant), String> {
-        const TRIES_MAX: usize = 8;
-        let (run, at) = self.place().ok_or("Nothing is shown.")?;
-        let root_at = self.root_at(run, at);
-        let mut from = Instant(0);
-        for _ in 0..TRIES_MAX {
-            let kept = self.kept(from, Instant::NEVER).ok_or("Nothing is shown.")?;
-            match keep::write(kept) {
-                Ok(bytes) => return Ok((bytes, from)),
-                // Half of what lies before the instant that is shown is left out, and half of the rest.
-                Err(KeepError::TooLarge) => from = Instant(from.0 + (root_at.0.saturating_sub(from.0)) / 2),
-                Err(why) => return Err(format!("The run cannot be saved: {why}.")),
-            }
-        }
-        Err("The run cannot be saved: its logs at this instant are longer than a file may be.".to_owned())
-    }
-
-    pub(super) fn make(&mut self, product: Product) {
-        if product == Product::Png {
-            // The host has canvases.
-            self.wants_png = self.place().map(|(run, _)| file_name(&run.name));
-            return;
-        }
-        let (from, (name, mime, bytes)) = match self.made(product) {
-            Ok(made) => made,
-            Err(why) => return self.say(why),
-        };
-        if from > Instant(0) {
-            let seconds = from.0 as f64 / 1e6;
-            self.say(format!(
-                "{name} begins at {seconds:.3} s of the run: what was before is not kept any more, or does not fit."
-            ));
-        }
-        self.out.push(FromLockstep::Made {
-            name,
-            mime: mime.to_owned(),
-            bytes,
-        });
     }
 
     /// The name under which a picture of the timeline is wanted, if one is.
@@ -202,79 +133,8 @@ impl Desk {
         picture::paint(surface, palette, &run.record, &mut scene, width, end);
     }
 
-    /// Something that is made of the run that is shown, and from when on it is, if not from the beginning.
-    fn made(&self, product: Product) -> Result<(Instant, Made), String> {
-        let (run, at) = self.place().ok_or("Nothing is shown.")?;
-        let name = file_name(&run.name);
-        let begins = |from: Instant| match from {
-            Instant(0) => name.clone(),
-            from => format!("{name}-from-{}s", from.0.div_ceil(1_000_000)),
-        };
-        let whole = |name: String, mime: &'static str, bytes: Vec<u8>| (Instant(0), (name, mime, bytes));
-        // A scenario takes place anew, and all of it is told.
-        let kept_from = match run.scenario {
-            Some(_) => Instant(0),
-            None => self.let_go_of(run.id),
-        };
-        let exported = |format: Format, suffix: &str, mime: &'static str| {
-            let mut bytes = Vec::new();
-            let mut exporter = format.exporter(&mut bytes);
-            for happening in self.happenings(run) {
-                exporter.take(&happening).map_err(|error| error.to_string())?;
-            }
-            exporter.finish().map_err(|error| error.to_string())?;
-            drop(exporter);
-            Ok((kept_from, (format!("{}.{suffix}", begins(kept_from)), mime, bytes)))
-        };
-        if matches!(product, Product::Link | Product::File | Product::Test) && self.has_lost_its_root(run) {
-            return Err(
-                "This branch cannot be made again elsewhere: what it leaves was let go, to keep within the limit of memory. All that \
-                 happened in it can be exported."
-                    .to_owned(),
-            );
-        }
-        match product {
-            Product::Link => {
-                // The root's tape from a while before the instant; up to where the first branch leaves it, or a moment after.
-                let root_at = self.root_at(run, at);
-                let until = Instant(root_at.0.saturating_add(500_000));
-                let letters = LINK_US.iter().find_map(|us| {
-                    let kept = self.kept(Instant(root_at.0.saturating_sub(*us)), until)?;
-                    let letters = keep::to_letters(&keep::write(kept).ok()?);
-                    (letters.len() <= LINK_LETTERS_MAX).then_some(letters)
-                });
-                let letters = letters
-                    .ok_or("The logs at this instant are too long for a link. Save the run as a file and send that.")?;
-                Ok(whole(String::new(), "text/plain", letters.into_bytes()))
-            }
-            Product::File => {
-                let (bytes, from) = self.file()?;
-                let from = from.max(kept_from);
-                let name = format!("{}.ftqr", begins(from));
-                Ok((from, (name, "application/octet-stream", bytes)))
-            }
-            Product::JsonLines => exported(Format::JsonLines, "jsonl", "application/jsonl"),
-            Product::Shiviz => exported(Format::Shiviz, "shiviz.txt", "text/plain"),
-            Product::Chrome => exported(Format::Chrome, "chrome.json", "application/json"),
-            Product::History => exported(Format::History, "edn", "application/edn"),
-            Product::Test => Ok(whole(
-                format!("{name}.rs"),
-                "text/rust",
-                test_of(&format!("{name}.ftqr")).into_bytes(),
-            )),
-            Product::Svg => {
-                let (width, height, _) = self.picture_size();
-                let mut svg = Svg::new(width, height);
-                self.paint_picture(&mut svg);
-                Ok(whole(format!("{name}.svg"), "image/svg+xml", svg.finish().into_bytes()))
-            }
-            // The host has the canvas.
-            Product::Png => Err(String::new()),
-        }
-    }
-
     /// Whether a branch hangs from an instant that was let go: its own states are there, but nothing to make it from.
-    fn has_lost_its_root(&self, run: &Run) -> bool {
+    pub(super) fn has_lost_its_root(&self, run: &Run) -> bool {
         let Some((parent, left)) = run.leaves.filter(|_| run.branch.is_some()) else {
             return false;
         };
@@ -290,29 +150,6 @@ impl Desk {
         {
             Some((parent, left)) if run.branch.is_some() => self.root_at(parent, left.min(at)),
             _ => at,
-        }
-    }
-
-    /// All that happened in a run: in a branch, what happened before in the run that it leaves, too.
-    pub(super) fn happenings(&self, run: &Run) -> Vec<Happening> {
-        match run
-            .leaves
-            .and_then(|(parent, left)| Some((self.runs.get(&parent)?, left)))
-        {
-            Some((parent, left)) => {
-                let mut all = self.happenings(parent);
-                all.retain(|happening| happening.at <= left);
-                // Who goes on in the branch has started before.
-                let started = |happening: &Happening| match happening.what {
-                    What::Started { node, boot, .. } => Some((node, boot)),
-                    _ => None,
-                };
-                let before: BTreeSet<_> = all.iter().filter_map(started).collect();
-                let after = run.happenings(left, Instant::NEVER).into_iter();
-                all.extend(after.filter(|happening| started(happening).is_none_or(|boot| !before.contains(&boot))));
-                all
-            }
-            None => run.happenings(Instant(0), Instant::NEVER),
         }
     }
 }
@@ -415,7 +252,7 @@ pub(super) fn differs(what: &str, build: &str) -> String {
 }
 
 /// A Rust test that repeats what a file holds, whenever that was saved: the instant and the hash are the file's own.
-fn test_of(file: &str) -> String {
+pub(super) fn test_of(file: &str) -> String {
     format!(
         "//! Repeats a run that was saved from the page. The file holds an instant and the hash of every node at it, as the build that\n\
          //! saved it made them.\n\
@@ -436,7 +273,7 @@ fn bounded(at: Instant, left: Instant) -> Instant {
     at.clamp(left, Instant(left.0.saturating_add(BRANCH_US_MAX)))
 }
 
-fn file_name(name: &str) -> String {
+pub(super) fn file_name(name: &str) -> String {
     let safe = |letter: char| {
         if letter.is_ascii_alphanumeric() {
             letter.to_ascii_lowercase()

@@ -1,7 +1,4 @@
-//! A file that is being opened: its runs are made again a little at a time, so that whoever waits sees how far it is, and may let it be.
-
-use std::pin::Pin;
-use std::rc::Rc;
+//! A file or a link that is being opened: its runs are made again a little at a time, so that whoever waits sees how far it is, and may let it be.
 
 use raft_core::{Instant, NodeId};
 use sim::Scenario;
@@ -9,17 +6,34 @@ use trace::lockstep::RunId;
 
 use super::files::{differs, first_run, made_again};
 use super::{Desk, RUNS_MAX, cut};
-use crate::keep::{self, Head, KeepError, Opened};
-use crate::pace::{self, Pace};
+use crate::keep::{self, Head, KeepError, LINK_BYTES_MAX, Opened};
+use crate::pace::{self, Pace, Task};
 use crate::run::Run;
 
-/// A file that is being opened.
+/// What is being opened.
 pub(super) struct Opening {
-    name: String,
+    from: Source,
     /// The number of its first run, as long as no other has taken it.
     first: u32,
-    pace: Rc<Pace>,
-    work: Pin<Box<dyn Future<Output = Result<Made, KeepError>>>>,
+    task: Task<Result<Made, KeepError>>,
+}
+
+/// Where it comes from.
+#[derive(Clone)]
+enum Source {
+    /// A file of this name.
+    File(String),
+    /// The page's address.
+    Link,
+}
+
+impl Source {
+    fn name(&self) -> &str {
+        match self {
+            Source::File(name) => name,
+            Source::Link => "The link",
+        }
+    }
 }
 
 /// What a file held.
@@ -36,57 +50,88 @@ pub(super) struct Made {
 }
 
 impl Desk {
-    /// Opens files a little at a time from now on, in [`Desk::work`]; before, all at once.
+    /// Opens and makes files a little at a time from now on, in [`Desk::work`]; before, all at once.
     pub fn take_time(&mut self) {
         self.takes_time = true;
     }
 
-    /// Whether a file is being opened.
-    pub fn is_opening(&self) -> bool {
-        self.opening.is_some()
+    /// Whether anything is being opened or made for which somebody waits.
+    pub fn is_busy(&self) -> bool {
+        self.opening.is_some() || !self.making.is_empty()
+    }
+
+    /// Opens what a link holds.
+    pub fn open_link(&mut self, link: &str) {
+        if link.len() > LINK_BYTES_MAX {
+            return self.end_opening(&Source::Link, self.next_run, Err(KeepError::LongLink));
+        }
+        let (first, room) = (self.next_run, self.room());
+        let letters = link.to_owned();
+        self.begin_opening(
+            Source::Link,
+            Task::new(|pace| async move {
+                let mut why = KeepError::Damaged;
+                for bytes in keep::from_letters(&letters) {
+                    match keep::read_slowly(&bytes, &pace).await {
+                        Ok(opened) => return made_of_kept(&opened, first, room, &pace).await,
+                        // Only one of its readings is what was sent: that which begins like a run says most.
+                        Err(KeepError::Foreign | KeepError::Damaged) => {}
+                        Err(said) => why = said,
+                    }
+                }
+                Err(why)
+            }),
+        );
     }
 
     pub(super) fn open_file(&mut self, name: &str, bytes: Vec<u8>) {
         if let Some(opening) = &self.opening {
             return self.say(format!(
                 "{name} is not opened, for {} is being opened yet: wait until it is, or cancel that.",
-                opening.name
+                opening.from.name()
             ));
         }
-        let pace = Rc::new(Pace::default());
-        let (first, room, title) = (self.next_run, RUNS_MAX - self.runs.len(), name.to_owned());
-        let paced = Rc::clone(&pace);
-        let work = async move { made_of(bytes, &title, first, room, &paced).await };
-        if !self.takes_time {
-            return self.end_opening(name, first, pace::at_once(work));
+        let (first, room, title) = (self.next_run, self.room(), name.to_owned());
+        let task = Task::new(|pace| async move { made_of(bytes, &title, first, room, &pace).await });
+        self.begin_opening(Source::File(name.to_owned()), task);
+    }
+
+    /// How many runs may be opened.
+    fn room(&self) -> usize {
+        RUNS_MAX - self.runs.len()
+    }
+
+    fn begin_opening(&mut self, from: Source, mut task: Task<Result<Made, KeepError>>) {
+        let first = self.next_run;
+        match task.begin(!self.takes_time) {
+            Some(made) => self.end_opening(&from, first, made),
+            None => self.opening = Some(Opening { from, first, task }),
         }
-        self.opening = Some(Opening {
-            name: name.to_owned(),
-            first,
-            pace,
-            work: Box::pin(work),
-        });
         self.panel_stale = true;
     }
 
-    /// Opens a little more of a file that is being opened. Says whether there is more.
+    /// Opens a little more of what is being opened. Says whether there is more.
     pub(super) fn work_on_opening(&mut self) -> bool {
         let Some(opening) = &mut self.opening else { return false };
-        let before = percent(&opening.pace);
-        let made = pace::go_on(opening.work.as_mut());
-        self.panel_stale |= percent(&opening.pace) != before;
+        let before = opening.task.percent();
+        let made = opening.task.go_on();
+        self.panel_stale |= opening.task.percent() != before;
         if let Some(made) = made
-            && let Some(Opening { name, first, .. }) = self.opening.take()
+            && let Some(Opening { from, first, .. }) = self.opening.take()
         {
-            self.end_opening(&name, first, made);
+            self.end_opening(&from, first, made);
         }
         self.opening.is_some()
     }
 
-    fn end_opening(&mut self, name: &str, first: u32, made: Result<Made, KeepError>) {
+    fn end_opening(&mut self, from: &Source, first: u32, made: Result<Made, KeepError>) {
         self.panel_stale = true;
-        if let Err(why) = made.and_then(|made| self.take_made(name, first, made)) {
-            self.say(format!("{name} cannot be opened: {why}. Everything is as it was."));
+        if let Err(why) = made.and_then(|made| self.take_made(from.name(), first, made)) {
+            let stays = match from {
+                Source::File(_) => "Everything is as it was",
+                Source::Link => "The cluster of this page runs as if there were none",
+            };
+            self.say(format!("{} cannot be opened: {why}. {stays}.", from.name()));
         }
     }
 
@@ -99,12 +144,16 @@ impl Desk {
     /// What is being opened, and how many hundredths of it are.
     pub(super) fn opening(&self) -> Option<(&str, u32)> {
         let opening = self.opening.as_ref()?;
-        Some((&opening.name, percent(&opening.pace)))
+        let name = match &opening.from {
+            Source::File(name) => name,
+            Source::Link => "the link",
+        };
+        Some((name, opening.task.percent()))
     }
 
     /// Makes a run again, and its branches, at once.
     pub(super) fn open_kept(&mut self, what: &str, opened: &Opened<'_>) -> Result<(), KeepError> {
-        let (first, room) = (self.next_run, RUNS_MAX - self.runs.len());
+        let (first, room) = (self.next_run, self.room());
         let made = pace::at_once(made_of_kept(opened, first, room, &Pace::default()))?;
         self.take_made(what, first, made)
     }
@@ -141,10 +190,6 @@ impl Desk {
         }
         Ok(())
     }
-}
-
-fn percent(pace: &Pace) -> u32 {
-    (pace.done() * 100.0) as u32
 }
 
 /// What any file holds.

@@ -40,6 +40,7 @@ impl Desk {
             undoes: self.back.standing.previous.is_some(),
             deleted: deleted.as_deref(),
             opening: self.opening(),
+            making: self.being_made(),
             runs: &runs,
             at,
             verdict: &verdict,

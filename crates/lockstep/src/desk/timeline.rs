@@ -118,7 +118,7 @@ impl Desk {
         let Some(run) = self.run_at(self.shown, at) else {
             return Vec::new();
         };
-        let happened = run.happenings(Instant(at.0.saturating_sub(1)), at);
+        let happened = run.happened_at(at);
         let decided = happened.iter().filter_map(|happening| match &happening.what {
             What::Told {
                 node: who,
@@ -167,15 +167,6 @@ impl Desk {
         self.speak(text);
     }
 
-    /// What happened, as JSON: the page's own scripts read it.
-    pub(super) fn trace(&mut self) {
-        let bytes = match self.runs.get(&self.shown) {
-            Some(run) => made::trace(&self.happenings(run), run.chronicle.tape.kept_from()),
-            None => made::refused("no run is shown"),
-        };
-        self.answer("trace", bytes);
-    }
-
     /// A node's state, for a person to keep.
     pub(super) fn state(&mut self, node: &str) {
         let (Some((run, at)), Ok(node)) = (self.place(), node.parse().map(NodeId)) else {
@@ -194,19 +185,6 @@ impl Desk {
         self.out.push(FromLockstep::Made {
             name: format!("node-{}-state.json", node.0),
             mime: "application/json".to_owned(),
-            bytes,
-        });
-    }
-
-    /// What a node did, one line an event.
-    pub(super) fn activity(&mut self, node: &str) {
-        let (Some(run), Ok(node)) = (self.runs.get(&self.shown), node.parse().map(NodeId)) else {
-            return;
-        };
-        let bytes = made::activity(&self.happenings(run), node);
-        self.out.push(FromLockstep::Made {
-            name: format!("node-{}-activity.txt", node.0),
-            mime: "text/plain".to_owned(),
             bytes,
         });
     }

@@ -51,6 +51,23 @@ impl Html {
         self.raw("</button>");
     }
 
+    /// What is being done, how many hundredths of it are, and the way out; nothing, if nothing is.
+    pub(super) fn progress(&mut self, class: &str, does: &str, what: Option<(&str, u32)>, cancels: &str) {
+        let Some((what, percent)) = what else { return };
+        self.raw("<div");
+        self.attribute("class", &format!("instant {class}"));
+        self.raw("><span role=\"status\">");
+        self.text(format_args!("{does} {what}"));
+        self.raw("</span><progress max=\"100\"");
+        self.attribute("aria-label", &format!("{does} {what}: done so far"));
+        self.attribute("value", &percent.to_string());
+        self.raw("></progress><span class=\"num\">");
+        self.text(format_args!("{percent} %"));
+        self.raw("</span>");
+        self.button(&format!("cancel-{class}"), "Cancel", cancels);
+        self.raw("</div>");
+    }
+
     /// A button that is pressed where it is what is chosen.
     pub(super) fn choice(&mut self, does: &str, label: &str, title: &str, is_chosen: bool) {
         self.raw("<button");

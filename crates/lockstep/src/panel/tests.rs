@@ -10,6 +10,7 @@ fn said(verdict: &Verdict) -> String {
         undoes: false,
         deleted: None,
         opening: None,
+        making: None,
         runs: &[],
         at: None,
         verdict,

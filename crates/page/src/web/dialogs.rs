@@ -1,4 +1,4 @@
-//! Dialogs: settings, the list of keys, and the question before a disk is wiped.
+//! Dialogs: settings, the list of keys, and the questions before a disk is wiped and before clusters are deleted.
 
 use std::cell::Cell;
 
@@ -10,7 +10,7 @@ use web_sys::HtmlDialogElement;
 use super::app::app;
 use super::keys::KEYS;
 use super::view::{self, act, flag, text};
-use super::{field, wall};
+use super::{field, room, wall};
 use crate::model::settings::{NUMBERS, Settings};
 
 thread_local! {
@@ -49,6 +49,11 @@ pub(super) fn ask_to_wipe(id: NodeId) {
     }
 }
 
+/// Asks whether clusters are to be deleted.
+pub(super) fn open_question() {
+    open("delete-dialog");
+}
+
 fn close(id: &str) {
     if let Some(dialog) = dialog(id) {
         dialog.close();
@@ -66,6 +71,7 @@ pub(super) fn Dialogs() -> impl IntoView {
         <SettingsDialog />
         <HelpDialog />
         <WipeDialog />
+        <DeleteDialog />
     }
 }
 
@@ -83,6 +89,20 @@ fn WipeDialog() -> impl IntoView {
             <div class="dialog-buttons">
                 <button autofocus on:click=act(|| close("wipe-dialog"))>"Cancel"</button>
                 <button class="danger" on:click=act(move || { close("wipe-dialog"); app().wipe(node.get_untracked()); })>"Wipe disk"</button>
+            </div>
+        </dialog>
+    }
+}
+
+#[component]
+fn DeleteDialog() -> impl IntoView {
+    view! {
+        <dialog id="delete-dialog" aria-labelledby="delete-title">
+            <h2 id="delete-title">{text(|app| app.room.question.get())}</h2>
+            <p>{text(|app| format!("Of {} everything is deleted that its nodes hold. This cannot be undone.", app.room.doomed.get()))}</p>
+            <div class="dialog-buttons">
+                <button autofocus on:click=act(|| close("delete-dialog"))>"Cancel"</button>
+                <button class="danger" on:click=act(|| { close("delete-dialog"); room::delete_doomed(); })>"Delete"</button>
             </div>
         </dialog>
     }

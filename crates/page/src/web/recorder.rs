@@ -189,7 +189,8 @@ impl App {
                 self.show(past);
             }
             FromLockstep::Panel(html) => timepanel::show(&html),
-            FromLockstep::Made { name, mime, bytes } => self.take_product(&name, &mime, &bytes),
+            FromLockstep::Made { name, mime, bytes } => self.take_product(&name, &mime, &bytes, data),
+            FromLockstep::More { name, bytes } => timepanel::answered_in_part(&name, &String::from_utf8_lossy(&bytes)),
             FromLockstep::Notice(text) => self.notify(text),
             FromLockstep::Tell(node, message) => self.fleet.borrow().send(node, message),
             FromLockstep::Stop { to } => self.stop_to_go_back(to),
@@ -258,12 +259,12 @@ impl App {
     }
 
     /// A file to save; or a link, which goes to the address and the clipboard.
-    fn take_product(&self, name: &str, mime: &str, bytes: &[u8]) {
+    fn take_product(&self, name: &str, mime: &str, bytes: &[u8], data: &JsValue) {
         if mime.is_empty() {
             return timepanel::answered(name, &String::from_utf8_lossy(bytes));
         }
         if !name.is_empty() {
-            let saved = wall::download(name, mime, bytes);
+            let saved = wall::download(name, &wall::get(data, "file"));
             return self.report(saved.map_err(|error| format!("the file was not saved: {}", wall::words(&error))));
         }
         let letters = String::from_utf8_lossy(bytes);

@@ -13,7 +13,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::app::{App, app};
 use super::view::{act, flag, text};
-use super::{announce, home, timepanel, wall};
+use super::{announce, dialogs, home, timepanel, wall};
 use crate::model::Node;
 
 /// How often it is looked whether the files are still there, and how much room there is, in wall milliseconds.
@@ -27,6 +27,9 @@ pub(super) struct Room {
     cleared: RwSignal<String>,
     /// What can be deleted, as a button says it.
     delete: RwSignal<String>,
+    /// What a person is asked before it is, and the clusters that this is about: what is found meanwhile was not asked.
+    pub(super) question: RwSignal<String>,
+    pub(super) doomed: RwSignal<String>,
     /// What a person can have the browser asked, as a button says it.
     ask: RwSignal<String>,
     /// Whether somebody looks how much room there is.
@@ -54,7 +57,7 @@ pub(super) fn StorageNotice() -> impl IntoView {
     view! {
         <div class="notice bad storage-notice" hidden=flag(|app| app.room.text().is_empty())>
             <span>{text(|app| app.room.text())}</span>
-            <button hidden=flag(|app| app.room.full.get().is_empty() || app.room.delete.get().is_empty()) on:click=act(delete_unused)>
+            <button hidden=flag(|app| app.room.full.get().is_empty() || app.room.delete.get().is_empty()) on:click=act(ask_to_delete)>
                 {text(|app| app.room.delete.get())}
             </button>
             <button hidden=flag(|app| app.room.ask.get().is_empty()) on:click=act(ask_a_person)>{text(|app| app.room.ask.get())}</button>
@@ -270,18 +273,28 @@ async fn find_unused() {
     }
     let label = match names.len() {
         0 => String::new(),
-        1 => format!("Delete this cluster: {}", megabytes(bytes)),
-        count => format!("Delete these {count} clusters: {}", megabytes(bytes)),
+        1 => format!("Delete 1 cluster and free {}", megabytes(bytes)),
+        count => format!("Delete {count} clusters and free {}", megabytes(bytes)),
     };
     say(app.room.delete, label);
     app.room.unused.replace(names.join(", "));
     app.room.asking.set(false);
 }
 
-fn delete_unused() {
+/// Asks whether the clusters are to be deleted that no tab has open.
+fn ask_to_delete() {
+    let room = &app().room;
+    room.question.set(format!("{}?", room.delete.get_untracked()));
+    room.doomed.set(room.unused.borrow().clone());
+    dialogs::open_question();
+}
+
+/// Deletes those that the person was asked about.
+pub(super) fn delete_doomed() {
     let app = app();
     let own = app.home.cluster(app.members().len());
-    app.tell_recorder(&ToLockstep::Do(format!("delete-unused {own}")));
+    let doomed = app.room.doomed.get_untracked();
+    app.tell_recorder(&ToLockstep::Do(format!("delete-unused {own} {doomed}")));
 }
 
 fn names(nodes: impl Iterator<Item = NodeId>) -> String {

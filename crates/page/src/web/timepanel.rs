@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use js_sys::Promise;
+use js_sys::{Array, Promise, Reflect};
 use leptos::html::Div;
 use leptos::prelude::*;
 use raft_core::NodeId;
@@ -21,6 +21,8 @@ struct Asked {
     name: String,
     /// The node that has to speak first.
     of: Option<NodeId>,
+    /// What was answered so far: lists of facts.
+    parts: Array,
     pledge: Pledge,
 }
 
@@ -121,7 +123,14 @@ pub(super) fn answer(name: &str, message: &ToLockstep) -> Promise {
 pub(super) fn promise(name: &str, of: Option<NodeId>) -> Promise {
     let (promise, pledge) = Pledge::new();
     let name = name.to_owned();
-    ASKED.with_borrow_mut(|asked| asked.push(Asked { name, of, pledge }));
+    ASKED.with_borrow_mut(|asked| {
+        asked.push(Asked {
+            name,
+            of,
+            pledge,
+            parts: Array::new(),
+        })
+    });
     promise
 }
 
@@ -129,14 +138,33 @@ pub(super) fn promise(name: &str, of: Option<NodeId>) -> Promise {
 pub(super) fn answered(name: &str, json: &str) {
     let first = ASKED.with_borrow_mut(|asked| {
         let place = asked.iter().position(|asked| asked.name == name)?;
-        Some(asked.remove(place).pledge)
+        Some(asked.remove(place))
     });
-    let Some(pledge) = first else { return };
-    let value = js_sys::JSON::parse(json).unwrap_or(JsValue::NULL);
-    match wall::get(&value, "refused").as_string() {
-        Some(why) => pledge.refuse(&why),
-        None => pledge.keep(&value),
+    let Some(Asked { pledge, parts, .. }) = first else {
+        return;
+    };
+    let value = parsed(json);
+    if let Some(why) = wall::get(&value, "refused").as_string() {
+        return pledge.refuse(&why);
     }
+    if parts.length() > 0 {
+        parts.push(&wall::get(&value, "facts"));
+        let _ = Reflect::set(&value, &"facts".into(), &parts.flat(1));
+    }
+    pledge.keep(&value);
+}
+
+/// The host has answered a part, in JSON: so that no answer is so long that the page stands still for it.
+pub(super) fn answered_in_part(name: &str, json: &str) {
+    ASKED.with_borrow(|asked| {
+        if let Some(asked) = asked.iter().find(|asked| asked.name == name) {
+            asked.parts.push(&parsed(json));
+        }
+    });
+}
+
+fn parsed(json: &str) -> JsValue {
+    js_sys::JSON::parse(json).unwrap_or(JsValue::NULL)
 }
 
 /// Under which name the host says what the tape makes of a state that a node says it is in.

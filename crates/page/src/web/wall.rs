@@ -134,13 +134,9 @@ pub(super) fn seed() -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-/// Offers bytes to the person as a file.
-pub(super) fn download(name: &str, mime: &str, bytes: &[u8]) -> Result<(), JsValue> {
-    let options = web_sys::BlobPropertyBag::new();
-    options.set_type(mime);
-    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
-    let blob = web_sys::Blob::new_with_u8_array_sequence_and_options(&parts, &options)?;
-    let url = web_sys::Url::create_object_url_with_blob(&blob)?;
+/// Offers a file to the person.
+pub(super) fn download(name: &str, file: &JsValue) -> Result<(), JsValue> {
+    let url = web_sys::Url::create_object_url_with_blob(file.unchecked_ref())?;
     let anchor: web_sys::HtmlAnchorElement = document().create_element("a")?.unchecked_into();
     anchor.set_href(&url);
     anchor.set_download(name);

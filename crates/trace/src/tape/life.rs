@@ -1,6 +1,7 @@
 //! One life of a node on the tape.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use cluster::codec;
 use cluster::host::{Fact, MessageId, Recovery};
@@ -9,7 +10,8 @@ use cluster::record::{Durability, Step};
 use raft_core::{Duration, Instant};
 
 use super::store::{Kept, Store};
-use super::{BeginError, Origin, Piece, TurnKind, synced};
+use super::telling::{Beginning, LifeTelling, Slice};
+use super::{BeginError, Origin, TurnKind, synced};
 
 /// How much virtual time lies between two states that are kept. More, in proportion, where a state is larger than
 /// [`STATE_BYTES_USUAL`].
@@ -48,8 +50,10 @@ struct TapedPiece {
     /// The number of its first step in the life, and how many there are.
     first: usize,
     count: usize,
+    /// The first instant that they name, and whether a flush stands before it.
     from: Instant,
-    bytes: Vec<u8>,
+    flushes_first: bool,
+    bytes: Rc<[u8]>,
 }
 
 #[derive(Debug)]
@@ -94,7 +98,9 @@ impl Life {
             states: VecDeque::new(),
             outbox,
         };
-        life.keep_state(&node, at, store);
+        if store.keeps() {
+            life.keep_state(&node, at, store);
+        }
         life.head = Some(node);
         Ok(life)
     }
@@ -142,17 +148,20 @@ impl Life {
         if self.has_ended {
             return;
         }
-        let Some(from) = steps.iter().find_map(instant_of).or(self.coming_at()) else {
+        let Some(from) = steps.iter().find_map(Step::at).or(self.coming_at()) else {
             return;
         };
-        store.count(bytes.len());
         self.coming_bytes += bytes.len();
-        self.pieces.push_back(TapedPiece {
-            first: self.done + self.coming.len(),
-            count: steps.len(),
-            from,
-            bytes,
-        });
+        if store.keeps() {
+            store.count(bytes.len());
+            self.pieces.push_back(TapedPiece {
+                first: self.done + self.coming.len(),
+                count: steps.len(),
+                from,
+                flushes_first: steps.first() == Some(&Step::Flush),
+                bytes: bytes.into(),
+            });
+        }
         self.coming.extend(steps);
     }
 
@@ -174,8 +183,16 @@ impl Life {
         self.ended.filter(|_| !self.has_ended)
     }
 
+    /// Nothing that is still to be carried out happened before this; none if nothing is. A flush has the instant of what came before it.
+    pub(super) fn not_before(&self) -> Option<Instant> {
+        match (self.coming.front(), self.head()) {
+            (Some(Step::Flush), Some(node)) => Some(node.now()),
+            _ => self.next_at(),
+        }
+    }
+
     fn coming_at(&self) -> Option<Instant> {
-        let named = self.coming.iter().find_map(instant_of);
+        let named = self.coming.iter().find_map(Step::at);
         named.or(self.head.as_ref().map(Node::now))
     }
 
@@ -220,7 +237,7 @@ impl Life {
         node.take_facts(facts);
         self.messages_sent = node.messages_sent();
         let at = node.now();
-        if self.is_time_for_a_state(at)
+        if self.is_time_for_a_state(at, store)
             && let Some(node) = self.head.take()
         {
             self.keep_state(&node, at, store);
@@ -241,7 +258,10 @@ impl Life {
         write
     }
 
-    fn is_time_for_a_state(&self, at: Instant) -> bool {
+    fn is_time_for_a_state(&self, at: Instant, store: &Store) -> bool {
+        if !store.keeps() {
+            return false;
+        }
         let Some(last) = self.states.back() else { return true };
         let steps = self.done - last.after;
         let size = 1 + last.kept.len() / STATE_BYTES_USUAL;
@@ -275,7 +295,7 @@ impl Life {
         let steps = piece.steps();
         let later = steps
             .iter()
-            .position(|step| instant_of(step).is_some_and(|instant| instant > at));
+            .position(|step| step.at().is_some_and(|instant| instant > at));
         (piece.first + later.unwrap_or(piece.count)).min(self.done)
     }
 
@@ -311,36 +331,39 @@ impl Life {
     }
 
     /// What there is between two instants: nothing, if the life lies outside.
-    pub(super) fn told(&self, from: Instant, until: Instant) -> Vec<Piece> {
+    pub(super) fn telling(&self, from: Instant, until: Instant) -> Option<LifeTelling> {
         let over_before = self.has_ended && self.ended.is_some_and(|ended| ended <= from);
         if self.started > until || over_before {
-            return Vec::new();
+            return None;
         }
-        let first = if self.started >= from {
-            self.states.front().map_or(0, |state| state.after)
+        let (first, state) = if self.started >= from {
+            let state = self.states.front()?;
+            (state.after, Beginning::Kept(state.kept.clone()))
         } else {
-            self.steps_until(from)
+            let first = self.steps_until(from);
+            (first, Beginning::Origin(Origin::State(self.node_after(first)?.save())))
         };
         let last = self.steps_until(until);
-        let Some(node) = self.node_after(first) else {
-            return Vec::new();
-        };
-        let origin = Origin::State(node.save());
         let at = from.max(self.started);
-        let mut pieces = vec![Piece::Began { origin, at }];
-        for piece in self
-            .pieces
-            .iter()
-            .filter(|piece| piece.first + piece.count > first && piece.first < last)
-        {
-            let steps = piece.steps().into_iter().enumerate();
-            let wanted = steps.filter(|(place, _)| (first..last).contains(&(piece.first + place)));
-            pieces.push(Piece::Steps(wanted.map(|(_, step)| step).collect()));
-        }
+        let mut coming = VecDeque::from([Slice::Began { at, state }]);
+        let inside = |piece: &&TapedPiece| piece.first + piece.count > first && piece.first < last;
+        coming.extend(self.pieces.iter().filter(inside).map(|piece| {
+            let skipped = first.saturating_sub(piece.first);
+            Slice::Steps {
+                from: piece.from,
+                flushes_first: piece.flushes_first || skipped > 0,
+                bytes: Rc::clone(&piece.bytes),
+                skipped,
+                count: piece.count.min(last - piece.first) - skipped,
+            }
+        }));
         if let Some(at) = self.ended.filter(|ended| self.has_ended && *ended <= until) {
-            pieces.push(Piece::Ended { at });
+            coming.push_back(Slice::Ended { at });
         }
-        pieces
+        Some(LifeTelling {
+            boot: self.boot,
+            coming,
+        })
     }
 
     /// Calls `seen` with each frame that reached this node's door after `at`, as far as it may have left its sender before: a frame
@@ -370,7 +393,7 @@ impl Life {
         let near = self
             .pieces
             .range(place.saturating_sub(2)..(place + 2).min(self.pieces.len()));
-        let steps = near.flat_map(|piece| piece.steps().iter().filter_map(instant_of).collect::<Vec<_>>());
+        let steps = near.flat_map(|piece| piece.steps().iter().filter_map(Step::at).collect::<Vec<_>>());
         let all = edges.chain(steps);
         if later {
             all.filter(|instant| *instant > at).min()
@@ -413,12 +436,5 @@ fn apply(node: &mut Node, step: Step, outbox: &mut NodeOutbox) {
     match step {
         Step::Take(at, input) => node.take(at, input, outbox),
         Step::Flush => node.flush(outbox),
-    }
-}
-
-fn instant_of(step: &Step) -> Option<Instant> {
-    match step {
-        Step::Take(at, _) => Some(*at),
-        Step::Flush => None,
     }
 }

@@ -15,19 +15,34 @@ const CHUNK_BYTES_MAX: u32 = 4096;
 const CHUNK_OVERHEAD_BYTES: usize = 48;
 
 /// All chunks, and how many bytes are kept.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Store {
+    keeps: bool,
     chunks: BTreeSet<Rc<[u8]>>,
     bytes: usize,
 }
 
 /// A state that is kept.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Kept {
     chunks: Vec<Rc<[u8]>>,
 }
 
 impl Store {
+    /// A store in which nothing is; in which nothing is ever kept, if it does not keep.
+    pub(super) fn new(keeps: bool) -> Store {
+        Store {
+            keeps,
+            chunks: BTreeSet::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Whether anything is to be kept at all.
+    pub(super) fn keeps(&self) -> bool {
+        self.keeps
+    }
+
     /// Keeps a state.
     pub(super) fn keep(&mut self, bytes: &[u8]) -> Kept {
         let cut = |from: usize, length: usize| &bytes[from..from + length];
