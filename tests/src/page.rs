@@ -8,7 +8,7 @@ use thirtyfour::{By, WebDriver, WebElement, WindowHandle};
 use tokio::runtime::Runtime;
 use xtask::engines::Engine;
 
-use crate::browser::{Driver, Keeps};
+use crate::browser::{Driver, Manners};
 use crate::eventually;
 use crate::site::Site;
 
@@ -105,13 +105,13 @@ impl Status {
 
 /// Opening and closing.
 impl Page {
-    pub(crate) fn open(keeps: Keeps, site: &Site, query: &str) -> Page {
+    pub(crate) fn open(manners: Manners, site: &Site, query: &str) -> Page {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
         let driver = Driver::start(Engine::of_environment());
-        let browser = runtime.block_on(driver.browser(keeps));
+        let browser = runtime.block_on(driver.browser(manners));
         let page = Page {
             runtime,
             driver,
@@ -152,6 +152,13 @@ impl Page {
                 .expect("the page is served");
         }
         self.wait_until_open();
+    }
+
+    /// Goes back in the tab's history, as a person does, and waits for no cluster there.
+    pub fn back(&self) {
+        self.runtime
+            .block_on(self.browser.back())
+            .expect("there is a page before this one");
     }
 
     fn wait_until_open(&self) {
@@ -431,6 +438,91 @@ impl Page {
         self.runtime
             .block_on(self.browser.switch_to_window(tab.0.clone()))
             .expect("a tab can be looked at");
+    }
+
+    /// Closes the tab that is looked at, and looks at another.
+    pub fn close_tab(&self, next: &Tab) {
+        self.runtime
+            .block_on(self.browser.close_window())
+            .expect("a tab can be closed");
+        self.look_at(next);
+    }
+
+    /// Has a document of the site open the page in another tab, which the script knows as `opened`, and do this with it. Then Chromium discards
+    /// that tab, as it does where memory is short, `meanwhile` happens, and it loads the tab again, which is looked at then.
+    pub fn discard(&self, query: &str, script: &str, meanwhile: impl FnOnce()) {
+        // Whoever is driven is not discarded: so the driver knows of the tab only when it is loaded again.
+        self.load(&format!("{}icons/icon.svg", self.address));
+        self.eval(&format!(
+            "const opened = open({:?});
+             while (!opened.ftqueue || !opened.document.querySelector('[data-node]')) await new Promise((next) => setTimeout(next, 50));
+             {script}",
+            format!("{}{query}", self.address),
+        ));
+        let first = self.tab();
+        self.command("Page.bringToFront", serde_json::json!({}));
+        self.load("chrome://discards");
+        let click = |name: &str| {
+            let row = "[...document.querySelector('discards-main').shadowRoot.querySelector('discards-tab').shadowRoot.querySelectorAll('tbody tr')]
+                 .find((row) => row.querySelector('.tab-url-cell').innerText.includes(ADDRESS))";
+            let row = row.replace("ADDRESS", &format!("{:?}", self.address));
+            eventually(10.0, name, || {
+                let link = format!(
+                    "const link = [...({row})?.querySelectorAll('[is=action-link]') ?? []].find((link) => link.textContent.trim() === {name:?});
+                     if (!link || link.hasAttribute('disabled')) return false;
+                     link.click();
+                     return true;"
+                );
+                self.try_eval(&link).ok().filter(|clicked| *clicked == true)
+            });
+        };
+        click("[Urgent Discard]");
+        meanwhile();
+        click("[Load]");
+        self.look_at_other_than(&first);
+    }
+
+    /// Opens the page in another tab, from a document that runs in another process, and looks at it. Gives that document's tab.
+    pub fn open_from_elsewhere(&self, query: &str) -> Tab {
+        let elsewhere = self.address.replace("127.0.0.1", "localhost");
+        self.load(&format!("{elsewhere}icons/icon.svg"));
+        self.eval(&format!(
+            "window.opened = open({:?});",
+            format!("{}{query}", self.address)
+        ));
+        let first = self.tab();
+        self.look_at_other_than(&first);
+        self.wait_until_open();
+        first
+    }
+
+    /// Has Chromium end the process of the tab that is looked at, as when it crashes. The tab shows nothing then, until somebody loads
+    /// something there: `opener` does, which is the tab that has opened it, and the page opens again.
+    pub fn crash_tab(&self, opener: &Tab, query: &str) {
+        let crashed = self.tab();
+        let said = self
+            .runtime
+            .block_on(self.browser.cdp().send_raw("Page.crash", serde_json::json!({})));
+        assert!(said.is_err(), "nobody is left to answer: {said:?}");
+        self.look_at(opener);
+        self.eval(&format!(
+            "window.opened.location.href = {:?};",
+            format!("{}{query}", self.address)
+        ));
+        eventually(20.0, "the tab can be looked at again", || {
+            self.look_at(&crashed);
+            self.try_eval("return true").ok()
+        });
+        self.wait_until_open();
+    }
+
+    /// Looks at the tab beside this one.
+    fn look_at_other_than(&self, tab: &Tab) {
+        let other = eventually(10.0, "another tab", || {
+            let tabs = self.runtime.block_on(self.browser.windows()).ok()?;
+            tabs.into_iter().find(|other| *other != tab.0)
+        });
+        self.look_at(&Tab(other));
     }
 
     /// Has Chromium freeze the page as it does with one that was long in the background, or go on with it.

@@ -45,7 +45,7 @@ fn past(page: &Page) -> Value {
     page.eval("return await ftqueue.past()")
 }
 
-fn recorder_is_there(page: &Page) {
+pub(crate) fn recorder_is_there(page: &Page) {
     page.leader_within(10.0);
     eventually(10.0, "the recorder", || {
         (!page.text(".time-panel").is_empty()).then_some(())
