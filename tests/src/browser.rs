@@ -130,7 +130,7 @@ pub(crate) enum Manners {
     Usual,
     /// It keeps nothing: a person has blocked all site data.
     KeepsNothing,
-    /// Chromium lets the timers of a page that is hidden run once a minute after a second, not after some minutes.
+    /// Chromium lets the timers of a page that is hidden run once a minute after some seconds, not after some minutes.
     Sparing,
 }
 
@@ -138,7 +138,7 @@ fn capabilities(engine: Engine, manners: Manners) -> Capabilities {
     const BLOCKED: u8 = 2;
     const ALLOWED: u8 = 1;
     const FIREFOX_ALLOWED: u8 = 5;
-    const SPARING: &str = "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/1";
+    const SPARING: &str = "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/5";
     let blocks = manners == Manners::KeepsNothing;
     let asked = match engine {
         Engine::Chromium => json!({
@@ -150,7 +150,7 @@ fn capabilities(engine: Engine, manners: Manners) -> Capabilities {
                 "--disable-dev-shm-usage",
                 format!("--window-size={},{}", WINDOW.0, WINDOW.1),
                 format!("--host-resolver-rules=MAP {UNTRUSTED_HOST} 127.0.0.1"),
-                if manners == Manners::Sparing { SPARING } else { "" },
+                if manners == Manners::Sparing { SPARING } else { "--no-first-run" },
             ],
             // Its driver has it spare no hidden page, which a person's does.
             "excludeSwitches": ["disable-background-timer-throttling", "disable-backgrounding-occluded-windows", "disable-renderer-backgrounding"],

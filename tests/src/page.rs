@@ -462,58 +462,49 @@ impl Page {
         let first = self.tab();
         self.command("Page.bringToFront", serde_json::json!({}));
         self.load("chrome://discards");
-        let click = |name: &str| {
-            let row = "[...document.querySelector('discards-main').shadowRoot.querySelector('discards-tab').shadowRoot.querySelectorAll('tbody tr')]
-                 .find((row) => row.querySelector('.tab-url-cell').innerText.includes(ADDRESS))";
-            let row = row.replace("ADDRESS", &format!("{:?}", self.address));
-            eventually(10.0, name, || {
-                let link = format!(
-                    "const link = [...({row})?.querySelectorAll('[is=action-link]') ?? []].find((link) => link.textContent.trim() === {name:?});
-                     if (!link || link.hasAttribute('disabled')) return false;
-                     link.click();
-                     return true;"
-                );
-                self.try_eval(&link).ok().filter(|clicked| *clicked == true)
-            });
+        // A link that can be used, in the tab's row.
+        let link = |name: &str, then: &str| {
+            let link = format!(
+                "const rows = document.querySelector('discards-main').shadowRoot.querySelector('discards-tab').shadowRoot.querySelectorAll('tbody tr');
+                 const row = [...rows].find((row) => row.querySelector('.tab-url-cell').innerText.includes({:?}));
+                 const link = [...row.querySelectorAll('[is=action-link]')].find((link) => link.textContent.trim() === {name:?});
+                 if (link.hasAttribute('disabled')) return false;
+                 {then}
+                 return true;",
+                self.address
+            );
+            eventually(10.0, name, || self.try_eval(&link).ok().filter(|found| *found == true));
         };
-        click("[Urgent Discard]");
+        link("[Urgent Discard]", "link.click();");
+        link("[Load]", "");
         meanwhile();
-        click("[Load]");
+        link("[Load]", "link.click();");
         self.look_at_other_than(&first);
     }
 
-    /// Opens the page in another tab, from a document that runs in another process, and looks at it. Gives that document's tab.
-    pub fn open_from_elsewhere(&self, query: &str) -> Tab {
+    /// Has Chromium end the process of a page that another tab shows, as when it crashes, and loads the page there again. Before that, `before`
+    /// happens on the page; and after, `after` is run by a document of the site that knows its window as `opened`. Gives what that returns.
+    pub fn crash_tab(&self, query: &str, before: impl FnOnce(), after: &str) -> Value {
+        // A document of another process opens it, so that it lives on. The driver itself does not look at a tab again that has crashed.
         let elsewhere = self.address.replace("127.0.0.1", "localhost");
         self.load(&format!("{elsewhere}icons/icon.svg"));
-        self.eval(&format!(
-            "window.opened = open({:?});",
-            format!("{}{query}", self.address)
-        ));
+        let opens = format!("open({:?}, 'page');", format!("{}{query}", self.address));
+        self.eval(&opens);
         let first = self.tab();
         self.look_at_other_than(&first);
         self.wait_until_open();
-        first
-    }
-
-    /// Has Chromium end the process of the tab that is looked at, as when it crashes. The tab shows nothing then, until somebody loads
-    /// something there: `opener` does, which is the tab that has opened it, and the page opens again.
-    pub fn crash_tab(&self, opener: &Tab, query: &str) {
-        let crashed = self.tab();
-        let said = self
-            .runtime
-            .block_on(self.browser.cdp().send_raw("Page.crash", serde_json::json!({})));
+        before();
+        let crashes = self.browser.cdp().send_raw("Page.crash", serde_json::json!({}));
+        let said = self.runtime.block_on(crashes);
         assert!(said.is_err(), "nobody is left to answer: {said:?}");
-        self.look_at(opener);
+        self.look_at(&first);
+        self.eval(&opens);
+        self.load(&format!("{}icons/icon.svg", self.address));
         self.eval(&format!(
-            "window.opened.location.href = {:?};",
-            format!("{}{query}", self.address)
-        ));
-        eventually(20.0, "the tab can be looked at again", || {
-            self.look_at(&crashed);
-            self.try_eval("return true").ok()
-        });
-        self.wait_until_open();
+            "const opened = open('', 'page');
+             while (!opened.ftqueue || !opened.document.querySelector('[data-node]')) await new Promise((next) => setTimeout(next, 50));
+             {after}"
+        ))
     }
 
     /// Looks at the tab beside this one.

@@ -43,10 +43,10 @@ pub(super) fn ended(home: &Home, is_elsewhere: bool) -> Option<String> {
     };
     let mut gone = " What was recorded is gone".to_owned();
     if before >= RUN {
-        gone.push_str(&format!(", with {} beside the live run", runs(before / RUN)));
+        gone.push_str(&format!(", with {} beside the live one", runs(before / RUN)));
     }
     if before & PAST != 0 {
-        gone.push_str(", with the instant of it that was shown");
+        gone.push_str(", with the instant that was shown");
     }
     Some(format!("{how}{cluster}{gone}."))
 }
