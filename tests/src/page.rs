@@ -482,31 +482,6 @@ impl Page {
         self.look_at_other_than(&first);
     }
 
-    /// Has Chromium end the process of a page that another tab shows, as when it crashes, and loads the page there again. Before that, `before`
-    /// happens on the page; and after, `after` is run by a document of the site that knows its window as `opened`. Gives what that returns.
-    pub fn crash_tab(&self, query: &str, before: impl FnOnce(), after: &str) -> Value {
-        // A document of another process opens it, so that it lives on. The driver itself does not look at a tab again that has crashed.
-        let elsewhere = self.address.replace("127.0.0.1", "localhost");
-        self.load(&format!("{elsewhere}icons/icon.svg"));
-        let opens = format!("open({:?}, 'page');", format!("{}{query}", self.address));
-        self.eval(&opens);
-        let first = self.tab();
-        self.look_at_other_than(&first);
-        self.wait_until_open();
-        before();
-        let crashes = self.browser.cdp().send_raw("Page.crash", serde_json::json!({}));
-        let said = self.runtime.block_on(crashes);
-        assert!(said.is_err(), "nobody is left to answer: {said:?}");
-        self.look_at(&first);
-        self.eval(&opens);
-        self.load(&format!("{}icons/icon.svg", self.address));
-        self.eval(&format!(
-            "const opened = open('', 'page');
-             while (!opened.ftqueue || !opened.document.querySelector('[data-node]')) await new Promise((next) => setTimeout(next, 50));
-             {after}"
-        ))
-    }
-
     /// Looks at the tab beside this one.
     fn look_at_other_than(&self, tab: &Tab) {
         let other = eventually(10.0, "another tab", || {
