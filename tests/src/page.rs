@@ -449,8 +449,8 @@ impl Page {
     }
 
     /// Has a document of the site open the page in another tab, which the script knows as `opened`, and do this with it. Then Chromium discards
-    /// that tab, as it does where memory is short, `meanwhile` happens, and it loads the tab again, which is looked at then.
-    pub fn discard(&self, query: &str, script: &str, meanwhile: impl FnOnce()) {
+    /// that tab, as it does where memory is short, and loads it again, and it is looked at.
+    pub fn discard(&self, query: &str, script: &str) {
         // Whoever is driven is not discarded: so the driver knows of the tab only when it is loaded again.
         self.load(&format!("{}icons/icon.svg", self.address));
         self.eval(&format!(
@@ -476,8 +476,6 @@ impl Page {
             eventually(10.0, name, || self.try_eval(&link).ok().filter(|found| *found == true));
         };
         link("[Urgent Discard]", "link.click();");
-        link("[Load]", "");
-        meanwhile();
         link("[Load]", "link.click();");
         self.look_at_other_than(&first);
     }

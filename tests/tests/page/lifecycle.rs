@@ -261,7 +261,7 @@ fn a_tab_that_was_discarded_has_its_cluster_again_and_says_what_is_gone() {
         opened.document.querySelector('[data-node]').click();
         await until(async () => (await opened.ftqueue.past())?.run > 0);";
     drive("?nodes=3", |page| {
-        page.discard("?nodes=3", BRANCHES, || {});
+        page.discard("?nodes=3", BRANCHES);
         page.wait();
         assert_eq!(page.eval("return document.wasDiscarded"), true);
         page.leader_within(20.0);
@@ -278,39 +278,6 @@ fn a_tab_that_was_discarded_has_its_cluster_again_and_says_what_is_gone() {
         page.reload();
         page.leader_within(20.0);
         assert_eq!(page.text(".notices"), "");
-    });
-}
-
-/// The first tab without a cluster takes the first that is free, and that may be a discarded tab's.
-#[test]
-fn a_discarded_tab_whose_cluster_is_taken_says_that_it_is() {
-    if Engine::of_environment() != Engine::Chromium {
-        return;
-    }
-    const PUSHES: &str = "
-        while (!(await opened.ftqueue.status()).leader) await new Promise((next) => setTimeout(next, 50));
-        await opened.ftqueue.submit('create_queue 7');";
-    drive("?nodes=3", |page| {
-        page.discard("?nodes=3", PUSHES, || {
-            let first = page.tab();
-            page.open_tab(&elsewhere(page));
-            eventually(10.0, "the discarded page's cluster is free", || {
-                let held = page.eval("return (await navigator.locks.query()).held.map(({ name }) => name)");
-                (!held.to_string().contains("cluster-0")).then_some(())
-            });
-            page.load(&format!("{}?nodes=3", page.address()));
-            page.wait();
-            assert_eq!(page.status().cluster, "cluster-0-n3");
-            page.look_at(&first);
-        });
-        page.wait();
-        page.leader_within(20.0);
-        let said = page.text(".notices");
-        assert!(
-            said.contains("cluster 1 is open in another tab") && said.contains("discarded this tab"),
-            "{said}"
-        );
-        assert_eq!(page.status().cluster, "cluster-1-n3");
     });
 }
 
