@@ -39,5 +39,7 @@ export function ownScript(name) {
 
 function createScriptURL(name) {
   if (!SCRIPTS.includes(name)) throw new TypeError(`${name} is no script of this site`);
-  return new URL(name, name === "sw.js" ? document.baseURI : import.meta.url).href;
+  return name === "sw.js"
+    ? new URL(`${name}?${document.documentElement.dataset.build}`, document.baseURI).href
+    : new URL(name, import.meta.url).href;
 }

@@ -67,8 +67,8 @@ impl Driver {
         self.engine
     }
 
-    pub(crate) async fn browser(&self, keeps: Keeps) -> WebDriver {
-        let browser = WebDriver::new(&self.address, capabilities(self.engine, keeps))
+    pub(crate) async fn browser(&self, manners: Manners) -> WebDriver {
+        let browser = WebDriver::new(&self.address, capabilities(self.engine, manners))
             .await
             .unwrap_or_else(|error| panic!("{} starts no browser: {error}", self.engine.driver()));
         browser
@@ -123,20 +123,23 @@ impl Screen {
     }
 }
 
-/// What a browser keeps for the sites that it shows.
+/// How a browser treats the sites that it shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keeps {
-    /// What they ask for.
-    All,
-    /// Nothing: a person has blocked all site data.
-    Nothing,
+pub(crate) enum Manners {
+    /// As it does by itself.
+    Usual,
+    /// It keeps nothing: a person has blocked all site data.
+    KeepsNothing,
+    /// Chromium lets the timers of a page that is hidden run once a minute after some seconds, not after some minutes.
+    Sparing,
 }
 
-fn capabilities(engine: Engine, keeps: Keeps) -> Capabilities {
+fn capabilities(engine: Engine, manners: Manners) -> Capabilities {
     const BLOCKED: u8 = 2;
     const ALLOWED: u8 = 1;
     const FIREFOX_ALLOWED: u8 = 5;
-    let blocks = keeps == Keeps::Nothing;
+    const SPARING: &str = "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/5";
+    let blocks = manners == Manners::KeepsNothing;
     let asked = match engine {
         Engine::Chromium => json!({
             "browserName": "chrome",
@@ -147,7 +150,13 @@ fn capabilities(engine: Engine, keeps: Keeps) -> Capabilities {
                 "--disable-dev-shm-usage",
                 format!("--window-size={},{}", WINDOW.0, WINDOW.1),
                 format!("--host-resolver-rules=MAP {UNTRUSTED_HOST} 127.0.0.1"),
-            ], "prefs": {
+                if manners == Manners::Sparing { SPARING } else { "--no-first-run" },
+            ],
+            // Its driver has it spare no hidden page, which a person's does.
+            "excludeSwitches": ["disable-background-timer-throttling", "disable-backgrounding-occluded-windows", "disable-renderer-backgrounding"],
+            // Its own pages discard tabs only where that is allowed.
+            "localState": { "internal_only_uis_enabled": true },
+            "prefs": {
                 "profile.default_content_setting_values.cookies": if blocks { BLOCKED } else { ALLOWED },
             } },
             "goog:loggingPrefs": { "browser": "ALL" },

@@ -9,7 +9,7 @@ mod site;
 pub use page::{Node, Outcome, Page, Queue, Status, Tab};
 pub use site::Site;
 
-use browser::Keeps;
+use browser::Manners;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
@@ -25,17 +25,22 @@ pub fn drive(query: &str, test: impl FnOnce(&Page)) {
 
 /// The same with a site that differs from the built one.
 pub fn drive_site(site: &Site, query: &str, test: impl FnOnce(&Page)) {
-    drive_in(Keeps::All, site, query, test);
+    drive_in(Manners::Usual, site, query, test);
 }
 
 /// The same as [`drive`] in a browser in which a person has blocked all site data.
 pub fn drive_without_site_data(query: &str, test: impl FnOnce(&Page)) {
-    drive_in(Keeps::Nothing, &Site::built(), query, test);
+    drive_in(Manners::KeepsNothing, &Site::built(), query, test);
 }
 
-fn drive_in(keeps: Keeps, site: &Site, query: &str, test: impl FnOnce(&Page)) {
+/// The same as [`drive`] in a Chromium that spares hidden pages no processor from the beginning, as it does after some minutes else.
+pub fn drive_sparing(query: &str, test: impl FnOnce(&Page)) {
+    drive_in(Manners::Sparing, &Site::built(), query, test);
+}
+
+fn drive_in(manners: Manners, site: &Site, query: &str, test: impl FnOnce(&Page)) {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let page = Page::open(keeps, site, query);
+    let page = Page::open(manners, site, query);
     let outcome = catch_unwind(AssertUnwindSafe(|| test(&page)));
     if outcome.is_err() {
         page.say_what_is_there();

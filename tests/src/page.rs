@@ -8,7 +8,7 @@ use thirtyfour::{By, WebDriver, WebElement, WindowHandle};
 use tokio::runtime::Runtime;
 use xtask::engines::Engine;
 
-use crate::browser::{Driver, Keeps};
+use crate::browser::{Driver, Manners};
 use crate::eventually;
 use crate::site::Site;
 
@@ -105,13 +105,13 @@ impl Status {
 
 /// Opening and closing.
 impl Page {
-    pub(crate) fn open(keeps: Keeps, site: &Site, query: &str) -> Page {
+    pub(crate) fn open(manners: Manners, site: &Site, query: &str) -> Page {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
         let driver = Driver::start(Engine::of_environment());
-        let browser = runtime.block_on(driver.browser(keeps));
+        let browser = runtime.block_on(driver.browser(manners));
         let page = Page {
             runtime,
             driver,
@@ -152,6 +152,13 @@ impl Page {
                 .expect("the page is served");
         }
         self.wait_until_open();
+    }
+
+    /// Goes back in the tab's history, as a person does, and waits for no cluster there.
+    pub fn back(&self) {
+        self.runtime
+            .block_on(self.browser.back())
+            .expect("there is a page before this one");
     }
 
     fn wait_until_open(&self) {
@@ -431,6 +438,55 @@ impl Page {
         self.runtime
             .block_on(self.browser.switch_to_window(tab.0.clone()))
             .expect("a tab can be looked at");
+    }
+
+    /// Closes the tab that is looked at, and looks at another.
+    pub fn close_tab(&self, next: &Tab) {
+        self.runtime
+            .block_on(self.browser.close_window())
+            .expect("a tab can be closed");
+        self.look_at(next);
+    }
+
+    /// Has a document of the site open the page in another tab, which the script knows as `opened`, and do this with it. Then Chromium discards
+    /// that tab, as it does where memory is short, and loads it again, and it is looked at.
+    pub fn discard(&self, query: &str, script: &str) {
+        // Whoever is driven is not discarded: so the driver knows of the tab only when it is loaded again.
+        self.load(&format!("{}icons/icon.svg", self.address));
+        self.eval(&format!(
+            "const opened = open({:?});
+             while (!opened.ftqueue || !opened.document.querySelector('[data-node]')) await new Promise((next) => setTimeout(next, 50));
+             {script}",
+            format!("{}{query}", self.address),
+        ));
+        let first = self.tab();
+        self.command("Page.bringToFront", serde_json::json!({}));
+        self.load("chrome://discards");
+        // A link that can be used, in the tab's row.
+        let link = |name: &str, then: &str| {
+            let link = format!(
+                "const rows = document.querySelector('discards-main').shadowRoot.querySelector('discards-tab').shadowRoot.querySelectorAll('tbody tr');
+                 const row = [...rows].find((row) => row.querySelector('.tab-url-cell').innerText.includes({:?}));
+                 const link = [...row.querySelectorAll('[is=action-link]')].find((link) => link.textContent.trim() === {name:?});
+                 if (link.hasAttribute('disabled')) return false;
+                 {then}
+                 return true;",
+                self.address
+            );
+            eventually(10.0, name, || self.try_eval(&link).ok().filter(|found| *found == true));
+        };
+        link("[Urgent Discard]", "link.click();");
+        link("[Load]", "link.click();");
+        self.look_at_other_than(&first);
+    }
+
+    /// Looks at the tab beside this one.
+    fn look_at_other_than(&self, tab: &Tab) {
+        let other = eventually(10.0, "another tab", || {
+            let tabs = self.runtime.block_on(self.browser.windows()).ok()?;
+            tabs.into_iter().find(|other| *other != tab.0)
+        });
+        self.look_at(&Tab(other));
     }
 
     /// Has Chromium freeze the page as it does with one that was long in the background, or go on with it.

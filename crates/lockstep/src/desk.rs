@@ -70,6 +70,8 @@ pub struct Desk {
     told_shown: Option<Shown>,
     /// The panel as it was told last.
     panel: String,
+    /// How many runs beside the live one were told of last.
+    told_beside: u32,
     /// The timeline's tools as they were told last.
     tools: String,
     timeline: Timeline,
@@ -129,6 +131,7 @@ impl Desk {
             comparison: None,
             told_shown: None,
             panel: String::new(),
+            told_beside: 0,
             tools: String::new(),
             timeline: Timeline::new(),
             now: Instant(0),

@@ -190,6 +190,11 @@ pub enum FromLockstep {
     /// What stands above the timeline, as HTML: the runs, what is shown, the promises. Its buttons say by `data-do` what to
     /// tell with [`ToLockstep::Do`], and its fields by `data-say` what to put before what is typed.
     Panel(String),
+    /// How many runs there are beside the live one, when that has changed: they are in the host's memory and nowhere else.
+    Holds {
+        /// So many.
+        runs: u32,
+    },
     /// Something that was asked for.
     Made {
         /// What to call it; nothing for a link, which goes to the address and the clipboard.

@@ -17,6 +17,8 @@ pub enum Endurance {
     Kills(u32),
     /// So many minutes pass.
     Minutes(u32),
+    /// So many minutes pass while nobody looks at the page, and its browser spares it processor.
+    Hidden(u32),
 }
 
 /// Measures and prints what a push, the timeline and recording cost, in the engine that the environment names.
@@ -43,6 +45,10 @@ pub fn endure(workspace: &Workspace, engine: Engine, asked: Endurance, site: Opt
         Endurance::Minutes(minutes) => {
             let minutes = ("FTQUEUE_MINUTES", minutes.to_string());
             measure(workspace, engine, &site, "endurance::minutes", &[minutes])
+        }
+        Endurance::Hidden(minutes) => {
+            let minutes = ("FTQUEUE_MINUTES", minutes.to_string());
+            measure(workspace, engine, &site, "endurance::hidden", &[minutes])
         }
     }
 }

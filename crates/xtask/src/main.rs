@@ -149,7 +149,8 @@ struct Mutants {
 #[command(after_help = "Examples:
   cargo xtask endure                                 kill Workers 1000 times in Chromium
   cargo xtask endure --engine firefox --kills 200    fewer, in Firefox
-  cargo xtask endure --minutes 60                    kill none, for an hour")]
+  cargo xtask endure --minutes 60                    kill none, for an hour
+  cargo xtask endure --minutes 15 --hidden           the same in a page that nobody looks at")]
 struct Endure {
     /// How many Workers are killed, never more than two at once
     #[arg(long, default_value_t = 1_000)]
@@ -157,6 +158,9 @@ struct Endure {
     /// Run for so many minutes and kill none
     #[arg(long, conflicts_with = "kills")]
     minutes: Option<u32>,
+    /// Meanwhile nobody looks at the page, and its browser spares it processor
+    #[arg(long, requires = "minutes")]
+    hidden: bool,
     /// The browser: chromium, firefox or webkit
     #[arg(long, default_value = "chromium", value_parser = ["chromium", "firefox", "webkit"])]
     engine: String,
@@ -324,6 +328,7 @@ fn fuzz(task: &Fuzz) -> Result<ExitCode> {
 
 fn endure(task: &Endure) -> Result<ExitCode> {
     let asked = match task.minutes {
+        Some(minutes) if task.hidden => Endurance::Hidden(minutes),
         Some(minutes) => Endurance::Minutes(minutes),
         None => Endurance::Kills(task.kills),
     };

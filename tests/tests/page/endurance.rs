@@ -6,7 +6,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::{Page, drive, eventually};
+use tests::{Page, drive, drive_sparing, eventually};
+
+use crate::lifecycle::starts_load;
 
 /// Five nodes, and clients that ask for 100 operations a second: each item is pushed once, and a pop follows each push.
 const LOAD: &str = "
@@ -179,6 +181,62 @@ fn minutes() {
             );
         }
         settle(page, &format!("{minutes} minutes"));
+    });
+}
+
+/// The same in a page that nobody looks at, whose timers the browser lets run once a minute: 20 operations a second by the page's own load.
+#[test]
+#[ignore = "it takes minutes: cargo xtask endure --minutes 15 --hidden"]
+fn hidden() {
+    let minutes = number_of("FTQUEUE_MINUTES", 15);
+    drive_sparing("?nodes=5", |page| {
+        page.leader_within(20.0);
+        starts_load(page, 20);
+        page.eval(
+            "window.samples = [];
+             const begun = performance.now();
+             setInterval(async () => {
+               const { tape_bytes, events } = await ftqueue.timings();
+               const { leader, term, commit_index, now_ms } = await ftqueue.status();
+               window.samples.push({
+                 s: Math.round((performance.now() - begun) / 1000), hidden: document.hidden, tape_bytes, events, leader, term, commit_index, now_ms,
+                 load: document.querySelector('.load summary').innerText, verdict: document.querySelector('.verdict').innerText,
+               });
+             }, 60_000);",
+        );
+        let before = page.status();
+        let first = page.tab();
+        page.open_tab("about:blank");
+        let begun = Instant::now();
+        for minute in 1..=minutes {
+            std::thread::sleep(Duration::from_secs(60));
+            println!("minute {minute}: {:.0} MB", memory_mb());
+        }
+        page.look_at(&first);
+        let back = Instant::now();
+        let after = page.status();
+        let samples = page.eval("return window.samples");
+        for sample in samples.as_array().into_iter().flatten() {
+            println!("{sample}");
+        }
+        let verdict = eventually(10.0, "the verdict", || {
+            Some(page.text(".verdict")).filter(|said| said.contains("safe"))
+        });
+        let operations = after.commit_index - before.commit_index;
+        println!(
+            "{:.0} s hidden: {operations} entries, terms {} and {}; {:.1} s later: {verdict}",
+            begun.elapsed().as_secs_f64(),
+            before.term,
+            after.term,
+            back.elapsed().as_secs_f64()
+        );
+        let hidden = samples
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|sample| sample["hidden"] == true);
+        assert!(hidden.count() + 2 >= minutes as usize, "the page was hidden");
+        assert!(operations > u64::from(minutes) * 60 * 15, "the load went on");
     });
 }
 

@@ -23,6 +23,10 @@ impl Desk {
     }
 
     pub(super) fn tell_panel(&mut self, now: Instant) {
+        let beside = self.runs.len().saturating_sub(1) as u32;
+        if std::mem::replace(&mut self.told_beside, beside) != beside {
+            self.out.push(FromLockstep::Holds { runs: beside });
+        }
         let runs: Vec<RunInfo> = self.runs.values().map(|run| self.info(run)).collect();
         let verdict = self.verdict(now);
         let on_the_way = self.on_the_way();

@@ -25,7 +25,7 @@ use super::recorder::Recorder;
 use super::results::{ResultLine, Results};
 use super::room::Room;
 use super::wall::{self, Alarm, wall_ms};
-use super::{builds, console, keys, settings, timeline, timepanel, view};
+use super::{before, builds, console, keys, settings, timeline, timepanel, view};
 use crate::model::lateness::Lateness;
 use crate::model::settings::Settings;
 use crate::model::{Model, Power};
@@ -34,6 +34,9 @@ use crate::model::{Model, Power};
 pub(super) const STEP: Duration = Duration::from_millis(10);
 /// How fast a single step runs at most, so that it can be seen, in virtual seconds a wall second.
 const STEP_RATE_MAX: f64 = 0.05;
+
+/// How long what nodes have posted meanwhile may take to be heard after a leap of the page's clock, in wall milliseconds.
+const LEAP_SETTLES_MS: f64 = 200.0;
 
 /// How long a frame of the screen lasts, in wall milliseconds.
 const FRAME_MS: f64 = 16.0;
@@ -92,6 +95,8 @@ pub(super) struct App {
     serving: Cell<bool>,
     /// What wakes the clients next.
     clients_alarm: Alarm,
+    /// What looks for who else stood still when the page did.
+    leap_alarm: Alarm,
     painters: RefCell<Vec<Box<dyn Fn()>>>,
 }
 
@@ -125,6 +130,7 @@ pub(super) async fn open() {
 
 async fn try_open() -> Result<(), String> {
     let (home, refused) = Home::take().await;
+    let before = before::ended(&home, refused.is_some());
     let (mut settings, changed) = settings::load(&home.settings_key(), home.beside.is_some() || refused.is_some());
     if let Some((_, nodes)) = home.beside {
         settings.nodes = nodes;
@@ -162,6 +168,7 @@ async fn try_open() -> Result<(), String> {
         changed: Cell::new(true),
         serving: Cell::new(false),
         clients_alarm: Alarm::default(),
+        leap_alarm: Alarm::default(),
         painters: RefCell::new(Vec::new()),
     });
     APP.with(|cell| {
@@ -180,7 +187,7 @@ async fn try_open() -> Result<(), String> {
     }
     app.start_recorder_soon();
     app.watch_files();
-    for said in [refused, changed].into_iter().flatten() {
+    for said in [before, refused, changed].into_iter().flatten() {
         app.notify(said);
     }
     match found {
@@ -225,11 +232,20 @@ impl App {
             (clock.now(wall_ms()), clock.lag())
         };
         if lag > Duration(0) {
-            // The computer slept: every clock goes on from here together.
-            let setting = self.clock.borrow_mut().setting(wall_ms());
-            self.set_clock(setting);
+            // Nobody was waited for meanwhile.
+            self.clients.borrow_mut().stood_still();
+            self.leap_alarm.set(LEAP_SETTLES_MS, || app().settle_leap());
         }
         now
+    }
+
+    /// The page's clock has leapt a moment ago. If it was the page alone that stood still, a dialog of the browser's perhaps, nodes have been
+    /// heard since, and it has caught up with them. Else the computer slept: every clock goes on from here together.
+    fn settle_leap(&self) {
+        let setting = self.clock.borrow_mut().setting(wall_ms());
+        if self.clock.borrow().lag() > Duration(0) {
+            self.set_clock(setting);
+        }
     }
 
     /// The time of what is posted to a node now. Nobody is told anything by finding it out, as [`App::now`] may after a sleep.
@@ -338,6 +354,7 @@ impl App {
 
     /// Shows an instant of some run; the present, without one.
     pub(super) fn show(&self, past: Option<Past>) {
+        before::shows_past(past.is_some());
         *self.past.borrow_mut() = past;
         let count = self.members_shown().len();
         if self.shown_members.get_untracked() != count {

@@ -25,7 +25,7 @@ pub(super) struct Clients {
     leader: Option<(NodeId, Term)>,
     desks: Vec<Desk>,
     waiting: VecDeque<Job>,
-    /// When an operation came to its end last, in wall milliseconds.
+    /// When an operation came to its end last, or the page went on after it had stood still, in wall milliseconds.
     returned_wall_ms: f64,
     /// What clients did, for who records it.
     asked: Vec<(Instant, u16, Asked)>,
@@ -134,6 +134,11 @@ impl Clients {
     /// How long no operation has come to its end, at most since then, in wall milliseconds.
     pub(super) fn quiet_ms(&self, since_wall_ms: f64) -> f64 {
         wall::wall_ms() - since_wall_ms.max(self.returned_wall_ms)
+    }
+
+    /// The page has stood still until now: whoever waits has waited for nothing.
+    pub(super) fn stood_still(&mut self) {
+        self.returned_wall_ms = wall::wall_ms();
     }
 
     /// A node has answered.

@@ -219,6 +219,8 @@ fn wait_for(pledge: Rc<Cell<Option<Pledge>>>, since_wall_ms: f64) {
     wall::after((ANSWER_MS_MAX - quiet_ms).max(1.0) as i32, move || {
         let Some(kept) = pledge.take() else { return };
         let app = app();
+        // If the page stood still, this finds it out.
+        app.now();
         if app.clients.borrow().quiet_ms(since_wall_ms) < ANSWER_MS_MAX {
             pledge.set(Some(kept));
             return wait_for(pledge, since_wall_ms);

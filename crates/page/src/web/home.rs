@@ -90,11 +90,18 @@ impl Home {
             }
         }
         // What was this tab's before it was loaded again is its own.
-        let own = remembered().unwrap_or(0);
-        match take_when_free(&format!("cluster-{own}")).await {
+        let before = remembered();
+        let own = before.unwrap_or(0);
+        match take_when_free(&format!("cluster-{own}"), before.is_some()).await {
             Ok(Taken::Yes) => {
                 remember(own);
                 return (home(own, None), refused);
+            }
+            Ok(Taken::Lives) if before.is_some() => {
+                refused = Some(format!(
+                    "This tab's cluster {} is open in another tab by now, so this is another one.",
+                    own + 1
+                ));
             }
             Ok(Taken::Silent) => {
                 refused = Some(format!(
@@ -102,7 +109,7 @@ impl Home {
                     own + 1
                 ));
             }
-            Ok(Taken::No) => {}
+            Ok(Taken::Lives | Taken::NotWanted) => {}
             Err(why) => return (home(0, Some(why)), refused),
         }
         for slot in (0..SLOTS_MAX).filter(|slot| *slot != own) {
@@ -191,7 +198,7 @@ async fn take_beside(name: &str) -> Result<(), String> {
         None => Err(format!(
             "There is no cluster {name} here any more, so the page shows its own."
         )),
-        Some(_) if take_when_free(name).await? == Taken::Yes => Ok(()),
+        Some(_) if take_when_free(name, true).await? == Taken::Yes => Ok(()),
         Some(_) => Err(format!(
             "The cluster {name} is open in another tab, so the page shows its own."
         )),
@@ -228,28 +235,34 @@ fn remember(slot: u32) {
 }
 
 /// What became of a lock that was wanted.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Taken {
     /// This page has it.
     Yes,
-    /// Another page has it and lives, or the person did not want to wait.
-    No,
+    /// Another page has it and lives.
+    Lives,
+    /// The person did not want to wait.
+    NotWanted,
     /// Who has it neither answers nor gives it up.
     Silent,
 }
 
 /// Takes a cluster's lock as soon as it is free. The page that was here before may not have given it up yet, but it answers nothing any more.
-async fn take_when_free(name: &str) -> Result<Taken, String> {
+/// Nor does one that is frozen, and that may be for hours: it lives, for who was not here before.
+async fn take_when_free(name: &str, was_here: bool) -> Result<Taken, String> {
     if lock(name).await? {
         answer_for(name.to_owned());
         return Ok(Taken::Yes);
     }
-    let enough = Rc::new(Cell::new(false));
+    if !was_here && is_frozen(name) {
+        return Ok(Taken::Lives);
+    }
+    let enough = Rc::new(Cell::new(None));
     let channel = BroadcastChannel::new(CHANNEL).ok();
     let (lives, answered) = (format!("{name} lives"), enough.clone());
     let heard = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         if event.data().as_string().as_deref() == Some(&lives) {
-            answered.set(true);
+            answered.set(Some(Taken::Lives));
         }
     });
     if let Some(channel) = &channel {
@@ -266,8 +279,8 @@ async fn take_when_free(name: &str) -> Result<Taken, String> {
             answer_for(name.to_owned());
             break Taken::Yes;
         }
-        if enough.get() {
-            break Taken::No;
+        if let Some(enough) = enough.get() {
+            break enough;
         }
         if waited_ms >= PATIENCE_MS {
             break Taken::Silent;
@@ -283,7 +296,7 @@ async fn take_when_free(name: &str) -> Result<Taken, String> {
 }
 
 /// Says what is waited for, where the page will be, and offers not to.
-fn offer_another(enough: Rc<Cell<bool>>) {
+fn offer_another(enough: Rc<Cell<Option<Taken>>>) {
     let document = wall::document();
     let (Some(message), Ok(button)) = (
         document.get_element_by_id("start-message"),
@@ -295,7 +308,7 @@ fn offer_another(enough: Rc<Cell<bool>>) {
         "This tab's cluster is still held by the page that was here before, or by one that does not answer. It opens as soon as it is free.",
     ));
     button.set_text_content(Some("Begin another cluster"));
-    let clicked = Closure::once_into_js(move || enough.set(true));
+    let clicked = Closure::once_into_js(move || enough.set(Some(Taken::NotWanted)));
     let _ = button.add_event_listener_with_callback("click", clicked.unchecked_ref());
     // In place of the advice for a page that does not come: this one has come.
     if let Some(late) = message.next_element_sibling() {
@@ -303,18 +316,21 @@ fn offer_another(enough: Rc<Cell<bool>>) {
     }
 }
 
-/// Tells pages that ask for this cluster that it is in use, as long as this page is not being left.
+/// Tells pages that ask for this cluster that it is in use, as long as this page is not being left; and leaves a note while it is frozen, for
+/// then it answers nothing.
 fn answer_for(name: String) {
+    note_frozen(&name, false);
     let Ok(channel) = BroadcastChannel::new(CHANNEL) else {
         return;
     };
     let left = Rc::new(Cell::new(false));
     for (event, leaves) in [("pagehide", true), ("pageshow", false)] {
         let left = left.clone();
-        let turned = Closure::<dyn FnMut()>::new(move || left.set(leaves));
-        let _ = wall::window().add_event_listener_with_callback(event, turned.as_ref().unchecked_ref());
-        // The page lasts as long; so below.
-        turned.forget();
+        on(&wall::window(), event, move || left.set(leaves));
+    }
+    for (event, frozen) in [("freeze", true), ("resume", false)] {
+        let name = name.clone();
+        on(&wall::document(), event, move || note_frozen(&name, frozen));
     }
     let answering = channel.clone();
     let asked = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
@@ -324,6 +340,35 @@ fn answer_for(name: String) {
     });
     channel.set_heard(asked.as_ref());
     asked.forget();
+}
+
+/// Calls `then` with each such event, as long as the page lasts.
+pub(super) fn on(target: &web_sys::EventTarget, event: &str, then: impl FnMut() + 'static) {
+    let then = Closure::<dyn FnMut()>::new(then).into_js_value();
+    let _ = target.add_event_listener_with_callback(event, then.unchecked_ref());
+}
+
+/// Where a page says that it is frozen with this cluster.
+fn frozen_key(name: &str) -> String {
+    format!("ftqueue-frozen-{name}")
+}
+
+fn note_frozen(name: &str, frozen: bool) {
+    if let Ok(Some(storage)) = wall::window().local_storage() {
+        let key = frozen_key(name);
+        let _ = if frozen {
+            storage.set_item(&key, "1")
+        } else {
+            storage.remove_item(&key)
+        };
+    }
+}
+
+/// Whether the page that has this cluster said that it is frozen. One that was ended since has no lock any more.
+fn is_frozen(name: &str) -> bool {
+    let storage = wall::window().local_storage();
+    storage
+        .is_ok_and(|storage| storage.is_some_and(|storage| matches!(storage.get_item(&frozen_key(name)), Ok(Some(_)))))
 }
 
 /// Takes a cluster's lock, if nobody has it, for as long as this page lives. Gives why it may have none at all.

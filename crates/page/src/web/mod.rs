@@ -5,6 +5,7 @@
 
 mod announce;
 mod app;
+mod before;
 mod builds;
 mod canvas;
 mod clients;

@@ -12,7 +12,7 @@ use web_sys::{ErrorEvent, MessageEvent, MessagePort, Worker, WorkerOptions, Work
 
 use super::app::{App, Selection, app};
 use super::past::Past;
-use super::{builds, timeline, timepanel, wall};
+use super::{before, builds, timeline, timepanel, wall};
 
 /// How long what clients do is collected before it is told, in wall milliseconds.
 const COLLECTED_MS: i32 = 20;
@@ -113,8 +113,10 @@ impl App {
             recorder.failed = Some("the browser started no Worker for the recorder, so nothing is recorded");
             return;
         };
-        let on_message =
-            Closure::<dyn FnMut(MessageEvent)>::new(|event: MessageEvent| app().hear_recorder(&event.data()));
+        let on_message = Closure::<dyn FnMut(MessageEvent)>::new(|event: MessageEvent| {
+            app().hear_recorder(&event.data());
+            wall::catch_up();
+        });
         let on_error = Closure::<dyn FnMut(ErrorEvent)>::new(|event: ErrorEvent| {
             event.prevent_default();
             app().recorder_stopped();
@@ -189,6 +191,7 @@ impl App {
                 self.show(past);
             }
             FromLockstep::Panel(html) => timepanel::show(&html),
+            FromLockstep::Holds { runs } => before::holds_runs(runs),
             FromLockstep::Made { name, mime, bytes } => self.take_product(&name, &mime, &bytes, data),
             FromLockstep::More { name, bytes } => timepanel::answered_in_part(&name, &String::from_utf8_lossy(&bytes)),
             FromLockstep::Notice(text) => self.notify(text),

@@ -1,6 +1,6 @@
 //! Wall time, timers, and the small change of the web platform.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -35,7 +35,7 @@ pub(super) fn wall_ms() -> f64 {
 /// Waits, in wall milliseconds.
 pub(super) async fn sleep(ms: i32) {
     let promise = Promise::new(&mut |resolve, _| {
-        let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
+        after(ms, move || drop(resolve.call0(&JsValue::NULL)));
     });
     let _ = JsFuture::from(promise).await;
 }
@@ -46,15 +46,74 @@ pub(super) fn spawn(future: impl Future<Output = ()> + 'static) {
     wasm_bindgen_futures::spawn_local(future);
 }
 
-/// Calls `then` once, after `ms` wall milliseconds.
-pub(super) fn after(ms: i32, then: impl FnOnce() + 'static) {
-    let closure = Closure::once_into_js(then);
-    let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(closure.unchecked_ref(), ms);
+/// Something that is to be done later.
+struct Timer {
+    /// Tells it from all others.
+    number: u32,
+    /// The browser's name for it.
+    handle: i32,
+    due_wall_ms: f64,
+    then: Box<dyn FnOnce()>,
 }
 
-/// A timer that can be put forward: its handle and when it is due, in wall milliseconds, while it is set.
+thread_local! {
+    /// What is to be done yet.
+    static TIMERS: RefCell<Vec<Timer>> = const { RefCell::new(Vec::new()) };
+    static NUMBERS: Cell<u32> = const { Cell::new(0) };
+    /// What the browser calls for each timer, with its number.
+    static RUNS_OUT: Function = Closure::<dyn FnMut(u32)>::new(run_out).into_js_value().unchecked_into();
+}
+
+/// Calls `then` once, after `ms` wall milliseconds; in a hidden page with the first message after that, if the browser is later: see
+/// [`catch_up`]. Gives its number.
+pub(super) fn after(ms: i32, then: impl FnOnce() + 'static) -> u32 {
+    let number = NUMBERS.get();
+    NUMBERS.set(number.wrapping_add(1));
+    let handle = RUNS_OUT
+        .with(|runs_out| window().set_timeout_with_callback_and_timeout_and_arguments_1(runs_out, ms, &number.into()));
+    let timer = Timer {
+        number,
+        handle: handle.unwrap_or_default(),
+        due_wall_ms: wall_ms() + f64::from(ms),
+        then: Box::new(then),
+    };
+    TIMERS.with_borrow_mut(|timers| timers.push(timer));
+    number
+}
+
+/// Takes a timer away, if it has not run out yet.
+fn take(number: u32) -> Option<Timer> {
+    let timer = TIMERS.with_borrow_mut(|timers| {
+        let place = timers.iter().position(|timer| timer.number == number)?;
+        Some(timers.swap_remove(place))
+    })?;
+    window().clear_timeout_with_handle(timer.handle);
+    Some(timer)
+}
+
+fn run_out(number: u32) {
+    if let Some(timer) = take(number) {
+        (timer.then)();
+    }
+}
+
+/// Does what is overdue, in a hidden page. Browsers let the timers of such a page run once a second, and once a minute after a while. Those
+/// of Workers they leave alone, and messages: so whoever hears one does what should have been done by then.
+pub(super) fn catch_up() {
+    if !document().hidden() {
+        return;
+    }
+    let now = wall_ms();
+    let overdue: Vec<u32> = TIMERS.with_borrow(|timers| {
+        let overdue = timers.iter().filter(|timer| timer.due_wall_ms <= now);
+        overdue.map(|timer| timer.number).collect()
+    });
+    overdue.into_iter().for_each(run_out);
+}
+
+/// A timer that can be put forward: its number and when it is due, in wall milliseconds, while it is set.
 #[derive(Default)]
-pub(super) struct Alarm(Rc<Cell<Option<(i32, f64)>>>);
+pub(super) struct Alarm(Rc<Cell<Option<(u32, f64)>>>);
 
 impl Alarm {
     /// Calls `then` after `ms` wall milliseconds, unless an earlier call is due by then. The earlier one sets it anew, if it wants to: most
@@ -63,25 +122,23 @@ impl Alarm {
         let due_wall_ms = wall_ms() + ms;
         match self.0.get() {
             Some((_, due)) if due <= due_wall_ms => return,
-            Some((handle, _)) => window().clear_timeout_with_handle(handle),
+            Some((number, _)) => drop(take(number)),
             None => {}
         }
         let rings = Rc::clone(&self.0);
-        let closure = Closure::once_into_js(move || {
+        let number = after(ms.ceil() as i32 + 1, move || {
             rings.set(None);
             then();
         });
-        let handle = window()
-            .set_timeout_with_callback_and_timeout_and_arguments_0(closure.unchecked_ref(), ms.ceil() as i32 + 1)
-            .unwrap_or_default();
-        self.0.set(Some((handle, due_wall_ms)));
+        self.0.set(Some((number, due_wall_ms)));
     }
 }
 
 /// Calls `then` as soon as the frame that is being made is drawn.
 pub(super) fn after_frame(then: impl FnOnce() + 'static) {
     let Ok(channel) = web_sys::MessageChannel::new() else {
-        return after(0, then);
+        after(0, then);
+        return;
     };
     let (ear, mouth) = (channel.port1(), channel.port2());
     let closure = Closure::once_into_js(move || {

@@ -36,6 +36,7 @@ impl App {
                 Remedy::Reload,
             ),
         }
+        wall::catch_up();
     }
 
     fn take(&self, id: NodeId, boot: u32, message: FromNode) {
