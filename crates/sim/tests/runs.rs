@@ -281,7 +281,7 @@ fn while_no_disk_has_room_the_cluster_answers_reads() {
             ..Wanted::default()
         },
     );
-    let at = |ms| Instant(ms * 1_000);
+    let at = |ms: u64| Instant(ms * 1_000);
     let (full_from, full_until) = (at(2_000), at(7_000));
     let qid = QueueId(1);
     let top = Operation::Read(Read::Top { qid });
