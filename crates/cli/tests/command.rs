@@ -348,12 +348,13 @@ fn a_cluster_whose_disks_are_too_slow_is_not_judged_by_whether_it_agrees() {
 /// Flushes that are slow for a moment, in which nobody could have stood for election, are not worth a word.
 #[test]
 fn a_moment_of_slow_disks_is_not_told_of() {
-    let run = ["sim", "--seed", "3", "--seconds", "20"];
+    let run = ["sim", "--seed", "43", "--seconds", "20"];
     let (_, object) = json(&[&run[..], &["--json"]].concat());
-    let seconds = object["slow_disks"]["seconds"]
-        .as_f64()
-        .expect("disks were slow for a moment");
-    assert!(seconds < 0.15, "{object}");
+    let seconds = object["slow_disks"]["seconds"].as_f64();
+    assert!(
+        seconds.is_some_and(|seconds| seconds < 0.15),
+        "the seed draws other faults than it did; take one whose disks are slow for a moment: {object}"
+    );
     let text = String::from_utf8(ftq(&run).stdout).unwrap();
     assert!(!text.contains("too slow"), "{text}");
 }
@@ -387,7 +388,9 @@ fn a_run_is_shown_up_to_its_end() {
     let end = run["virtual_seconds"].as_f64().unwrap();
     assert!(end > 2.0);
     let shown = |at: f64| json(&["replay", path, "--at", &at.to_string(), "--json"]);
-    for at in [0.0, 1.0, 2.0, end - 0.000_001, end] {
+    // Instants are whole microseconds.
+    let just_before = (end * 1e6 - 1.0).round() / 1e6;
+    for at in [0.0, 1.0, 2.0, just_before, end] {
         let (code, shown) = shown(at);
         assert_eq!((code, &shown["at"]), (0, &at.into()), "{shown}");
     }

@@ -35,8 +35,10 @@ pub const PACKAGES: [&str; 2] = ["page", "lockstep"];
 /// Compiles the modules and writes a `.js` and a `_bg.wasm` of each into `out`.
 pub fn build(workspace: &Workspace, profile: Profile, out: &Path) -> Result<()> {
     tools::ensure_wasm_target(workspace)?;
+    // One name for both, whatever is edited meanwhile: parts of two names do not work together.
+    let build = workspace.build_hash()?;
     for package in PACKAGES {
-        compile(workspace, profile, package)?;
+        compile(workspace, profile, package, &build)?;
     }
     let compiled = workspace.target.join(tools::WASM_TARGET).join(profile.name());
     let doors = workspace.root.join("www").join(DOORS_FILE);
@@ -53,7 +55,7 @@ pub fn build(workspace: &Workspace, profile: Profile, out: &Path) -> Result<()> 
 /// recorder, which carries out what all nodes did again and again, has it fast.
 const SMALL_IN_PAGE: [&str; 3] = ["cluster", "raft-core", "ftqueue"];
 
-fn compile(workspace: &Workspace, profile: Profile, package: &str) -> Result<()> {
+fn compile(workspace: &Workspace, profile: Profile, package: &str, build: &str) -> Result<()> {
     let mut cargo = workspace.cargo(&[
         "build",
         "--lib",
@@ -70,7 +72,7 @@ fn compile(workspace: &Workspace, profile: Profile, package: &str) -> Result<()>
             cargo.arg(format!("profile.release.package.{small}.opt-level=\"s\""));
         }
     }
-    cargo.env("FTQUEUE_BUILD", workspace.build_hash()?);
+    cargo.env("FTQUEUE_BUILD", build);
     run(&mut cargo, &format!("compiling {package} to WebAssembly"))
 }
 
