@@ -79,7 +79,7 @@ fn who_asks_a_hidden_page_is_answered() {
                  URL.createObjectURL = (blob) => {{ offered(blob); return make(blob); }};
                }});
                document.querySelector('[data-do=\"make jsonl\"]').click();
-               const lines = (await (await file).text()).trimEnd().split('\n').length;
+               const lines = (await (await file).text()).trimEnd().split('\\n').length;
                await ftqueue.look();
                const outcome = await ftqueue.submit('create_queue 7');
                localStorage.setItem('answered', JSON.stringify({{
