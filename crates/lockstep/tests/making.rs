@@ -91,7 +91,10 @@ fn it_is_seen_how_far_it_is_and_what_comes_of_it_is_the_same() {
             }
             parts.extend(desk.take_parts());
             let made = bytes(&said, &parts);
-            assert!(made.as_ref() == Some(&expected), "{what}, branches: {branches}: it is another");
+            assert!(
+                made.as_ref() == Some(&expected),
+                "{what}, branches: {branches}: it is another"
+            );
             assert!(percents.len() > 3, "{what}, branches: {branches}: {percents:?}");
             // A link is tried again with less, and what is tried last was looked for last.
             assert!(
