@@ -303,7 +303,8 @@ fn while_no_disk_has_room_the_cluster_answers_reads() {
     let (world, _) = run_up_to(&scenario, at(6_900), |_| true);
     assert_eq!((world.answered(), world.nodes().count()), (5, 5), "all but the push");
     let outcome = run(&scenario, |_| true);
-    assert_eq!((outcome.violation, outcome.answered, outcome.elections), (None, 6, 1));
+    assert_eq!((outcome.violation, outcome.elections), (None, 1));
+    assert!(outcome.answered >= 6, "the push, too");
     assert!(outcome.coverage.of(FaultKind::NoRoom) > 0);
 }
 

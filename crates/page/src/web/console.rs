@@ -28,6 +28,8 @@ const AHEAD_MAX: Duration = Duration::from_millis(5_000);
 
 /// How long a script waits while no operation comes to its end, in wall milliseconds.
 const ANSWER_MS_MAX: f64 = 30_000.0;
+/// A timer that runs out so much late says that the page stood still, in wall milliseconds.
+const LATE_MS: f64 = 5_000.0;
 
 /// Makes `window.ftqueue`.
 pub(super) fn install() {
@@ -216,11 +218,15 @@ fn submit(text: JsValue) -> Promise {
 /// results, and its operation under way.
 fn wait_for(pledge: Rc<Cell<Option<Pledge>>>, since_wall_ms: f64) {
     let quiet_ms = app().clients.borrow().quiet_ms(since_wall_ms);
-    wall::after((ANSWER_MS_MAX - quiet_ms).max(1.0) as i32, move || {
+    let wait_ms = (ANSWER_MS_MAX - quiet_ms).max(1.0);
+    let due_wall_ms = wall::wall_ms() + wait_ms;
+    wall::after(wait_ms as i32, move || {
         let Some(kept) = pledge.take() else { return };
         let app = app();
-        // If the page stood still, this finds it out.
-        app.now();
+        if wall::wall_ms() > due_wall_ms + LATE_MS {
+            // The page stood still: this finds it out.
+            app.now();
+        }
         if app.clients.borrow().quiet_ms(since_wall_ms) < ANSWER_MS_MAX {
             pledge.set(Some(kept));
             return wait_for(pledge, since_wall_ms);
