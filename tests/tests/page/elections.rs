@@ -50,12 +50,13 @@ fn kill_leaders() {
     });
 }
 
+/// A browser slows a hidden page down, not its Workers: no node misses a heartbeat for it. A busy computer may have an election by itself, but
+/// not each time.
 #[test]
 fn hidden_tab() {
+    const TRIES_MAX: usize = 4;
     drive("", |page| {
         page.leader_within(ELECTION_SECONDS_MAX);
-        std::thread::sleep(std::time::Duration::from_secs(1));
-        let before = page.status();
         page.eval(
             "window.hidden = 0;
              let since = 0;
@@ -63,21 +64,22 @@ fn hidden_tab() {
                if (document.hidden) since = performance.now(); else window.hidden += performance.now() - since;
              });",
         );
-        page.in_another_tab("about:blank", || std::thread::sleep(std::time::Duration::from_secs(10)));
-        let hidden_ms = eventually(5.0, "the tab is shown again", || {
-            page.eval("return window.hidden")
-                .as_f64()
-                .filter(|&hidden_ms| hidden_ms > 0.0)
+        let is_undisturbed = (0..TRIES_MAX).any(|_| {
+            page.eval("window.hidden = 0");
+            let before = page.status();
+            page.in_another_tab("about:blank", || std::thread::sleep(std::time::Duration::from_secs(10)));
+            let hidden_ms = eventually(5.0, "the tab is shown again", || {
+                page.eval("return window.hidden")
+                    .as_f64()
+                    .filter(|&hidden_ms| hidden_ms > 0.0)
+            });
+            assert!(hidden_ms > 9_000.0, "the tab was hidden for {hidden_ms:.0} ms only");
+            let after = page.status();
+            assert!(after.now_ms - before.now_ms > 9_000.0, "time went on");
+            (after.leader, after.term) == (before.leader, before.term)
+                && page.nodes_terms().iter().all(|&term| term == before.term)
         });
-        assert!(hidden_ms > 9_000.0, "the tab was hidden for {hidden_ms:.0} ms only");
-        let after = page.status();
-        assert_eq!(
-            (after.leader, after.term),
-            (before.leader, before.term),
-            "no election happened"
-        );
-        assert!(after.now_ms - before.now_ms > 9_000.0, "time went on");
-        assert!(page.nodes_terms().iter().all(|&term| term == before.term));
+        assert!(is_undisturbed, "an election each time");
     });
 }
 
