@@ -25,7 +25,7 @@ pub use axis::{Axis, AxisMode};
 pub use causes::{Cone, life, quorum};
 pub use layout::{LEFT, Layout, OVERVIEW, RIGHT};
 pub use paint::paint;
-pub use record::{ClientOperation, Fault, Flight, FlightEnd, Mark, MarkKind, Outcome, RECORD_BYTES_MAX, Record, Span};
+pub use record::{ClientOperation, Fault, Flight, FlightEnd, Mark, MarkKind, Outcome, Record, Span};
 pub use scene::{Hit, Jump, Kinds, Look, Scene};
 pub use subject::{Subject, seconds};
 pub use surface::{Line, Palette, Pen, Surface};

@@ -17,7 +17,7 @@ pub use happened::{ClientOperation, Fault, Flight, FlightEnd, Mark, MarkKind, Ou
 use happened::{mark_of, role_of};
 
 /// How much a record keeps unless it is told otherwise, in bytes.
-pub const RECORD_BYTES_MAX: usize = 96 * 1024 * 1024;
+const RECORD_BYTES_MAX: usize = 96 * 1024 * 1024;
 
 /// How far back a message is looked for when its arrival is told: its sender told of it not long before.
 const LOOK_BACK_MESSAGES: usize = 4_096;

@@ -114,9 +114,7 @@ impl Pump {
         if stalled || self.outbox.sync.is_some() {
             return Ok(NextTurn::AtOnce { stalled });
         }
-        self.marker_waits();
-        let marker_due = self.marker_wall_ms.map(|since| since + MARKER_MS);
-        let due = [report_due, self.deadline(), self.room.due(), marker_due];
+        let due = [report_due, self.deadline(), self.room.due(), self.marker_due()];
         Ok(NextTurn::At {
             due_wall_ms: due.into_iter().flatten().reduce(f64::min),
             flushed: took_us.is_some(),
@@ -133,7 +131,7 @@ impl Pump {
     /// # Errors
     /// The disk failed.
     pub fn carry_out(&mut self, say: &dyn Fn(Batch<FromNode>)) -> Result<(), StorageError> {
-        let marker_waits = self.marker_waits();
+        let marker_waits = self.marker_due().is_some_and(|due| scope::wall_ms() < due);
         if !marker_waits {
             self.write()?;
         }
@@ -149,14 +147,13 @@ impl Pump {
         Ok(())
     }
 
-    /// Whether all that is to be written is a marker, and may wait for more. It waits from now on, if it did not.
-    fn marker_waits(&mut self) -> bool {
+    /// Until when a marker may wait for more to write, in wall milliseconds, if it is all that is to be written. It waits from now on, if it
+    /// did not.
+    fn marker_due(&mut self) -> Option<f64> {
         let todo = &self.outbox;
-        if todo.disk.is_empty() || todo.sync.is_some() || todo.open_disk.is_some() || todo.switch_disk {
-            return false;
-        }
-        let wall_ms = scope::wall_ms();
-        wall_ms < *self.marker_wall_ms.get_or_insert(wall_ms) + MARKER_MS
+        let is_all = todo.sync.is_none() && todo.open_disk.is_none() && !todo.switch_disk;
+        let waits = is_all && !todo.disk.is_empty();
+        waits.then(|| *self.marker_wall_ms.get_or_insert_with(scope::wall_ms) + MARKER_MS)
     }
 
     /// Writes what is to be written.

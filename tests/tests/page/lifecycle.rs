@@ -162,9 +162,8 @@ fn the_page_before_in_the_same_tab_gives_its_cluster_up() {
     });
 }
 
-/// Browsers freeze tabs that nobody looks at, in the middle of whatever they do.
-#[test]
-fn a_page_that_was_frozen_at_work_goes_on() {
+/// Browsers freeze tabs that nobody looks at, in the middle of whatever they do: here so often, each time for so many seconds. All goes on.
+fn is_frozen_at_work(times: u32, seconds: u64) {
     if Engine::of_environment() != Engine::Chromium {
         return;
     }
@@ -174,9 +173,9 @@ fn a_page_that_was_frozen_at_work_goes_on() {
         page.value_of("create_queue 7");
         watch_time(page);
         begin_clients(page, 8);
-        for _ in 0..3 {
+        for _ in 0..times {
             page.set_frozen(true);
-            std::thread::sleep(std::time::Duration::from_secs(3));
+            std::thread::sleep(std::time::Duration::from_secs(seconds));
             page.set_frozen(false);
             page.leader_within(10.0);
             answers_go_on(page);
@@ -188,26 +187,15 @@ fn a_page_that_was_frozen_at_work_goes_on() {
     });
 }
 
+#[test]
+fn a_page_that_was_frozen_at_work_goes_on() {
+    is_frozen_at_work(3, 3);
+}
+
 /// Longer than anybody is waited for: nobody is told that there was no answer.
 #[test]
 fn a_page_that_was_frozen_for_long_says_nothing_false() {
-    if Engine::of_environment() != Engine::Chromium {
-        return;
-    }
-    drive("?nodes=3", |page| {
-        page.leader_within(10.0);
-        recorder_is_there(page);
-        page.value_of("create_queue 7");
-        begin_clients(page, 8);
-        page.set_frozen(true);
-        std::thread::sleep(std::time::Duration::from_secs(35));
-        page.set_frozen(false);
-        page.leader_within(10.0);
-        answers_go_on(page);
-        end_clients(page);
-        is_judged_safe(page);
-        assert_eq!(page.text(".notices"), "");
-    });
+    is_frozen_at_work(1, 35);
 }
 
 /// A frozen page answers nobody who asks for its cluster. Another tab does not wait for it.

@@ -15,7 +15,6 @@ use cluster::host::{Resume, ToNode};
 use leptos::prelude::*;
 use raft_core::{Duration, Instant, NodeId};
 use trace::lockstep::ToLockstep;
-use wasm_bindgen::prelude::*;
 
 use super::clients::Clients;
 use super::fleet::Fleet;
@@ -202,25 +201,17 @@ async fn try_open() -> Result<(), String> {
 /// Whenever a person comes back to the page, from another tab, or because the browser had frozen it or kept it aside: what was due is done, and what
 /// is there by now is looked for. Clocks that stood go on from where they were.
 fn come_back() {
-    let back = Closure::<dyn FnMut()>::new(|| {
+    let back = || {
         if !wall::document().hidden() {
             app().now();
             app().serve_clients();
             app().touch();
             builds::look();
         }
-    });
-    let back = back.into_js_value();
-    for (target, event) in [
-        (
-            wall::document().unchecked_into::<web_sys::EventTarget>(),
-            "visibilitychange",
-        ),
-        (wall::document().unchecked_into(), "resume"),
-        (wall::window().unchecked_into(), "pageshow"),
-    ] {
-        let _ = target.add_event_listener_with_callback(event, back.unchecked_ref());
-    }
+    };
+    wall::on(&wall::document(), "visibilitychange", back);
+    wall::on(&wall::document(), "resume", back);
+    wall::on(&wall::window(), "pageshow", back);
 }
 
 /// Time.

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use super::home::{Home, on};
+use super::home::Home;
 use super::wall;
 
 /// Under which name a tab keeps that.
@@ -24,8 +24,8 @@ thread_local! {
 pub(super) fn ended(home: &Home, is_elsewhere: bool) -> Option<String> {
     let before = read();
     keep(0, 0);
-    on(&wall::window(), "pagehide", || keep(!LEFT, LEFT));
-    on(&wall::window(), "pageshow", || keep(!LEFT, 0));
+    wall::on(&wall::window(), "pagehide", || keep(!LEFT, LEFT));
+    wall::on(&wall::window(), "pageshow", || keep(!LEFT, 0));
     let before = before?;
     let was_discarded = wall::get(&wall::document(), "wasDiscarded").is_truthy();
     let how = match (was_discarded, before & LEFT == 0) {

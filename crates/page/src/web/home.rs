@@ -326,11 +326,11 @@ fn answer_for(name: String) {
     let left = Rc::new(Cell::new(false));
     for (event, leaves) in [("pagehide", true), ("pageshow", false)] {
         let left = left.clone();
-        on(&wall::window(), event, move || left.set(leaves));
+        wall::on(&wall::window(), event, move || left.set(leaves));
     }
     for (event, frozen) in [("freeze", true), ("resume", false)] {
         let name = name.clone();
-        on(&wall::document(), event, move || note_frozen(&name, frozen));
+        wall::on(&wall::document(), event, move || note_frozen(&name, frozen));
     }
     let answering = channel.clone();
     let asked = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
@@ -340,12 +340,6 @@ fn answer_for(name: String) {
     });
     channel.set_heard(asked.as_ref());
     asked.forget();
-}
-
-/// Calls `then` with each such event, as long as the page lasts.
-pub(super) fn on(target: &web_sys::EventTarget, event: &str, then: impl FnMut() + 'static) {
-    let then = Closure::<dyn FnMut()>::new(then).into_js_value();
-    let _ = target.add_event_listener_with_callback(event, then.unchecked_ref());
 }
 
 /// Where a page says that it is frozen with this cluster.

@@ -137,10 +137,7 @@ impl App {
         if self.home.in_memory().is_some() {
             return;
         }
-        let look = Closure::<dyn FnMut()>::new(|| wall::spawn(look_for_files()));
-        let _ = wall::document().add_event_listener_with_callback("visibilitychange", look.as_ref().unchecked_ref());
-        // The page lasts as long.
-        look.forget();
+        wall::on(&wall::document(), "visibilitychange", || wall::spawn(look_for_files()));
         wall::spawn(async {
             loop {
                 wall::sleep(LOOK_EVERY_MS).await;

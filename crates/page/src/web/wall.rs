@@ -40,6 +40,12 @@ pub(super) async fn sleep(ms: i32) {
     let _ = JsFuture::from(promise).await;
 }
 
+/// Calls `then` with each such event, as long as the page lasts.
+pub(super) fn on(target: &web_sys::EventTarget, event: &str, then: impl FnMut() + 'static) {
+    let then = Closure::<dyn FnMut()>::new(then).into_js_value();
+    let _ = target.add_event_listener_with_callback(event, then.unchecked_ref());
+}
+
 /// Runs a future to its end. Boxed, so that what drives it is fetched once and not for each future.
 pub(super) fn spawn(future: impl Future<Output = ()> + 'static) {
     let future: Pin<Box<dyn Future<Output = ()>>> = Box::pin(future);

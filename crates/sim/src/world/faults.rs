@@ -186,10 +186,9 @@ impl World<'_> {
             | What::FlipAcknowledged { node, .. }
             | What::FailedFlush { node }
             | What::Miscount { node, .. } => node == id,
-            What::NoRoom { node } => node.is_none_or(|node| node == id),
             What::RestartAll { .. } => true,
             _ => false,
-        })
+        }) || self.lacks_room(id)
     }
 
     pub(super) fn is_paused(&self, id: NodeId) -> bool {
@@ -197,13 +196,16 @@ impl World<'_> {
             .any(|fault| matches!(fault.what, What::Pause { node } if node == id))
     }
 
+    /// Whether there is no room for what the node writes, for a while.
+    fn lacks_room(&self, id: NodeId) -> bool {
+        self.active()
+            .any(|fault| matches!(fault.what, What::NoRoom { node } if node.is_none_or(|node| node == id)))
+    }
+
     /// Has each disk be full or not, as the faults that last say.
     pub(super) fn set_full(&mut self) {
         for place in 0..self.seats.len() {
-            let id = self.seats[place].id;
-            let lacks =
-                |fault: &Fault| matches!(fault.what, What::NoRoom { node } if node.is_none_or(|node| node == id));
-            let is_full = self.active().any(lacks);
+            let is_full = self.lacks_room(self.seats[place].id);
             self.seats[place].disk.set_full(is_full, self.now);
         }
         self.due.is_old = true;
