@@ -119,6 +119,39 @@ fn who_goes_away_and_comes_back_has_their_cluster_again() {
     });
 }
 
+/// Who goes elsewhere soon, into another process of the browser perhaps, has left the page: nothing has crashed.
+#[test]
+fn who_leaves_at_once_and_comes_again_is_told_nothing() {
+    drive("?nodes=3", |page| {
+        for _ in 0..8 {
+            page.load("about:blank");
+            page.go("?nodes=3");
+            assert_eq!(page.text(".notices"), "");
+        }
+    });
+}
+
+/// A page that was ended without being left is told of when its tab is loaded again, once.
+#[test]
+fn a_page_that_ended_without_being_left_is_told_of() {
+    drive("?nodes=3", |page| {
+        page.leader_within(10.0);
+        // Nobody wrote that it was left.
+        page.eval("addEventListener('pagehide', () => sessionStorage.setItem('ftqueue-page', '4'))");
+        page.reload();
+        page.leader_within(20.0);
+        let said = page.text(".notices");
+        assert!(said.contains("ended without being left"), "{said}");
+        assert!(
+            said.contains("goes on from its disks") && said.contains("1 run beside the live one"),
+            "{said}"
+        );
+        page.reload();
+        page.leader_within(20.0);
+        assert_eq!(page.text(".notices"), "");
+    });
+}
+
 /// A page that is kept aside gives its cluster to whoever opens the page meanwhile, and says so when one comes back to it.
 #[test]
 fn a_cluster_that_another_tab_has_taken_meanwhile_is_named() {

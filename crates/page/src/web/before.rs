@@ -28,13 +28,16 @@ pub(super) fn ended(home: &Home, is_elsewhere: bool) -> Option<String> {
     wall::on(&wall::window(), "pageshow", || keep(!LEFT, 0));
     let before = before?;
     let was_discarded = wall::get(&wall::document(), "wasDiscarded").is_truthy();
-    let how = match (was_discarded, before & LEFT == 0) {
-        (true, _) => "The browser had discarded this tab, and has loaded it again.",
-        // Whoever has the cluster lives, so this tab is a copy of that one.
-        (false, true) if is_elsewhere => return None,
-        (false, true) => "The page in this tab ended without being left: the tab crashed, or the browser ended it.",
-        (false, false) if came_back() && before > LEFT => "You came back to a page that the browser has not kept.",
-        (false, false) => return None,
+    let came = came_by();
+    let how = match came.as_str() {
+        _ if was_discarded => "The browser had discarded this tab, and has loaded it again.",
+        // That a page was left is written as it goes, which may not come in time for the next page if that is in another process: only a page
+        // that is loaded again has the process of the one before, unless that is gone. Whoever has the cluster lives, so this tab is a copy then.
+        "reload" if before & LEFT == 0 && !is_elsewhere => {
+            "The page in this tab ended without being left: the tab crashed, or the browser ended it."
+        }
+        "back_forward" if before & !LEFT != 0 => "You came back to a page that the browser has not kept.",
+        _ => return None,
     };
     let cluster = match home.in_memory() {
         None if is_elsewhere => "",
@@ -77,11 +80,13 @@ fn read() -> Option<u32> {
     storage.get_item(KEY).ok()??.parse().ok()
 }
 
-/// Whether the browser came here through its history.
-fn came_back() -> bool {
+/// How the browser came here, in its words: `navigate`, `reload`, `back_forward`.
+fn came_by() -> String {
     let performance = wall::window().performance();
     let entry = performance.map(|performance| performance.get_entries_by_type("navigation").get(0));
-    entry.is_some_and(|entry| wall::get(&entry, "type") == "back_forward")
+    entry
+        .and_then(|entry| wall::get(&entry, "type").as_string())
+        .unwrap_or_default()
 }
 
 fn runs(count: u32) -> String {

@@ -303,7 +303,9 @@ fn names(nodes: impl Iterator<Item = NodeId>) -> String {
 }
 
 fn megabytes(bytes: f64) -> String {
-    if bytes < 1e9 {
+    if bytes < 5e4 {
+        "less than 0.1 MB".to_owned()
+    } else if bytes < 1e9 {
         format!("{:.1} MB", bytes / 1e6)
     } else {
         format!("{:.1} GB", bytes / 1e9)
